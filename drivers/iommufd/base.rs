@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the pure parts of this crate need from their surroundings.
+//!
+//! The pure parts call nothing of the kernel. They are also compiled for the host, where
+//! `tools/testing/host` has another file of this name over `std`.
+
+pub(crate) use kernel::prelude::{
+    FromBytes, IntoBytes, Result, EADDRINUSE, EEXIST, EINVAL, ENOSPC, EOPNOTSUPP, EOVERFLOW,
+};
+pub(crate) use kernel_ext::mm::PAGE_SIZE;
+
+/// An owned allocation.
+pub(crate) type Box<T> = kernel::alloc::KBox<T>;

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Devices that a driver such as vfio-pci has bound to a context.
+//!
+//! A bound device has the DMA of its whole group: until it is attached, DMA is blocked.
+
+use crate::{
+    device_file::{Context, Iommufd},
+    group::{Group, GroupRef},
+};
+use kernel::{device, prelude::*};
+use kernel_ext::{
+    iommu::{self, Capability, DmaOwner},
+    iommufd::{DeviceHead, UserRef},
+};
+
+kernel_ext::module_flag! {
+    /// The module parameter `allow_unsafe_interrupts`.
+    fn allow_unsafe_interrupts = iommufd_allow_unsafe_interrupts
+}
+
+/// A bound device.
+#[repr(C)]
+pub(crate) struct Device {
+    head: DeviceHead<Iommufd>,
+    owner: DmaOwner,
+    group: GroupRef,
+    enforces_cache_coherency: bool,
+}
+
+impl Device {
+    /// Binds `dev` to `context`.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` if its DMA is not coherent with the CPU's caches, which user space could not flush,
+    /// or if no IOMMU serves it; `EPERM` if it could raise interrupts that are not its own, unless
+    /// the module parameter allows that, or if somebody else owns its group; `EBUSY` if a kernel
+    /// driver uses the group.
+    pub(crate) fn bind(context: &Context, dev: &device::Device) -> Result<UserRef<Self>> {
+        if !iommu::is_capable(dev, Capability::CacheCoherency) {
+            return Err(EINVAL);
+        }
+        let group = GroupRef::new(context, iommu::Group::of(dev).ok_or(ENODEV)?)?;
+
+        check_interrupts(&group, dev)?;
+
+        let device = Self {
+            head: DeviceHead::new(context, dev),
+            owner: DmaOwner::claim(dev, (&raw const *context).cast())?,
+            group,
+            enforces_cache_coherency: iommu::is_capable(dev, Capability::EnforceCacheCoherency),
+        };
+        Ok(context.reserve(|_| Ok(device))?.publish_and_use())
+    }
+
+    /// The device.
+    pub(crate) fn device(&self) -> &device::Device {
+        self.head.device()
+    }
+
+    /// The context that it is bound to.
+    pub(crate) fn context(&self) -> &Context {
+        self.head.context()
+    }
+
+    /// Its group.
+    pub(crate) fn group(&self) -> &Group {
+        &self.group
+    }
+
+    /// The claim on the DMA of its group.
+    pub(crate) fn owner(&self) -> &DmaOwner {
+        &self.owner
+    }
+
+    /// Whether its page tables must ignore requests to bypass the CPU's caches.
+    pub(crate) fn enforces_cache_coherency(&self) -> bool {
+        self.enforces_cache_coherency
+    }
+}
+
+impl AsRef<DeviceHead<Iommufd>> for Device {
+    fn as_ref(&self) -> &DeviceHead<Iommufd> {
+        &self.head
+    }
+}
+
+/// Refuses devices that could raise any interrupt with a DMA write, unless the administrator has
+/// decided otherwise.
+fn check_interrupts(group: &Group, dev: &device::Device) -> Result {
+    if group.iommu().has_isolated_msi() {
+        return Ok(());
+    }
+    if !allow_unsafe_interrupts() {
+        return Err(EPERM);
+    }
+    dev_warn!(
+        dev,
+        "interrupts are not isolated from other devices: allowed by allow_unsafe_interrupts\n"
+    );
+    Ok(())
+}

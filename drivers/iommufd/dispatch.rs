@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! From an ioctl to the function that carries it out: one table.
+
+use crate::{
+    device_file::Context,
+    ioas,
+    uapi::{self, Command, Destroy, IoasAlloc, IoasIovaRanges, IoasMap, IoasUnmap},
+};
+use kernel::{prelude::*, uaccess::{UserPtr, UserSlice}};
+use kernel_ext::{
+    iommufd::ObjectId,
+    uaccess::{read_versioned, write_versioned},
+};
+
+/// One ioctl that is being carried out.
+pub(crate) struct Call<'a> {
+    /// The open file.
+    pub(crate) context: &'a Context,
+    user: UserPtr,
+    user_size: usize,
+}
+
+impl Call<'_> {
+    /// Writes the struct back, as much of it as the caller knows.
+    pub(crate) fn respond<C: Command>(&self, command: &C) -> Result {
+        write_versioned(self.user, self.user_size, command)
+    }
+}
+
+/// A command that this module carries out.
+pub(crate) trait Execute: Command {
+    /// Does it. What the caller is to see of `self` must be given to [`Call::respond`].
+    fn execute(&mut self, call: &Call<'_>) -> Result;
+}
+
+/// An entry of the table.
+struct Entry {
+    code: u32,
+    min_size: usize,
+    run: fn(&Call<'_>) -> Result,
+}
+
+impl Entry {
+    const fn of<C: Execute>() -> Self {
+        Self {
+            code: C::CODE,
+            min_size: C::MIN_SIZE,
+            run: |call| read_versioned::<C>(call.user, call.user_size)?.execute(call),
+        }
+    }
+}
+
+/// Every command.
+static COMMANDS: [Entry; 5] = [
+    Entry::of::<Destroy>(),
+    Entry::of::<IoasAlloc>(),
+    Entry::of::<IoasIovaRanges>(),
+    Entry::of::<IoasMap>(),
+    Entry::of::<IoasUnmap>(),
+];
+
+/// Carries an ioctl out.
+///
+/// # Errors
+///
+/// `ENOTTY` for one that does not exist; `EFAULT` if the size cannot be read; `EINVAL` if it is less
+/// than the command ever needed; `E2BIG` if the struct has non-zero bytes that are not known; then
+/// whatever the command reports.
+pub(crate) fn ioctl(context: &Context, code: u32, arg: usize) -> Result {
+    if !uapi::is_iommufd(code) {
+        return Err(ENOTTY);
+    }
+    let user = UserPtr::from_addr(arg);
+    let size = UserSlice::new(user, size_of::<u32>()).reader().read::<u32>()?;
+    let entry = COMMANDS.iter().find(|entry| entry.code == code).ok_or(ENOTTY)?;
+    let call = Call {
+        context,
+        user,
+        user_size: size as usize,
+    };
+
+    if call.user_size < entry.min_size {
+        return Err(EINVAL);
+    }
+    (entry.run)(&call)
+}
+
+impl Execute for Destroy {
+    fn execute(&mut self, call: &Call<'_>) -> Result {
+        call.context.destroy(ObjectId(self.id))
+    }
+}
+
+impl Execute for IoasAlloc {
+    fn execute(&mut self, call: &Call<'_>) -> Result {
+        ioas::ioctl::alloc(self, call)
+    }
+}
+
+impl Execute for IoasIovaRanges {
+    fn execute(&mut self, call: &Call<'_>) -> Result {
+        ioas::ioctl::iova_ranges(self, call)
+    }
+}
+
+impl Execute for IoasMap {
+    fn execute(&mut self, call: &Call<'_>) -> Result {
+        ioas::ioctl::map(self, call)
+    }
+}
+
+impl Execute for IoasUnmap {
+    fn execute(&mut self, call: &Call<'_>) -> Result {
+        ioas::ioctl::unmap(self, call)
+    }
+}

@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Groups: devices that the IOMMU cannot tell apart, and what they are attached to, together.
+//!
+//! All devices of a group translate through one page table. The first that is attached attaches the
+//! group, the last that is detached detaches it. Each still has to be attached by itself, so that
+//! what it cannot address is kept out of the address space.
+
+use crate::{
+    device::Device,
+    device_file::Context,
+    hwpt::Hwpt,
+    ioas::Ioas,
+};
+use core::ops::Deref;
+use kernel::{
+    device,
+    new_mutex,
+    prelude::*,
+    sync::{aref::ARef, Arc, Mutex},
+};
+use kernel_ext::{
+    iommu::{self, AttachHandle, Attachment},
+    iommufd::{ObjectId, UserRef},
+};
+
+/// The groups of the devices bound to one context.
+#[pin_data]
+pub(crate) struct Groups {
+    #[pin]
+    entries: Mutex<KVec<Entry>>,
+}
+
+struct Entry {
+    group: Arc<Group>,
+    /// How many bound devices it has; never zero.
+    devices: usize,
+}
+
+impl Groups {
+    /// No groups.
+    pub(crate) fn new() -> impl PinInit<Self> {
+        pin_init!(Self {
+            entries <- new_mutex!(KVec::new(), "Groups::entries"),
+        })
+    }
+
+    /// Counts one more device of a group.
+    fn get(&self, group: iommu::Group) -> Result<Arc<Group>> {
+        let new = Arc::pin_init(Group::new(group), GFP_KERNEL_ACCOUNT)?;
+        let mut entries = self.entries.lock();
+
+        if let Some(entry) = entries.iter_mut().find(|entry| entry.group.iommu.is_same(&new.iommu)) {
+            entry.devices += 1;
+            return Ok(entry.group.clone());
+        }
+        let entry = Entry {
+            group: new.clone(),
+            devices: 1,
+        };
+        entries.push(entry, GFP_KERNEL_ACCOUNT)?;
+        Ok(new)
+    }
+
+    /// Undoes [`get`](Self::get).
+    fn put(&self, group: &Arc<Group>) {
+        self.entries.lock().retain(|entry| {
+            if Arc::ptr_eq(&entry.group, group) {
+                entry.devices -= 1;
+            }
+            entry.devices != 0
+        });
+    }
+}
+
+/// The group of a bound device.
+pub(crate) struct GroupRef {
+    context: ARef<Context>,
+    group: Arc<Group>,
+}
+
+impl GroupRef {
+    /// For a device that is being bound to `context`.
+    pub(crate) fn new(context: &Context, group: iommu::Group) -> Result<Self> {
+        Ok(Self {
+            group: context.groups.get(group)?,
+            context: context.to_aref(),
+        })
+    }
+}
+
+impl Deref for GroupRef {
+    type Target = Group;
+
+    fn deref(&self) -> &Group {
+        &self.group
+    }
+}
+
+impl Drop for GroupRef {
+    fn drop(&mut self) {
+        self.context.groups.put(&self.group);
+    }
+}
+
+/// A group within one context.
+#[pin_data]
+pub(crate) struct Group {
+    iommu: iommu::Group,
+    #[pin]
+    attached: Mutex<Option<Attached>>,
+}
+
+/// What a group is attached to.
+struct Attached {
+    attachment: Attachment,
+    hwpt: UserRef<Hwpt>,
+    /// The devices that have been attached; never empty.
+    devices: KVec<AttachedDevice>,
+}
+
+struct AttachedDevice {
+    id: ObjectId,
+    dev: ARef<device::Device>,
+}
+
+impl Attached {
+    fn position(&self, device: &UserRef<Device>) -> Option<usize> {
+        self.devices.iter().position(|attached| attached.id == device.id())
+    }
+
+    fn ioas(&self) -> &UserRef<Ioas> {
+        self.hwpt.ioas()
+    }
+}
+
+impl Group {
+    fn new(iommu: iommu::Group) -> impl PinInit<Self> {
+        pin_init!(Self {
+            iommu,
+            attached <- new_mutex!(None, "Group::attached"),
+        })
+    }
+
+    /// The group as the kernel knows it.
+    pub(crate) fn iommu(&self) -> &iommu::Group {
+        &self.iommu
+    }
+
+    /// Attaches a device of the group.
+    ///
+    /// # Errors
+    ///
+    /// `EBUSY` if it is attached; `EINVAL` if another device of the group is attached to another
+    /// page table, or this one does not suit the group; `EADDRINUSE` if something is mapped where
+    /// the device cannot reach; `ENOMEM`. Nothing has changed then.
+    pub(crate) fn attach(&self, device: &UserRef<Device>, hwpt: UserRef<Hwpt>) -> Result {
+        let this = AttachedDevice {
+            id: device.id(),
+            dev: device.device().into(),
+        };
+        let handle = AttachHandle::new(device.as_c_ptr())?;
+        let mut guard = self.attached.lock();
+
+        if let Some(attached) = &mut *guard {
+            if attached.position(device).is_some() {
+                return Err(EBUSY);
+            }
+            if !attached.hwpt.is_same(&hwpt) {
+                return Err(EINVAL);
+            }
+            attached.devices.reserve(1, GFP_KERNEL_ACCOUNT)?;
+            hwpt.ioas().reserve_for(device.id(), device.device())?;
+            attached.devices.push_within_capacity(this)?;
+            return Ok(());
+        }
+        let mut devices = KVec::with_capacity(1, GFP_KERNEL_ACCOUNT)?;
+
+        devices.push_within_capacity(this)?;
+        hwpt.ioas().reserve_for(device.id(), device.device())?;
+        match Attachment::new(
+            self.iommu.clone(),
+            device.owner(),
+            hwpt.domain().clone(),
+            handle,
+        ) {
+            Ok(attachment) => {
+                *guard = Some(Attached {
+                    attachment,
+                    hwpt,
+                    devices,
+                });
+                Ok(())
+            }
+            Err(error) => {
+                hwpt.ioas().unreserve_for(device.id());
+                Err(error)
+            }
+        }
+    }
+
+    /// Moves the whole group, of which `device` is attached, to another page table. Returns the old
+    /// one, unless it is the same, for the caller to put.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` if the device is not attached, else as for [`attach`](Self::attach). Nothing has
+    /// changed then.
+    pub(crate) fn replace(
+        &self,
+        device: &UserRef<Device>,
+        hwpt: UserRef<Hwpt>,
+    ) -> Result<Option<UserRef<Hwpt>>> {
+        let handle = AttachHandle::new(device.as_c_ptr())?;
+        let mut guard = self.attached.lock();
+        let Some(attached) = &mut *guard else {
+            return Err(EINVAL);
+        };
+
+        attached.position(device).ok_or(EINVAL)?;
+        if attached.hwpt.is_same(&hwpt) {
+            return Ok(None);
+        }
+        let moves = !attached.ioas().is_same(hwpt.ioas());
+
+        if moves {
+            reserve_for_all(&attached.devices, hwpt.ioas())?;
+        }
+        if let Err(error) = attached.attachment.replace(hwpt.domain().clone(), handle) {
+            if moves {
+                unreserve_for_all(&attached.devices, hwpt.ioas());
+            }
+            return Err(error);
+        }
+        if moves {
+            unreserve_for_all(&attached.devices, attached.ioas());
+        }
+        Ok(Some(core::mem::replace(&mut attached.hwpt, hwpt)))
+    }
+
+    /// Detaches a device. Returns the page table if the group has left it, for the caller to put.
+    pub(crate) fn detach(&self, device: &UserRef<Device>) -> Option<UserRef<Hwpt>> {
+        let mut guard = self.attached.lock();
+        let Some(attached) = &mut *guard else {
+            return None;
+        };
+        let at = attached.position(device)?;
+        let left = attached.devices.remove(at).ok()?;
+
+        if !attached.devices.is_empty() {
+            attached.ioas().unreserve_for(left.id);
+            return None;
+        }
+        let Attached {
+            attachment, hwpt, ..
+        } = guard.take()?;
+
+        drop(attachment);
+        hwpt.ioas().unreserve_for(left.id);
+        Some(hwpt)
+    }
+}
+
+fn reserve_for_all(devices: &[AttachedDevice], ioas: &Ioas) -> Result {
+    for (done, device) in devices.iter().enumerate() {
+        if let Err(error) = ioas.reserve_for(device.id, &device.dev) {
+            unreserve_for_all(devices.get(..done).unwrap_or(&[]), ioas);
+            return Err(error);
+        }
+    }
+    Ok(())
+}
+
+fn unreserve_for_all(devices: &[AttachedDevice], ioas: &Ioas) {
+    for device in devices {
+        ioas.unreserve_for(device.id);
+    }
+}

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Page tables that mirror an IO address space (`HWPT_PAGING`).
+
+use crate::{
+    device::Device,
+    device_file::Context,
+    ioas::{Ioas, Table},
+};
+use kernel::{
+    prelude::*,
+    sync::{Arc, SetOnce},
+};
+use kernel_ext::{
+    iommu::Domain,
+    iommufd::{ObjectId, Reserved, UserRef},
+};
+
+/// A page table. The kernel made it for a device that was attached to an IO address space, and it
+/// goes when no device is attached to it any more.
+pub(crate) struct Hwpt {
+    /// Set once it mirrors the address space; goes first.
+    mirror: SetOnce<Mirroring>,
+    domain: Arc<Domain>,
+    ioas: UserRef<Ioas>,
+}
+
+/// A page table that mirrors an address space, until this is dropped.
+struct Mirroring {
+    ioas: UserRef<Ioas>,
+    hwpt: ObjectId,
+}
+
+impl Drop for Mirroring {
+    fn drop(&mut self) {
+        self.ioas.hwpts.lock().retain(|hwpt| *hwpt != self.hwpt);
+        self.ioas.remove_table(self.hwpt);
+    }
+}
+
+impl Hwpt {
+    /// An empty page table that suits `device`.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Domain::new`]; `EINVAL` if it cannot enforce cache coherency although the IOMMU
+    /// can, which is a fault of its driver.
+    pub(crate) fn reserve<'a>(
+        context: &'a Context,
+        ioas: UserRef<Ioas>,
+        device: &Device,
+    ) -> Result<Reserved<'a, Self>> {
+        let domain = Domain::new(device.device())?;
+
+        // Before anything is mapped: some page tables keep this in each entry.
+        if device.enforces_cache_coherency()
+            && kernel::warn_on!(!domain.enforce_cache_coherency())
+        {
+            return Err(EINVAL);
+        }
+        let domain = Arc::new(domain, GFP_KERNEL_ACCOUNT)?;
+
+        context.reserve(|_| {
+            Ok(Self {
+                mirror: SetOnce::new(),
+                domain,
+                ioas,
+            })
+        })
+    }
+
+    /// The domain.
+    pub(crate) fn domain(&self) -> &Arc<Domain> {
+        &self.domain
+    }
+
+    /// The address space that it mirrors.
+    pub(crate) fn ioas(&self) -> &UserRef<Ioas> {
+        &self.ioas
+    }
+}
+
+/// Fills a new page table with all that is mapped in its address space, and keeps it so.
+///
+/// # Errors
+///
+/// Those of [`Ioas::add_table`].
+pub(crate) fn start_mirroring(hwpt: &Reserved<'_, Hwpt>) -> Result {
+    let table: Table = hwpt.domain.clone();
+
+    hwpt.ioas.add_table(hwpt.id(), &table)?;
+    hwpt.mirror.populate(Mirroring {
+        ioas: hwpt.ioas.clone(),
+        hwpt: hwpt.id(),
+    });
+    Ok(())
+}

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The ioctls on IO address spaces.
+
+use super::Ioas;
+use crate::{
+    dispatch::Call,
+    pages::Pages,
+    uapi::{IoasAlloc, IoasIovaRanges, IoasMap, IoasUnmap, IovaRange, UnmapRange},
+};
+use kernel::{
+    prelude::*,
+    uaccess::UserPtr,
+};
+use kernel_ext::{
+    iommu::Access,
+    iommufd::{ObjectGuard, ObjectId},
+    uaccess::write_versioned,
+};
+
+fn ioas<'a>(call: &Call<'a>, id: u32) -> Result<ObjectGuard<'a, Ioas>> {
+    call.context.get(ObjectId(id))
+}
+
+/// `IOMMU_IOAS_ALLOC`.
+pub(crate) fn alloc(command: &mut IoasAlloc, call: &Call<'_>) -> Result {
+    command.check()?;
+
+    let ioas = call.context.reserve(|_| Ioas::new())?;
+
+    command.out_ioas_id = ioas.id().0;
+    call.respond(command)?;
+    ioas.publish();
+    Ok(())
+}
+
+/// `IOMMU_IOAS_IOVA_RANGES`.
+///
+/// # Errors
+///
+/// `EMSGSIZE` if there are more ranges than the caller has room for; those that fit are written, and
+/// the number of all of them.
+pub(crate) fn iova_ranges(command: &mut IoasIovaRanges, call: &Call<'_>) -> Result {
+    command.check()?;
+
+    let ioas = ioas(call, command.ioas_id)?;
+    let map = ioas.map.read();
+    let room = command.num_iovas;
+    let array = UserPtr::from_addr(command.allowed_iovas as usize);
+
+    command.num_iovas = 0;
+    command.out_iova_alignment = map.alignment();
+    for (start, last) in map.usable() {
+        if command.num_iovas < room {
+            let at = array.wrapping_byte_add(command.num_iovas as usize * size_of::<IovaRange>());
+            write_versioned(at, size_of::<IovaRange>(), &IovaRange { start, last })?;
+        }
+        command.num_iovas += 1;
+    }
+    call.respond(command)?;
+    if command.num_iovas > room {
+        return Err(EMSGSIZE);
+    }
+    Ok(())
+}
+
+/// `IOMMU_IOAS_MAP`.
+pub(crate) fn map(command: &mut IoasMap, call: &Call<'_>) -> Result {
+    let flags = command.check()?;
+    let ioas = ioas(call, command.ioas_id)?;
+    let pages = Pages::user(command.user_va as usize, command.length as usize, flags.write)?;
+    let access = Access {
+        read: flags.read,
+        write: flags.write,
+    };
+
+    command.iova = ioas.map_pages(pages, flags.fixed.then_some(command.iova), access)?;
+    call.respond(command)
+}
+
+/// `IOMMU_IOAS_UNMAP`.
+///
+/// # Errors
+///
+/// `ENOENT` if nothing is mapped in the range, unless it is everything.
+pub(crate) fn unmap(command: &mut IoasUnmap, call: &Call<'_>) -> Result {
+    let ioas = ioas(call, command.ioas_id)?;
+    let range = command.range()?;
+    let unmapped = ioas.unmap(range)?;
+
+    if unmapped == 0 && range != UnmapRange::All {
+        return Err(ENOENT);
+    }
+    command.length = unmapped;
+    call.respond(command)
+}

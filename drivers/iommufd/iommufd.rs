@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `/dev/iommu`: gives user space IO address spaces and the devices that use them.
+//!
+//! A request takes this way:
+//!
+//! ```text
+//! ioctl ─ dispatch (one table) ─ device_file (one open file: objects, groups)
+//!       └ ioas: iova_map (areas by IOVA, reserved ranges, hole search)
+//!             └ pages: user memory → pinned runs, one charge
+//!                   └ hwpt: a page table that mirrors the map, behind the trait PageTable
+//! vfio.ko ─ kernel_api: bind, attach, replace, detach
+//!       └ device ─ group (the unit of ownership) ─ hwpt
+//! ```
+//!
+//! Downwards only: pages know nothing of address spaces, page tables nothing of devices. The lock
+//! order stands in [`ioas`]. `uapi`, `interval` and `iova_map` are pure: they are also built and
+//! tested on the host, in `tools/testing/host`.
+//!
+//! There is no `unsafe` here: see the crate `kernel_ext`.
+
+#![forbid(unsafe_code)]
+
+mod base;
+mod device;
+mod device_file;
+mod dispatch;
+mod group;
+mod hwpt;
+mod interval;
+mod ioas;
+mod iova_map;
+mod kernel_api;
+mod pages;
+mod uapi;
+
+use device_file::Iommufd;
+use kernel::prelude::*;
+use kernel_ext::miscdev;
+
+module! {
+    type: IommufdModule,
+    name: "iommufd",
+    authors: ["The iommufd in Rust authors"],
+    description: "IO address spaces for user space",
+    license: "GPL",
+}
+
+/// The loaded module.
+#[pin_data]
+struct IommufdModule {
+    #[pin]
+    device: miscdev::Registration<Iommufd>,
+}
+
+impl kernel::InPlaceModule for IommufdModule {
+    fn init(_module: &'static ThisModule) -> impl PinInit<Self, Error> {
+        try_pin_init!(Self {
+            device <- miscdev::Registration::new(miscdev::Options {
+                name: c"iommu",
+                mode: 0o660,
+            }),
+        })
+    }
+}

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * kernel_ext.ko as a module: exports its Rust symbols to the modules that were
+ * built with it.  They mean nothing to anybody else.
+ */
+#include <linux/export.h>
+#include <linux/module.h>
+
+#define EXPORT_SYMBOL_RUST_GPL(sym) extern int sym; EXPORT_SYMBOL_GPL(sym)
+
+#include "exports_generated.h"
+
+MODULE_IMPORT_NS("IOMMUFD_INTERNAL");
+MODULE_DESCRIPTION("Safe Rust abstractions for IOMMU users and drivers");
+MODULE_LICENSE("GPL");

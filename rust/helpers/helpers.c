@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Inline functions and macros of the kernel as symbols that Rust can call.
+ * Nothing is decided here.
+ */
+#include <linux/fs.h>
+#include <linux/jiffies.h>
+#include <linux/sched/signal.h>
+
+#include "helpers.h"
+
+void kernel_ext_iommufd_ctx_init(struct iommufd_ctx_layout *ctx,
+				 struct file *file)
+{
+	ctx->file = file;
+	xa_init_flags(&ctx->objects, XA_FLAGS_ALLOC1 | XA_FLAGS_ACCOUNT);
+	xa_init(&ctx->groups);
+	init_waitqueue_head(&ctx->destroy_wait);
+	init_rwsem(&ctx->ioas_creation_lock);
+	mt_init_flags(&ctx->mt_mmap, MT_FLAGS_ALLOC_RANGE);
+	mutex_init(&ctx->sw_msi_lock);
+	INIT_LIST_HEAD(&ctx->sw_msi_list);
+}
+
+void kernel_ext_iommufd_ctx_destroy(struct iommufd_ctx_layout *ctx)
+{
+	xa_destroy(&ctx->objects);
+	mutex_destroy(&ctx->sw_msi_lock);
+}
+
+bool kernel_ext_wait_unused(struct wait_queue_head *wq, refcount_t *count,
+			    unsigned int timeout_ms)
+{
+	return wait_event_timeout(*wq, refcount_read(count) == 0,
+				  msecs_to_jiffies(timeout_ms));
+}
+
+void kernel_ext_wake_up_interruptible_all(struct wait_queue_head *wq)
+{
+	wake_up_interruptible_all(wq);
+}
+
+int kernel_ext_xa_alloc_31b(struct xarray *xa, u32 *id)
+{
+	return xa_alloc(xa, id, XA_ZERO_ENTRY, xa_limit_31b,
+			GFP_KERNEL_ACCOUNT);
+}
+
+/* The slot was allocated by kernel_ext_xa_alloc_31b(): the store cannot fail. */
+void kernel_ext_xa_store_reserved(struct xarray *xa, u32 id, void *entry)
+{
+	XA_STATE(xas, xa, id);
+	void *old;
+
+	xa_lock(xa);
+	old = xas_store(&xas, entry);
+	xa_unlock(xa);
+	WARN_ON(old != XA_ZERO_ENTRY);
+}
+
+bool kernel_ext_refcount_inc_not_zero(refcount_t *r)
+{
+	return refcount_inc_not_zero(r);
+}
+
+void kernel_ext_get_file(struct file *file)
+{
+	get_file(file);
+}
+
+bool kernel_ext_iommu_enforce_cache_coherency(struct iommu_domain *domain)
+{
+	return domain->ops->enforce_cache_coherency &&
+	       domain->ops->enforce_cache_coherency(domain);
+}
+
+void kernel_ext_iotlb_gather_init(struct iommu_iotlb_gather *gather)
+{
+	iommu_iotlb_gather_init(gather);
+}
+
+void kernel_ext_iotlb_sync(struct iommu_domain *domain,
+			   struct iommu_iotlb_gather *gather)
+{
+	iommu_iotlb_sync(domain, gather);
+}
+
+unsigned long kernel_ext_page_to_pfn(struct page *page)
+{
+	return page_to_pfn(page);
+}
+
+struct page *kernel_ext_pfn_to_page(unsigned long pfn)
+{
+	return pfn_to_page(pfn);
+}
+
+void kernel_ext_mm_add_pinned(struct mm_struct *mm, long npages)
+{
+	atomic64_add(npages, &mm->pinned_vm);
+}
+
+struct user_struct *kernel_ext_get_current_user(void)
+{
+	return get_uid(current_user());
+}
+
+unsigned long kernel_ext_memlock_limit(struct task_struct *task)
+{
+	return task_rlimit(task, RLIMIT_MEMLOCK) >> PAGE_SHIFT;
+}
+
+bool kernel_ext_user_charge(struct user_struct *user, unsigned long npages,
+			    unsigned long limit)
+{
+	unsigned long old = atomic_long_read(&user->locked_vm);
+
+	do {
+		if (npages > limit || old > limit - npages)
+			return false;
+	} while (!atomic_long_try_cmpxchg(&user->locked_vm, (long *)&old,
+					  old + npages));
+	return true;
+}
+
+void kernel_ext_user_uncharge(struct user_struct *user, unsigned long npages)
+{
+	atomic_long_sub(npages, &user->locked_vm);
+}

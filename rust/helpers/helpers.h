@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the Rust abstractions need from C and bindgen cannot give: inline
+ * functions and macros as real symbols, prototypes that the kernel keeps in
+ * private headers, and the layouts that C code shares with our objects.
+ */
+#ifndef _KERNEL_EXT_HELPERS_H
+#define _KERNEL_EXT_HELPERS_H
+
+#include <linux/iommu.h>
+#include <linux/iommufd.h>
+#include <linux/maple_tree.h>
+#include <linux/mm.h>
+#include <linux/rwsem.h>
+#include <linux/sched/user.h>
+#include <linux/wait.h>
+#include <linux/xarray.h>
+
+/*
+ * drivers/iommu/iommu-priv.h is not installed with kernel headers; these are
+ * exported in the namespace IOMMUFD_INTERNAL for iommufd alone.
+ */
+int iommu_attach_group_handle(struct iommu_domain *domain,
+			      struct iommu_group *group,
+			      struct iommu_attach_handle *handle);
+void iommu_detach_group_handle(struct iommu_domain *domain,
+			       struct iommu_group *group);
+int iommu_replace_group_handle(struct iommu_group *group,
+			       struct iommu_domain *new_domain,
+			       struct iommu_attach_handle *handle);
+
+/*
+ * The part of an iommufd context that vmlinux's iommufd driver core reads
+ * through the opaque pointer.  layout.c compares it, and the structures below,
+ * with the kernel's own definitions where those are at hand.
+ */
+struct iommufd_ctx_layout {
+	struct file *file;
+	struct xarray objects;
+	struct xarray groups;
+	wait_queue_head_t destroy_wait;
+	struct rw_semaphore ioas_creation_lock;
+	struct maple_tree mt_mmap;
+	struct mutex sw_msi_lock;
+	struct list_head sw_msi_list;
+	unsigned int sw_msi_id;
+};
+
+/* Of a bound device, C reads the fields up to @dev. */
+struct iommufd_device_layout {
+	struct iommufd_object obj;
+	struct iommufd_ctx *ictx;
+	void *igroup;
+	struct list_head group_item;
+	struct device *dev;
+};
+
+/* The kernel's iommufd_attach_handle: what an attached domain points back to. */
+struct iommufd_attach_handle_layout {
+	struct iommu_attach_handle handle;
+	void *idev;
+};
+
+void kernel_ext_iommufd_ctx_init(struct iommufd_ctx_layout *ctx,
+				 struct file *file);
+void kernel_ext_iommufd_ctx_destroy(struct iommufd_ctx_layout *ctx);
+bool kernel_ext_wait_unused(struct wait_queue_head *wq, refcount_t *count,
+			    unsigned int timeout_ms);
+void kernel_ext_wake_up_interruptible_all(struct wait_queue_head *wq);
+
+int kernel_ext_xa_alloc_31b(struct xarray *xa, u32 *id);
+void kernel_ext_xa_store_reserved(struct xarray *xa, u32 id, void *entry);
+
+bool kernel_ext_refcount_inc_not_zero(refcount_t *r);
+void kernel_ext_get_file(struct file *file);
+
+bool kernel_ext_iommu_enforce_cache_coherency(struct iommu_domain *domain);
+void kernel_ext_iotlb_gather_init(struct iommu_iotlb_gather *gather);
+void kernel_ext_iotlb_sync(struct iommu_domain *domain,
+			   struct iommu_iotlb_gather *gather);
+
+unsigned long kernel_ext_page_to_pfn(struct page *page);
+struct page *kernel_ext_pfn_to_page(unsigned long pfn);
+void kernel_ext_mm_add_pinned(struct mm_struct *mm, long npages);
+
+struct user_struct *kernel_ext_get_current_user(void);
+unsigned long kernel_ext_memlock_limit(struct task_struct *task);
+bool kernel_ext_user_charge(struct user_struct *user, unsigned long npages,
+			    unsigned long limit);
+void kernel_ext_user_uncharge(struct user_struct *user, unsigned long npages);
+
+#endif

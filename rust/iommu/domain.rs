@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Paging domains of whatever C driver runs the IOMMU.
+
+use super::page_table::{Access, Gather, Geometry, MemoryKind, PageTable, PhysRun};
+use crate::{bindings, shim::device_ptr};
+use core::ptr::NonNull;
+use kernel::{
+    device::Device,
+    error::{from_err_ptr, to_result},
+    page::{PAGE_MASK, PAGE_SIZE},
+    prelude::*,
+};
+
+/// A paging domain: a page table owned by the IOMMU driver of a device.
+///
+/// # Invariants
+///
+/// `0` is a valid paging domain that this value owns.
+pub struct Domain(NonNull<bindings::iommu_domain>);
+
+// SAFETY: Domains may be used and freed on any thread.
+unsafe impl Send for Domain {}
+// SAFETY: The IOMMU API may be called for one domain from several threads, on disjoint ranges.
+unsafe impl Sync for Domain {}
+
+impl Domain {
+    /// An empty domain that suits `dev`.
+    ///
+    /// # Errors
+    ///
+    /// `ENODEV` if no IOMMU serves the device, `EOPNOTSUPP` if its driver has no page tables to
+    /// give, `ENOMEM`.
+    pub fn new(dev: &Device) -> Result<Self> {
+        // SAFETY: `dev` is a valid device.
+        let raw = unsafe { bindings::iommu_paging_domain_alloc_flags(device_ptr(dev), 0) };
+
+        // INVARIANT: The domain is new.
+        NonNull::new(from_err_ptr(raw)?).map(Self).ok_or(ENODEV)
+    }
+
+    /// Makes the domain ignore requests of devices to bypass the CPU's caches. To be called before
+    /// anything is mapped. False if it cannot.
+    pub fn enforce_cache_coherency(&self) -> bool {
+        // SAFETY: By the type invariant the domain is valid.
+        unsafe { bindings::kernel_ext_iommu_enforce_cache_coherency(self.as_raw()) }
+    }
+
+    /// The C structure.
+    pub(crate) fn as_raw(&self) -> *mut bindings::iommu_domain {
+        self.0.as_ptr()
+    }
+
+    /// Removes a range with a flush of its own, for paths that fail.
+    ///
+    /// # Safety
+    ///
+    /// As for [`PageTable::unmap`].
+    unsafe fn unmap_and_sync(&self, iova: u64, length: usize) {
+        let mut gather = Gather::new();
+
+        // SAFETY: The caller vouches for the range.
+        unsafe { self.unmap(iova, length, &mut gather) };
+        self.sync(&mut gather);
+    }
+
+    fn iova_to_phys(&self, iova: u64) -> u64 {
+        // SAFETY: By the type invariant the domain is valid; this only reads its table.
+        unsafe { bindings::iommu_iova_to_phys(self.as_raw(), iova) }
+    }
+}
+
+impl Drop for Domain {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariant this value owns the domain.
+        unsafe { bindings::iommu_domain_free(self.as_raw()) };
+    }
+}
+
+/// The IOMMU API's word for an access. DMA is always coherent: there is nobody to flush for a user.
+fn protection(access: Access, kind: MemoryKind) -> c_int {
+    let mut prot = match kind {
+        MemoryKind::Normal => bindings::IOMMU_CACHE,
+        MemoryKind::Mmio => bindings::IOMMU_MMIO,
+    };
+
+    if access.read {
+        prot |= bindings::IOMMU_READ;
+    }
+    if access.write {
+        prot |= bindings::IOMMU_WRITE;
+    }
+    prot as c_int
+}
+
+// SAFETY: The IOMMU API promises all of it for paging domains.
+unsafe impl PageTable for Domain {
+    fn geometry(&self) -> Geometry {
+        // SAFETY: By the type invariant the domain is valid; both fields are fixed once it exists.
+        let (geometry, page_sizes) =
+            unsafe { ((*self.as_raw()).geometry, (*self.as_raw()).pgsize_bitmap) };
+
+        Geometry {
+            aperture: geometry.aperture_start..=geometry.aperture_end,
+            page_sizes: page_sizes as u64,
+        }
+    }
+
+    unsafe fn map(&self, iova: u64, runs: &[PhysRun], access: Access) -> Result {
+        let mut done = 0;
+
+        for run in runs {
+            // SAFETY: The caller vouches for memory and range.
+            let mapped = to_result(unsafe {
+                bindings::iommu_map(
+                    self.as_raw(),
+                    (iova + done as u64) as c_ulong,
+                    run.phys,
+                    run.length,
+                    protection(access, run.kind),
+                    bindings::GFP_KERNEL_ACCOUNT,
+                )
+            });
+            if let Err(error) = mapped {
+                if done != 0 {
+                    // SAFETY: These runs were mapped just now.
+                    unsafe { self.unmap_and_sync(iova, done) };
+                }
+                return Err(error);
+            }
+            done += run.length;
+        }
+        Ok(())
+    }
+
+    unsafe fn unmap(&self, iova: u64, length: usize, gather: &mut Gather) {
+        // SAFETY: By the type invariant the domain is valid; the caller vouches for the range.
+        let unmapped = unsafe {
+            bindings::iommu_unmap_fast(self.as_raw(), iova as c_ulong, length, gather.as_raw())
+        };
+        kernel::warn_on!(unmapped != length);
+    }
+
+    fn sync(&self, gather: &mut Gather) {
+        // SAFETY: By the type invariant the domain is valid.
+        unsafe { bindings::kernel_ext_iotlb_sync(self.as_raw(), gather.as_raw()) };
+    }
+
+    fn read_runs(&self, iova: u64, length: usize, runs: &mut [PhysRun]) -> usize {
+        let mut count: usize = 0;
+        let mut done = 0;
+
+        while done < length {
+            let phys = self.iova_to_phys(iova + done as u64);
+            // A range may begin or end within a page; all pages between are whole.
+            let in_page = PAGE_SIZE - (phys as usize & !PAGE_MASK);
+            let bytes = in_page.min(length - done);
+
+            match count.checked_sub(1).and_then(|last| runs.get_mut(last)) {
+                Some(run) if run.phys + run.length as u64 == phys => run.length += bytes,
+                _ => match runs.get_mut(count) {
+                    Some(run) => {
+                        *run = PhysRun {
+                            phys,
+                            length: bytes,
+                            kind: MemoryKind::Normal,
+                        };
+                        count += 1;
+                    }
+                    None => break,
+                },
+            }
+            done += bytes;
+        }
+        count
+    }
+}

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Groups of devices, and who may drive their DMA.
+
+use crate::{bindings, shim::device_ptr};
+use core::{ffi::c_void, mem::ManuallyDrop, ptr::NonNull};
+use kernel::{device::Device, error::to_result, prelude::*, sync::aref::ARef};
+
+/// What an IOMMU can do for a device.
+#[derive(Clone, Copy)]
+#[repr(u32)]
+pub enum Capability {
+    /// DMA may snoop the CPU's caches, so that nobody has to flush them.
+    CacheCoherency = bindings::iommu_cap_IOMMU_CAP_CACHE_COHERENCY,
+    /// The device can be kept from asking for DMA that does not snoop.
+    EnforceCacheCoherency = bindings::iommu_cap_IOMMU_CAP_ENFORCE_CACHE_COHERENCY,
+}
+
+/// Whether the IOMMU of `dev` can do it. False for a device without an IOMMU.
+pub fn is_capable(dev: &Device, capability: Capability) -> bool {
+    // SAFETY: `dev` is a valid device.
+    unsafe { bindings::device_iommu_capable(device_ptr(dev), capability as u32) }
+}
+
+/// A reference to an IOMMU group: devices that the IOMMU cannot tell apart.
+///
+/// # Invariants
+///
+/// `0` is valid and this value owns one reference to it.
+pub struct Group(NonNull<bindings::iommu_group>);
+
+// SAFETY: Groups may be used and put on any thread.
+unsafe impl Send for Group {}
+// SAFETY: The functions below may run at the same time for one group.
+unsafe impl Sync for Group {}
+
+impl Group {
+    /// The group of `dev`, if an IOMMU serves it.
+    pub fn of(dev: &Device) -> Option<Self> {
+        // INVARIANT: `iommu_group_get()` took the reference.
+        // SAFETY: `dev` is a valid device.
+        NonNull::new(unsafe { bindings::iommu_group_get(device_ptr(dev)) }).map(Self)
+    }
+
+    /// The group behind C's pointer, without a reference of its own; `None` for null.
+    ///
+    /// # Safety
+    ///
+    /// The caller has a reference to the group for as long as it uses the result.
+    pub(crate) unsafe fn borrow_raw(group: *mut bindings::iommu_group) -> Option<ManuallyDrop<Self>> {
+        NonNull::new(group).map(|group| ManuallyDrop::new(Self(group)))
+    }
+
+    /// Whether a write of a device of the group can raise no interrupt but its own.
+    pub fn has_isolated_msi(&self) -> bool {
+        // SAFETY: By the type invariant the group is valid.
+        unsafe { bindings::iommu_group_has_isolated_msi(self.as_raw()) }
+    }
+
+    /// Whether both are the same group.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.0 == other.0
+    }
+
+    /// The C structure.
+    pub(crate) fn as_raw(&self) -> *mut bindings::iommu_group {
+        self.0.as_ptr()
+    }
+}
+
+impl Clone for Group {
+    fn clone(&self) -> Self {
+        // INVARIANT: `iommu_group_ref_get()` took the reference.
+        // SAFETY: By the type invariant the group is valid.
+        unsafe { bindings::iommu_group_ref_get(self.as_raw()) };
+        Self(self.0)
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariant this value owns the reference.
+        unsafe { bindings::iommu_group_put(self.as_raw()) };
+    }
+}
+
+/// The right of one owner to drive the DMA of a device and so of its whole group.
+///
+/// From the first claim on, DMA of the group is blocked until something is attached; with the last
+/// claim dropped it returns to the kernel's DMA API.
+///
+/// # Invariants
+///
+/// `iommu_device_claim_dma_owner()` succeeded for `dev`.
+pub struct DmaOwner {
+    dev: ARef<Device>,
+}
+
+impl DmaOwner {
+    /// Claims the DMA of `dev`'s group for the owner that `cookie`, an address, stands for.
+    ///
+    /// # Errors
+    ///
+    /// `EPERM` if somebody else owns it, `EBUSY` if a driver uses the DMA API of a device in it,
+    /// `ENODEV` if no IOMMU serves the device.
+    pub fn claim(dev: &Device, cookie: *const c_void) -> Result<Self> {
+        // SAFETY: `dev` is a valid device; the cookie is only compared.
+        to_result(unsafe {
+            bindings::iommu_device_claim_dma_owner(device_ptr(dev), cookie.cast_mut())
+        })?;
+        // INVARIANT: The claim succeeded.
+        Ok(Self { dev: dev.into() })
+    }
+
+    /// The device.
+    pub fn device(&self) -> &Device {
+        &self.dev
+    }
+}
+
+impl Drop for DmaOwner {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariant the claim is ours.
+        unsafe { bindings::iommu_device_release_dma_owner(device_ptr(&self.dev)) };
+    }
+}

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What an IO page table can do, whoever implements it.
+
+use crate::bindings;
+use core::ops::RangeInclusive;
+use kernel::{
+    prelude::*,
+    types::Opaque,
+};
+
+/// How the CPU sees the memory behind a run, which decides how it must be mapped.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum MemoryKind {
+    /// System memory: mapped cache-coherent.
+    Normal,
+    /// Registers or memory of a device: mapped as MMIO.
+    Mmio,
+}
+
+/// Bytes that lie next to each other in physical memory.
+#[derive(Clone, Copy, Debug)]
+pub struct PhysRun {
+    /// Physical address of the first byte.
+    pub phys: u64,
+    /// Length in bytes; not zero.
+    pub length: usize,
+    /// What is there.
+    pub kind: MemoryKind,
+}
+
+/// What the device may do, seen from the device.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Access {
+    /// It may read memory.
+    pub read: bool,
+    /// It may write memory.
+    pub write: bool,
+}
+
+/// The addresses and page sizes of a page table.
+#[derive(Clone, Debug)]
+pub struct Geometry {
+    /// The IOVAs that can be translated; `last` inclusive.
+    pub aperture: RangeInclusive<u64>,
+    /// A bit for each page size: bit 12 for 4 KiB.
+    pub page_sizes: u64,
+}
+
+impl Geometry {
+    /// The smallest page size in bytes.
+    pub fn granule(&self) -> u64 {
+        1u64.checked_shl(self.page_sizes.trailing_zeros()).unwrap_or(u64::MAX)
+    }
+}
+
+/// What has been unmapped and not yet been flushed from the IOTLB.
+pub struct Gather(Opaque<bindings::iommu_iotlb_gather>);
+
+impl Gather {
+    /// An empty gather.
+    pub fn new() -> Self {
+        let raw = Opaque::uninit();
+        // SAFETY: `raw` is valid for writing.
+        unsafe { bindings::kernel_ext_iotlb_gather_init(raw.get()) };
+        Self(raw)
+    }
+
+    /// The C structure.
+    pub(crate) fn as_raw(&mut self) -> *mut bindings::iommu_iotlb_gather {
+        self.0.get()
+    }
+}
+
+impl Default for Gather {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// An IO page table: IOVA to physical memory.
+///
+/// Calls for ranges that do not meet may run at the same time. Calls for the same range must not;
+/// whoever owns the range sees to that.
+///
+/// # Safety
+///
+/// [`read_runs`](Self::read_runs) reports exactly the memory that [`map`](Self::map) put at an
+/// IOVA. Once [`unmap`](Self::unmap) and then [`sync`](Self::sync) have returned, no device
+/// reaches the memory through this page table.
+pub unsafe trait PageTable: Send + Sync {
+    /// The addresses and page sizes that it supports.
+    fn geometry(&self) -> Geometry;
+
+    /// Maps `runs` one behind the other from `iova` on.
+    ///
+    /// # Errors
+    ///
+    /// Whatever stopped it; nothing of `runs` is mapped then.
+    ///
+    /// # Safety
+    ///
+    /// The memory stays valid for DMA until it has been unmapped and synced. Nothing is mapped in
+    /// the range.
+    unsafe fn map(&self, iova: u64, runs: &[PhysRun], access: Access) -> Result;
+
+    /// Removes `length` bytes from `iova` on. Fails never, and needs no memory.
+    ///
+    /// # Safety
+    ///
+    /// Both ends are ends of runs given to [`map`](Self::map), or borders between page frames that
+    /// are not next to each other in physical memory; everything between is mapped.
+    unsafe fn unmap(&self, iova: u64, length: usize, gather: &mut Gather);
+
+    /// Flushes what `gather` holds from the IOTLB.
+    fn sync(&self, gather: &mut Gather);
+
+    /// Reads what is mapped in `length` bytes from `iova` on into `runs`, as the longest runs
+    /// possible. Returns how many; stops at the end of the last run that fits.
+    fn read_runs(&self, iova: u64, length: usize, runs: &mut [PhysRun]) -> usize;
+}

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What an iommufd shares with C: objects, the context of an open file, the C entry points.
+//!
+//! C drivers with vIOMMU support embed an `iommufd_object` in structures of their own, vmlinux's
+//! part of iommufd counts its `users`, and `vfio.ko` passes opaque pointers to contexts and devices
+//! around. The layouts are therefore the kernel's (`helpers/layout.c` compares them), and the
+//! meaning of the two counters too. On top stand types that make the wrong order hard to write:
+//!
+//! ```text
+//! Context::reserve(..) -> Reserved<T>      has an ID; nobody can look it up
+//!     .publish()       -> ObjectId         from here on anybody can, and can destroy it
+//! Context::get(id)     -> ObjectGuard<T>   short use: destruction waits for it
+//!     .to_user()       -> UserRef<T>       long use: destruction is refused (EBUSY)
+//! Context::destroy(id)                     frees it, if it has no users
+//! ```
+
+mod capi;
+mod context;
+mod object;
+
+pub use capi::{DeviceHead, KernelApi};
+#[doc(hidden)]
+pub use capi::entry;
+pub use context::{Context, Iommufd, OpenContext, Reserved};
+pub use object::{
+    AnyGuard, Object, ObjectGuard, ObjectId, ObjectKind, ObjectOps, ObjectTable, ObjectType,
+    UserRef,
+};

@@ -1,0 +1,320 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What other modules call: the functions of `include/linux/iommufd.h`.
+//!
+//! Each only turns C's pointers into references and back, and then calls [`KernelApi`].
+
+use super::{Context, Iommufd, Object, ObjectId, ObjectType, UserRef};
+use crate::{bindings, iommu::Group, shim::error_ptr};
+use core::mem::{offset_of, ManuallyDrop};
+use kernel::{device::Device, prelude::*, sync::aref::ARef};
+
+/// What an [`Iommufd`] does for drivers such as `vfio.ko`.
+pub trait KernelApi: Iommufd {
+    /// A device that a driver has bound (`struct iommufd_device`); begins with a [`DeviceHead`].
+    type Device: ObjectType<Family = Self> + AsRef<DeviceHead<Self>>;
+
+    /// Takes over the DMA of a device and so of its group. It is blocked until the device is
+    /// attached.
+    fn bind(context: &Context<Self>, dev: &Device) -> Result<UserRef<Self::Device>>;
+
+    /// Undoes [`bind`](Self::bind).
+    fn unbind(device: UserRef<Self::Device>);
+
+    /// Lets the device translate through the page table or IO address space `pt`; returns the page
+    /// table that it has got.
+    fn attach(device: &UserRef<Self::Device>, pasid: u32, pt: ObjectId) -> Result<ObjectId>;
+
+    /// As [`attach`](Self::attach), for a device that is attached; on failure it stays as it is.
+    fn replace(device: &UserRef<Self::Device>, pasid: u32, pt: ObjectId) -> Result<ObjectId>;
+
+    /// Undoes [`attach`](Self::attach): DMA is blocked again.
+    fn detach(device: &UserRef<Self::Device>, pasid: u32);
+
+    /// Whether a device of `group` is bound to the context.
+    fn has_group(context: &Context<Self>, group: &Group) -> bool;
+}
+
+/// The start of a bound device, as C reads it (`iommufd_vdevice_to_device()`).
+#[repr(C)]
+pub struct DeviceHead<I: Iommufd> {
+    context: ARef<Context<I>>,
+    /// `igroup` and `group_item`, which no C code reads on this architecture.
+    _group: [usize; 3],
+    dev: ARef<Device>,
+}
+
+/// The same, for comparing layouts without choosing an `I`.
+#[repr(C)]
+struct DeviceHeadLayout {
+    header: bindings::iommufd_object,
+    context: *const (),
+    _group: [usize; 3],
+    dev: ARef<Device>,
+}
+
+const _: () = {
+    assert!(offset_of!(DeviceHeadLayout, context) == offset_of!(bindings::iommufd_device_layout, ictx));
+    assert!(offset_of!(DeviceHeadLayout, dev) == offset_of!(bindings::iommufd_device_layout, dev));
+    assert!(size_of::<ARef<Device>>() == size_of::<*const ()>());
+};
+
+impl<I: Iommufd> DeviceHead<I> {
+    /// For a `dev` that is being bound to `context`; keeps both.
+    pub fn new(context: &Context<I>, dev: &Device) -> Self {
+        Self {
+            context: context.to_aref(),
+            _group: [0; 3],
+            dev: dev.into(),
+        }
+    }
+
+    /// The context that the device is bound to.
+    pub fn context(&self) -> &Context<I> {
+        &self.context
+    }
+
+    /// The device.
+    pub fn device(&self) -> &Device {
+        &self.dev
+    }
+}
+
+/// A `UserRef` that stays with C.
+///
+/// # Safety
+///
+/// `device` came from [`entry::bind`] and has not been given to [`entry::unbind`].
+unsafe fn borrow<T: ObjectType>(device: *mut c_void) -> ManuallyDrop<UserRef<T>> {
+    // SAFETY: `bind` gave the reference out, and never null; `ManuallyDrop` leaves it there.
+    ManuallyDrop::new(unsafe {
+        UserRef::from_raw(core::ptr::NonNull::new_unchecked(device.cast::<Object<T>>()))
+    })
+}
+
+/// Bodies of the C functions. [`export_kernel_api!`](crate::export_kernel_api) gives them names.
+#[doc(hidden)]
+pub mod entry {
+    use super::*;
+    use crate::miscdev::{private_data, NonNullFile};
+    use kernel::sync::aref::AlwaysRefCounted;
+
+    type Ctx<I> = *mut Context<I>;
+
+    fn errno_ptr(error: Error) -> *mut c_void {
+        error_ptr(error)
+    }
+
+    fn errno(result: Result) -> c_int {
+        kernel::error::from_result(|| result.map(|()| 0))
+    }
+
+    /// # Safety
+    ///
+    /// `ctx` is a context to which the caller has a reference.
+    pub unsafe fn ctx_get<I: Iommufd>(ctx: *mut c_void) {
+        // SAFETY: The caller has a reference.
+        unsafe { &*(ctx as Ctx<I>) }.inc_ref();
+    }
+
+    /// # Safety
+    ///
+    /// `ctx` is a context, and the caller gives a reference to it up.
+    pub unsafe fn ctx_put<I: Iommufd>(ctx: *mut c_void) {
+        if let Some(ctx) = core::ptr::NonNull::new(ctx as Ctx<I>) {
+            // SAFETY: The caller gives the reference up.
+            unsafe { Context::dec_ref(ctx) };
+        }
+    }
+
+    /// # Safety
+    ///
+    /// `file` is an open file to which the caller has a reference.
+    pub unsafe fn ctx_from_file<I: Iommufd>(file: *mut c_void) -> *mut c_void {
+        // SAFETY: The caller has a reference.
+        match private_data::<I>(unsafe { NonNullFile::new(file.cast()) }) {
+            Some(ctx) => {
+                // SAFETY: The private data of such a file are its context.
+                unsafe { ctx_get::<I>(ctx) };
+                ctx
+            }
+            None => errno_ptr(EBADFD),
+        }
+    }
+
+    /// # Safety
+    ///
+    /// None: `fd` is only looked up.
+    pub unsafe fn ctx_from_fd<I: Iommufd>(fd: c_int) -> *mut c_void {
+        // SAFETY: Any number may be looked up.
+        let file = unsafe { bindings::fget(fd as c_uint) };
+        if file.is_null() {
+            return errno_ptr(EBADF);
+        }
+        // SAFETY: `fget` took a reference.
+        let ctx = unsafe { ctx_from_file::<I>(file.cast()) };
+        // SAFETY: The reference of `fget` is ours; the context has one of its own.
+        unsafe { bindings::fput(file) };
+        ctx
+    }
+
+    /// # Safety
+    ///
+    /// `ctx` is null or a context, `group` is null or a group; the caller has references.
+    pub unsafe fn ctx_has_group<I: KernelApi>(ctx: *mut c_void, group: *mut c_void) -> bool {
+        if ctx.is_null() {
+            return false;
+        }
+        // SAFETY: The caller keeps the group while it is borrowed.
+        let Some(group) = (unsafe { Group::borrow_raw(group.cast()) }) else {
+            return false;
+        };
+        // SAFETY: The caller has a reference.
+        I::has_group(unsafe { &*(ctx as Ctx<I>) }, &group)
+    }
+
+    /// # Safety
+    ///
+    /// `ctx` is a context and `dev` a device; the caller has references. `id` is valid for writing.
+    pub unsafe fn bind<I: KernelApi>(
+        ctx: *mut c_void,
+        dev: *mut c_void,
+        id: *mut u32,
+    ) -> *mut c_void {
+        // SAFETY: The caller has a reference.
+        let ctx = unsafe { &*(ctx as Ctx<I>) };
+        // SAFETY: The caller has a reference.
+        let dev = unsafe { Device::from_raw(dev.cast()) };
+
+        match I::bind(ctx, dev) {
+            Ok(device) => {
+                // SAFETY: The caller vouches for `id`.
+                unsafe { *id = device.id().0 };
+                device.into_raw().as_ptr().cast()
+            }
+            Err(error) => errno_ptr(error),
+        }
+    }
+
+    /// # Safety
+    ///
+    /// `device` came from [`bind`] and is not used again.
+    pub unsafe fn unbind<I: KernelApi>(device: *mut c_void) {
+        // SAFETY: The caller gives the device back.
+        I::unbind(ManuallyDrop::into_inner(unsafe { borrow::<I::Device>(device) }));
+    }
+
+    /// # Safety
+    ///
+    /// `device` came from [`bind`]; `pt_id` is valid for reading and writing.
+    unsafe fn change<I: KernelApi>(
+        device: *mut c_void,
+        pt_id: *mut u32,
+        f: impl FnOnce(&UserRef<I::Device>, ObjectId) -> Result<ObjectId>,
+    ) -> c_int {
+        // SAFETY: The caller vouches for `device`.
+        let device = unsafe { borrow::<I::Device>(device) };
+        // SAFETY: The caller vouches for `pt_id`.
+        let wanted = ObjectId(unsafe { *pt_id });
+
+        errno(f(&device, wanted).map(|got| {
+            // SAFETY: The caller vouches for `pt_id`.
+            unsafe { *pt_id = got.0 };
+        }))
+    }
+
+    /// # Safety
+    ///
+    /// `device` came from [`bind`]; `pt_id` is valid for reading and writing.
+    pub unsafe fn attach<I: KernelApi>(
+        device: *mut c_void,
+        pasid: u32,
+        pt_id: *mut u32,
+    ) -> c_int {
+        // SAFETY: As here.
+        unsafe { change::<I>(device, pt_id, |device, pt| I::attach(device, pasid, pt)) }
+    }
+
+    /// # Safety
+    ///
+    /// `device` came from [`bind`]; `pt_id` is valid for reading and writing.
+    pub unsafe fn replace<I: KernelApi>(
+        device: *mut c_void,
+        pasid: u32,
+        pt_id: *mut u32,
+    ) -> c_int {
+        // SAFETY: As here.
+        unsafe { change::<I>(device, pt_id, |device, pt| I::replace(device, pasid, pt)) }
+    }
+
+    /// # Safety
+    ///
+    /// `device` came from [`bind`].
+    pub unsafe fn detach<I: KernelApi>(device: *mut c_void, pasid: u32) {
+        // SAFETY: The caller vouches for `device`.
+        let device = unsafe { borrow::<I::Device>(device) };
+
+        I::detach(&device, pasid);
+    }
+
+    /// # Safety
+    ///
+    /// `device` came from [`bind`].
+    pub unsafe fn device_to_ctx<I: KernelApi>(device: *mut c_void) -> *mut c_void {
+        // SAFETY: The caller vouches for `device`.
+        let device = unsafe { borrow::<I::Device>(device) };
+        let context: *const Context<I> = (**device).as_ref().context();
+
+        context.cast_mut().cast()
+    }
+
+    /// # Safety
+    ///
+    /// `device` came from [`bind`].
+    pub unsafe fn device_to_id<I: KernelApi>(device: *mut c_void) -> u32 {
+        // SAFETY: The caller vouches for `device`.
+        unsafe { borrow::<I::Device>(device) }.id().0
+    }
+}
+
+/// Defines the functions of `include/linux/iommufd.h` for the [`KernelApi`] of a type.
+///
+/// A C file of the module exports them.
+#[macro_export]
+macro_rules! export_kernel_api {
+    ($type:ty) => {
+        $crate::export_kernel_api!(@fns $type;
+            iommufd_ctx_get = ctx_get(ctx: *mut c_void);
+            iommufd_ctx_put = ctx_put(ctx: *mut c_void);
+            iommufd_ctx_from_file = ctx_from_file(file: *mut c_void) -> *mut c_void;
+            iommufd_ctx_from_fd = ctx_from_fd(fd: i32) -> *mut c_void;
+            iommufd_ctx_has_group = ctx_has_group(ctx: *mut c_void, group: *mut c_void) -> bool;
+            iommufd_device_bind =
+                bind(ctx: *mut c_void, dev: *mut c_void, id: *mut u32) -> *mut c_void;
+            iommufd_device_unbind = unbind(device: *mut c_void);
+            iommufd_device_attach = attach(device: *mut c_void, pasid: u32, pt: *mut u32) -> i32;
+            iommufd_device_replace = replace(device: *mut c_void, pasid: u32, pt: *mut u32) -> i32;
+            iommufd_device_detach = detach(device: *mut c_void, pasid: u32);
+            iommufd_device_to_ictx = device_to_ctx(device: *mut c_void) -> *mut c_void;
+            iommufd_device_to_id = device_to_id(device: *mut c_void) -> u32;
+        );
+    };
+    (@fns $type:ty; $(
+        $name:ident = $entry:ident($($arg:ident: $arg_type:ty),*) $(-> $ret:ty)?;
+    )*) => {
+        const _: () = {
+            use core::ffi::c_void;
+            $(
+                /// # Safety
+                ///
+                /// The prototype and its documentation are in `include/linux/iommufd.h`.
+                #[no_mangle]
+                unsafe extern "C" fn $name($($arg: $arg_type),*) $(-> $ret)? {
+                    // SAFETY: What the C function asks of its callers is what this one does.
+                    unsafe { $crate::iommufd::entry::$entry::<$type>($($arg),*) }
+                }
+            )*
+        };
+    };
+}
+

@@ -1,0 +1,493 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The context of an open `/dev/iommu`, and the table of its objects.
+
+use super::object::{
+    AnyGuard, Header, Object, ObjectGuard, ObjectId, ObjectTable, ObjectType, UserRef,
+};
+use crate::{bindings, miscdev::MiscDevice};
+use core::{ffi::c_void, mem::ManuallyDrop, ops::Deref, ptr::NonNull};
+use kernel::{
+    error::to_result,
+    fs::File,
+    prelude::*,
+    sync::aref::{ARef, AlwaysRefCounted},
+    types::{ForeignOwnable, Opaque},
+};
+
+/// How long destruction waits for calls that use the object. They are short: if one takes longer,
+/// something hangs, and leaking the object is better than hanging too.
+const DESTROY_TIMEOUT_MS: u32 = 60_000;
+
+/// A character device whose files are contexts with objects.
+pub trait Iommufd: MiscDevice<Data = OpenContext<Self>> + Sized {
+    /// What an open file has beside its objects.
+    type State: Send + Sync;
+    /// The types of objects, declared with [`iommufd_objects!`](crate::iommufd_objects).
+    const OBJECTS: ObjectTable;
+}
+
+/// An open `/dev/iommu`.
+///
+/// `struct iommufd_ctx *` in C. Lives as long as the file; [`ARef`] counts references to the file.
+#[repr(C)]
+#[pin_data]
+pub struct Context<I: Iommufd> {
+    #[pin]
+    shared: Opaque<bindings::iommufd_ctx_layout>,
+    #[pin]
+    state: I::State,
+}
+
+// SAFETY: The shared part is locks, atomics and structures with locks of their own.
+unsafe impl<I: Iommufd> Send for Context<I> {}
+// SAFETY: As above; `State` is `Sync`.
+unsafe impl<I: Iommufd> Sync for Context<I> {}
+
+// SAFETY: The context lives as long as its file, and the counts are the file's.
+unsafe impl<I: Iommufd> AlwaysRefCounted for Context<I> {
+    fn inc_ref(&self) {
+        // SAFETY: Whoever has a `&Context` keeps the file open.
+        unsafe { bindings::kernel_ext_get_file(self.file()) };
+    }
+
+    unsafe fn dec_ref(context: NonNull<Self>) {
+        // SAFETY: The caller has a reference, so the context is there.
+        let file = unsafe { context.as_ref() }.file();
+        // SAFETY: The caller gives its reference up.
+        unsafe { bindings::fput(file) };
+    }
+}
+
+impl<I: Iommufd> Deref for Context<I> {
+    type Target = I::State;
+
+    fn deref(&self) -> &I::State {
+        &self.state
+    }
+}
+
+/// The context that a file owns. Dropping it, when the file is closed, destroys all objects.
+pub struct OpenContext<I: Iommufd>(Pin<KBox<Context<I>>>);
+
+impl<I: Iommufd> OpenContext<I> {
+    /// A context without objects for a file that is being opened.
+    pub fn new(file: &File, state: impl PinInit<I::State, Error>) -> Result<Self> {
+        let file = file.as_ptr();
+        let context = try_pin_init!(Context::<I> {
+            shared <- Opaque::ffi_init(move |slot: *mut bindings::iommufd_ctx_layout| {
+                // SAFETY: `slot` is valid for writing and pinned.
+                unsafe {
+                    slot.write(pin_init::zeroed());
+                    bindings::kernel_ext_iommufd_ctx_init(slot, file);
+                }
+            }),
+            state <- state,
+        }? Error);
+
+        Ok(Self(KBox::try_pin_init(context, GFP_KERNEL_ACCOUNT)?))
+    }
+}
+
+impl<I: Iommufd> Drop for OpenContext<I> {
+    fn drop(&mut self) {
+        self.0.destroy_all();
+        // SAFETY: The table is empty but for IDs that were reserved for ever, and nobody has the
+        // context any more.
+        unsafe { bindings::kernel_ext_iommufd_ctx_destroy(self.0.shared.get()) };
+    }
+}
+
+// SAFETY: The pointer is that of the boxed context, never null, and aligned as that is.
+unsafe impl<I: Iommufd> ForeignOwnable for OpenContext<I> {
+    const FOREIGN_ALIGN: usize = align_of::<Context<I>>();
+    type Borrowed<'a> = &'a Context<I>;
+    type BorrowedMut<'a> = &'a Context<I>;
+
+    fn into_foreign(self) -> *mut c_void {
+        let raw = &raw const *self.0;
+        core::mem::forget(self);
+        raw.cast_mut().cast()
+    }
+
+    unsafe fn from_foreign(ptr: *mut c_void) -> Self {
+        // SAFETY: `into_foreign` forgot the box, which was pinned.
+        Self(unsafe { Pin::new_unchecked(KBox::from_raw(ptr.cast())) })
+    }
+
+    unsafe fn borrow<'a>(ptr: *mut c_void) -> &'a Context<I> {
+        // SAFETY: `into_foreign` gave the pointer, and it is not taken back while borrowed.
+        unsafe { &*ptr.cast() }
+    }
+
+    unsafe fn borrow_mut<'a>(ptr: *mut c_void) -> &'a Context<I> {
+        // SAFETY: As for `borrow`.
+        unsafe { Self::borrow(ptr) }
+    }
+}
+
+/// Holds the lock of the object table.
+struct TableLock<'a>(&'a Opaque<bindings::iommufd_ctx_layout>);
+
+impl TableLock<'_> {
+    /// The published object with this ID.
+    fn load(&self, id: ObjectId) -> Option<NonNull<Header>> {
+        // SAFETY: The table is initialised, and its lock is held.
+        let entry = unsafe { bindings::xa_load(objects(self.0), id.0 as usize) };
+
+        NonNull::new(entry.cast())
+    }
+
+    fn erase(&self, id: ObjectId) {
+        // SAFETY: The table is initialised, and its lock is held.
+        unsafe { bindings::__xa_erase(objects(self.0), id.0 as usize) };
+    }
+}
+
+impl Drop for TableLock<'_> {
+    fn drop(&mut self) {
+        // SAFETY: The lock is held.
+        unsafe { bindings::xa_unlock(objects(self.0)) };
+    }
+}
+
+fn objects(shared: &Opaque<bindings::iommufd_ctx_layout>) -> *mut bindings::xarray {
+    // SAFETY: The projection stays within the structure.
+    unsafe { &raw mut (*shared.get()).objects }
+}
+
+fn destroy_wait(shared: &Opaque<bindings::iommufd_ctx_layout>) -> *mut bindings::wait_queue_head {
+    // SAFETY: The projection stays within the structure.
+    unsafe { &raw mut (*shared.get()).destroy_wait }
+}
+
+impl<I: Iommufd> Context<I> {
+    fn file(&self) -> *mut bindings::file {
+        // SAFETY: The field is written once, before the context is shared.
+        unsafe { (*self.shared.get()).file }
+    }
+
+    fn lock(&self) -> TableLock<'_> {
+        // SAFETY: The table is initialised.
+        unsafe { bindings::xa_lock(objects(&self.shared)) };
+        TableLock(&self.shared)
+    }
+
+    /// Makes an object that has an ID but that nobody can look up yet.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`, or what `init` reports; then there is no object and the ID is free again.
+    pub fn reserve<T, Init>(&self, init: impl FnOnce(ObjectId) -> Init) -> Result<Reserved<'_, T>>
+    where
+        T: ObjectType<Family = I>,
+        Init: PinInit<T, Error>,
+    {
+        let mut id = 0;
+        // SAFETY: The table is initialised.
+        to_result(unsafe { bindings::kernel_ext_xa_alloc_31b(objects(&self.shared), &mut id) })?;
+
+        let id = ObjectId(id);
+        match KBox::try_pin_init(Object::new(id, init(id)), GFP_KERNEL_ACCOUNT) {
+            Ok(object) => Ok(Reserved {
+                context: self,
+                object: ManuallyDrop::new(object),
+            }),
+            Err(error) => {
+                self.lock().erase(id);
+                Err(error)
+            }
+        }
+    }
+
+    /// Looks an object up by ID and type.
+    ///
+    /// # Errors
+    ///
+    /// `ENOENT` if there is none, or one of another type, or one that is being destroyed.
+    pub fn get<T: ObjectType<Family = I>>(&self, id: ObjectId) -> Result<ObjectGuard<'_, T>> {
+        self.get_if(id, |header| header.kind() == T::KIND as u32)?
+            .downcast()
+            .map_err(|_| ENOENT)
+    }
+
+    /// As [`get`](Self::get), for any type.
+    pub fn get_any(&self, id: ObjectId) -> Result<AnyGuard<'_, I>> {
+        self.get_if(id, |_| true)
+    }
+
+    fn get_if(&self, id: ObjectId, matches: fn(&Header) -> bool) -> Result<AnyGuard<'_, I>> {
+        let table = self.lock();
+        let header = table.load(id).ok_or(ENOENT)?;
+        // SAFETY: While the lock is held, what the table holds is not freed.
+        let object = unsafe { header.as_ref() };
+
+        if !matches(object) || !object.try_lock() {
+            return Err(ENOENT);
+        }
+        // SAFETY: Just locked.
+        Ok(unsafe { AnyGuard::new(self, header) })
+    }
+
+    /// Whether a published object satisfies `f`.
+    pub fn any<T: ObjectType<Family = I>>(&self, mut f: impl FnMut(&T) -> bool) -> bool {
+        let _table = self.lock();
+        let mut index = 0;
+
+        loop {
+            // SAFETY: The table is initialised; it may be searched with its lock held.
+            let entry = unsafe {
+                bindings::xa_find(
+                    objects(&self.shared),
+                    &mut index,
+                    usize::MAX,
+                    bindings::XA_PRESENT,
+                )
+            };
+            let Some(header) = NonNull::<Header>::new(entry.cast()) else {
+                return false;
+            };
+            // SAFETY: While the lock is held, what the table holds is not freed.
+            if unsafe { header.as_ref() }.kind() == T::KIND as u32 {
+                // SAFETY: By its kind this is an `Object<T>`.
+                let object = unsafe { header.cast::<Object<T>>().as_ref() };
+                if f(object.value()) {
+                    return true;
+                }
+            }
+            index += 1;
+        }
+    }
+
+    /// Destroys the object with this ID.
+    ///
+    /// # Errors
+    ///
+    /// `ENOENT` if there is none; `EBUSY` while something uses it.
+    pub fn destroy(&self, id: ObjectId) -> Result {
+        let header = {
+            let table = self.lock();
+            let header = table.load(id).ok_or(ENOENT)?;
+            // SAFETY: While the lock is held, what the table holds is not freed.
+            if !unsafe { header.as_ref() }.take_last_user() {
+                return Err(EBUSY);
+            }
+            table.erase(id);
+            header
+        };
+        // SAFETY: The last user is taken, and nobody can find the object any more.
+        unsafe { self.wait_and_drop(header) };
+        Ok(())
+    }
+
+    /// Gives a reference up and destroys the object if nothing else uses it.
+    pub fn put_and_try_destroy<T: ObjectType<Family = I>>(&self, user: UserRef<T>) {
+        let header: NonNull<Header> = user.into_raw().cast();
+        {
+            let table = self.lock();
+            // SAFETY: The reference was good until here, and its object is in the table.
+            let object = unsafe { header.as_ref() };
+
+            object.users().dec();
+            if !object.take_last_user() {
+                return;
+            }
+            table.erase(object.id());
+        }
+        // SAFETY: The last user is taken, and nobody can find the object any more.
+        unsafe { self.wait_and_drop(header) };
+    }
+
+    /// Destroys the object to which the caller, an in-kernel driver, has the only long-lived
+    /// reference: first waits for calls that use it. User space cannot hinder this.
+    pub fn destroy_user<T: ObjectType<Family = I>>(&self, user: UserRef<T>) {
+        let header: NonNull<Header> = user.into_raw().cast();
+        // SAFETY: The reference is good until it is given up below.
+        let object = unsafe { header.as_ref() };
+
+        if !self.wait_unused(object) {
+            // Destroyed when the file is closed, if ever.
+            object.users().dec();
+            return;
+        }
+        let table = self.lock();
+        object.users().dec();
+        if !object.take_last_user() {
+            object.wait_count().set(1);
+            drop(table);
+            kernel::warn_on!(true);
+            return;
+        }
+        table.erase(object.id());
+        drop(table);
+        // SAFETY: Nobody uses the object, and nobody can find it any more.
+        unsafe { self.drop_object(header) };
+    }
+
+    /// # Safety
+    ///
+    /// The object was taken out of the table with its last user.
+    unsafe fn wait_and_drop(&self, header: NonNull<Header>) {
+        // SAFETY: The object is ours.
+        if !kernel::warn_on!(!self.wait_unused(unsafe { header.as_ref() })) {
+            // SAFETY: No call uses it any more.
+            unsafe { self.drop_object(header) };
+        }
+    }
+
+    /// Gives up the table's share of `wait_cnt` and waits until calls that use the object are done.
+    fn wait_unused(&self, object: &Header) -> bool {
+        if object.wait_count().dec_and_test() {
+            return true;
+        }
+        // SAFETY: The wait queue and the counter live as long as context and object.
+        let unused = unsafe {
+            bindings::kernel_ext_wait_unused(
+                destroy_wait(&self.shared),
+                object.wait_count_raw(),
+                DESTROY_TIMEOUT_MS,
+            )
+        };
+
+        if !unused {
+            pr_crit!("object {} is still in use, leaking it\n", object.id().0);
+            object.wait_count().inc();
+        }
+        unused
+    }
+
+    pub(crate) fn wake_destroyers(&self) {
+        // SAFETY: The wait queue is initialised.
+        unsafe { bindings::kernel_ext_wake_up_interruptible_all(destroy_wait(&self.shared)) };
+    }
+
+    /// # Safety
+    ///
+    /// Nobody uses the object or can find it.
+    unsafe fn drop_object(&self, header: NonNull<Header>) {
+        // SAFETY: The object is still there.
+        let kind = unsafe { header.as_ref() }.kind();
+
+        match I::OBJECTS.get(kind) {
+            // SAFETY: These are the operations for its kind, and the caller vouches for the rest.
+            Some(ops) => unsafe { ops.drop(header) },
+            None => {
+                kernel::warn_on!(true);
+            }
+        }
+    }
+
+    /// Destroys all objects, those that others use after those that use them.
+    fn destroy_all(&self) {
+        loop {
+            let mut destroyed = false;
+            let mut index: c_ulong = 0;
+
+            while let Some(header) = self.next_object(&mut index) {
+                // SAFETY: The file is closed: only this function takes objects out.
+                let object = unsafe { header.as_ref() };
+
+                if object.take_last_user() {
+                    self.lock().erase(object.id());
+                    // SAFETY: It has no user, and with the file closed no call either.
+                    unsafe { self.drop_object(header) };
+                    destroyed = true;
+                }
+                index += 1;
+            }
+            if !destroyed {
+                break;
+            }
+        }
+        kernel::warn_on!(self.next_object(&mut 0).is_some());
+    }
+
+    /// The first published object with an ID of at least `index`, which becomes its ID.
+    fn next_object(&self, index: &mut c_ulong) -> Option<NonNull<Header>> {
+        // SAFETY: The table is initialised; the search takes what locks it needs.
+        let entry = unsafe {
+            bindings::xa_find(
+                objects(&self.shared),
+                index,
+                c_ulong::MAX,
+                bindings::XA_PRESENT,
+            )
+        };
+
+        NonNull::new(entry.cast())
+    }
+
+    /// A counted reference to this context.
+    pub fn to_aref(&self) -> ARef<Self> {
+        self.into()
+    }
+}
+
+/// An object that has an ID and that nobody can look up. Dropping it undoes that.
+pub struct Reserved<'a, T: ObjectType> {
+    context: &'a Context<T::Family>,
+    /// Taken by `publish` or `drop`, with which the value ends.
+    object: ManuallyDrop<Pin<KBox<Object<T>>>>,
+}
+
+impl<T: ObjectType> Reserved<'_, T> {
+    /// The ID that the object will have.
+    pub fn id(&self) -> ObjectId {
+        self.object.header.id()
+    }
+
+    /// Lets others find the object; cannot fail. They may destroy it at once.
+    pub fn publish(self) -> ObjectId {
+        let mut this = ManuallyDrop::new(self);
+        let id = this.id();
+        // SAFETY: `this` is not used again.
+        let object = unsafe { ManuallyDrop::take(&mut this.object) };
+        // SAFETY: The object stays where it is until it is dropped.
+        let raw = KBox::into_raw(unsafe { Pin::into_inner_unchecked(object) });
+
+        // SAFETY: The ID is reserved for this object.
+        unsafe {
+            bindings::kernel_ext_xa_store_reserved(
+                objects(&this.context.shared),
+                id.0,
+                raw.cast(),
+            )
+        };
+        id
+    }
+
+    /// As [`publish`](Self::publish), and keeps a reference: it cannot be destroyed meanwhile.
+    pub fn publish_and_use(self) -> UserRef<T> {
+        let user = self.to_user();
+        self.publish();
+        user
+    }
+
+    /// A long-lived reference to the object. Must be gone again if the object is not published.
+    pub fn to_user(&self) -> UserRef<T> {
+        // SAFETY: `self` keeps the object.
+        unsafe { UserRef::new(NonNull::from(&**self.object)) }
+    }
+}
+
+impl<T: ObjectType> Deref for Reserved<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        self.object.value()
+    }
+}
+
+impl<T: ObjectType> Drop for Reserved<'_, T> {
+    fn drop(&mut self) {
+        let id = self.id();
+
+        if kernel::warn_on!(!self.object.header.take_last_user()) {
+            // Somebody still refers to it: leaking it is all that is safe.
+            return;
+        }
+        // SAFETY: `self` is not used again.
+        unsafe { ManuallyDrop::drop(&mut self.object) };
+        self.context.lock().erase(id);
+    }
+}

@@ -1,0 +1,399 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Objects and the references to them.
+//!
+//! Each object counts two things. `users` starts at one, which the table holds; every long-lived
+//! reference adds one, and only an object whose sole user is the table can be destroyed. `wait_cnt`
+//! starts at one as well; every call that has looked the object up adds one while it runs, and
+//! destruction sleeps until they are done.
+
+use super::context::{Context, Iommufd};
+use crate::bindings;
+use core::{ffi::c_void, marker::PhantomData, ops::Deref, ptr::NonNull};
+use kernel::{prelude::*, sync::Refcount, types::Opaque};
+
+/// The name of an object within its context, as user space knows it. Never zero.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ObjectId(pub u32);
+
+/// The kinds of objects; the numbers are the kernel's `enum iommufd_object_type`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u32)]
+pub enum ObjectKind {
+    /// A device bound to the context.
+    Device = bindings::iommufd_object_type_IOMMUFD_OBJ_DEVICE,
+    /// A page table that the kernel fills.
+    HwptPaging = bindings::iommufd_object_type_IOMMUFD_OBJ_HWPT_PAGING,
+    /// An IO address space.
+    Ioas = bindings::iommufd_object_type_IOMMUFD_OBJ_IOAS,
+}
+
+/// The size of a table with an entry for each kind.
+pub(crate) const KINDS: usize = bindings::iommufd_object_type_IOMMUFD_OBJ_MAX as usize;
+
+/// A type of object that a context of `Self::Family` may hold.
+///
+/// Implemented by [`iommufd_objects!`](crate::iommufd_objects).
+///
+/// # Safety
+///
+/// No other type of the family has the same `KIND`.
+pub unsafe trait ObjectType: Send + Sync + Sized + 'static {
+    /// Whose objects these are.
+    type Family: Iommufd;
+    /// The number that C knows the type by.
+    const KIND: ObjectKind;
+}
+
+/// An object as it lies in memory: the header that C knows, then what it is.
+#[repr(C)]
+#[pin_data]
+pub struct Object<T> {
+    pub(crate) header: Header,
+    #[pin]
+    value: T,
+}
+
+impl<T: ObjectType> Object<T> {
+    /// An initialiser for an object nobody else uses yet.
+    pub(crate) fn new(id: ObjectId, init: impl PinInit<T, Error>) -> impl PinInit<Self, Error> {
+        try_pin_init!(Self {
+            header: Header::new(T::KIND, id),
+            value <- init,
+        })
+    }
+}
+
+/// The kernel's `struct iommufd_object`.
+#[repr(transparent)]
+pub(crate) struct Header(Opaque<bindings::iommufd_object>);
+
+// SAFETY: The counters are atomic, the rest is constant.
+unsafe impl Send for Header {}
+// SAFETY: As above.
+unsafe impl Sync for Header {}
+
+impl Header {
+    fn new(kind: ObjectKind, id: ObjectId) -> Self {
+        let header = Self(Opaque::new(bindings::iommufd_object {
+            type_: kind as u32,
+            id: id.0,
+            ..pin_init::zeroed()
+        }));
+
+        header.wait_count().set(1);
+        header.users().set(1);
+        header
+    }
+
+    pub(crate) fn id(&self) -> ObjectId {
+        // SAFETY: The ID is written once, before the object is shared.
+        ObjectId(unsafe { (*self.0.get()).id })
+    }
+
+    pub(crate) fn kind(&self) -> u32 {
+        // SAFETY: The type is written once, before the object is shared.
+        unsafe { (*self.0.get()).type_ }
+    }
+
+    pub(crate) fn users(&self) -> &Refcount {
+        // SAFETY: `Refcount` is a transparent `refcount_t`.
+        unsafe { &*(&raw const (*self.0.get()).users).cast() }
+    }
+
+    pub(crate) fn wait_count(&self) -> &Refcount {
+        // SAFETY: `Refcount` is a transparent `refcount_t`.
+        unsafe { &*(&raw const (*self.0.get()).wait_cnt).cast() }
+    }
+
+    /// The `refcount_t` that destruction waits for.
+    pub(crate) fn wait_count_raw(&self) -> *mut bindings::refcount_t {
+        // SAFETY: The projection stays within the object.
+        unsafe { &raw mut (*self.0.get()).wait_cnt }
+    }
+
+    /// Takes both counts, unless the object is being destroyed. The caller either holds the lock of
+    /// the table or a reference.
+    pub(crate) fn try_lock(&self) -> bool {
+        if !inc_not_zero(self.users()) {
+            return false;
+        }
+        if !inc_not_zero(self.wait_count()) {
+            self.users().dec();
+            return false;
+        }
+        true
+    }
+
+    /// Takes the last of the users, the table's own.
+    pub(crate) fn take_last_user(&self) -> bool {
+        // SAFETY: `Refcount` is a transparent `refcount_t`.
+        unsafe { bindings::refcount_dec_if_one((&raw const *self.users()).cast_mut().cast()) }
+    }
+}
+
+fn inc_not_zero(count: &Refcount) -> bool {
+    // SAFETY: `Refcount` is a transparent `refcount_t`.
+    unsafe {
+        bindings::kernel_ext_refcount_inc_not_zero((&raw const *count).cast_mut().cast())
+    }
+}
+
+/// How to get rid of objects of one type.
+#[derive(Clone, Copy)]
+pub struct ObjectOps {
+    drop: unsafe fn(NonNull<Header>),
+}
+
+impl ObjectOps {
+    /// The operations for `T`.
+    pub const fn of<T: ObjectType>() -> Self {
+        Self {
+            drop: drop_object::<T>,
+        }
+    }
+
+    /// Drops an object and frees its memory.
+    ///
+    /// # Safety
+    ///
+    /// The object is of the type that these operations are for, and nobody uses it any more.
+    pub(crate) unsafe fn drop(&self, header: NonNull<Header>) {
+        // SAFETY: The caller vouches for it.
+        unsafe { (self.drop)(header) };
+    }
+}
+
+/// # Safety
+///
+/// As for [`ObjectOps::drop`].
+unsafe fn drop_object<T: ObjectType>(header: NonNull<Header>) {
+    // SAFETY: The header is the start of an `Object<T>` that came out of a `KBox`, and ours now.
+    drop(unsafe { KBox::from_raw(header.cast::<Object<T>>().as_ptr()) });
+}
+
+/// Declares the types of objects of an [`Iommufd`], each with its kind.
+///
+/// Gives each type its [`ObjectType`], and defines `OBJECTS`, the table of what to do with them. A
+/// kind that is named twice does not compile.
+#[macro_export]
+macro_rules! iommufd_objects {
+    ($vis:vis $family:ty { $($kind:ident => $type:ty),+ $(,)? }) => {
+        $(
+            // SAFETY: The table below cannot be built if a kind is named twice.
+            unsafe impl $crate::iommufd::ObjectType for $type {
+                type Family = $family;
+                const KIND: $crate::iommufd::ObjectKind = $crate::iommufd::ObjectKind::$kind;
+            }
+        )+
+
+        /// What to do with objects of each kind.
+        $vis const OBJECTS: $crate::iommufd::ObjectTable = {
+            let mut table = $crate::iommufd::ObjectTable::empty();
+            $( table = table.with::<$type>(); )+
+            table
+        };
+    };
+}
+
+/// The operations of all types of objects of a family, by kind.
+pub struct ObjectTable([Option<ObjectOps>; KINDS]);
+
+impl ObjectTable {
+    /// A table without types.
+    pub const fn empty() -> Self {
+        Self([None; KINDS])
+    }
+
+    /// Adds a type. To be evaluated at compile time.
+    pub const fn with<T: ObjectType>(mut self) -> Self {
+        let slot = &mut self.0[T::KIND as usize];
+
+        assert!(slot.is_none(), "two types of objects have the same kind");
+        *slot = Some(ObjectOps::of::<T>());
+        self
+    }
+
+    /// The operations for objects of `kind`.
+    pub(crate) fn get(&self, kind: u32) -> Option<&ObjectOps> {
+        self.0.get(kind as usize)?.as_ref()
+    }
+}
+
+/// A long-lived reference: the object cannot be destroyed (`EBUSY`) until it is dropped.
+///
+/// # Invariants
+///
+/// `0` is valid; this value owns one of its `users`.
+pub struct UserRef<T: ObjectType>(NonNull<Object<T>>);
+
+// SAFETY: Objects are `Send` and `Sync`, and so are the counters.
+unsafe impl<T: ObjectType> Send for UserRef<T> {}
+// SAFETY: As above.
+unsafe impl<T: ObjectType> Sync for UserRef<T> {}
+
+impl<T: ObjectType> UserRef<T> {
+    /// Takes one more reference to an object that cannot vanish meanwhile.
+    ///
+    /// # Safety
+    ///
+    /// The caller holds a reference of any sort.
+    pub(crate) unsafe fn new(object: NonNull<Object<T>>) -> Self {
+        // SAFETY: The caller vouches for the object.
+        unsafe { object.as_ref() }.header.users().inc();
+        // INVARIANT: That user is ours.
+        Self(object)
+    }
+
+    /// The ID of the object.
+    pub fn id(&self) -> ObjectId {
+        self.object().header.id()
+    }
+
+    fn object(&self) -> &Object<T> {
+        // SAFETY: By the type invariant it is valid.
+        unsafe { self.0.as_ref() }
+    }
+
+    /// Whether both are references to the same object.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.0 == other.0
+    }
+
+    /// The object as C knows it, for structures that C reads.
+    pub fn as_c_ptr(&self) -> *const c_void {
+        self.0.as_ptr().cast()
+    }
+
+    /// Gives the reference away as a pointer; [`from_raw`](Self::from_raw) takes it back.
+    pub(crate) fn into_raw(self) -> NonNull<Object<T>> {
+        let raw = self.0;
+        core::mem::forget(self);
+        raw
+    }
+
+    /// # Safety
+    ///
+    /// `raw` came from [`into_raw`](Self::into_raw), and is not used again.
+    pub(crate) unsafe fn from_raw(raw: NonNull<Object<T>>) -> Self {
+        // INVARIANT: `into_raw` gave the reference away, and the caller gives it to us.
+        Self(raw)
+    }
+}
+
+impl<T: ObjectType> Clone for UserRef<T> {
+    fn clone(&self) -> Self {
+        // SAFETY: `self` is a reference.
+        unsafe { Self::new(self.0) }
+    }
+}
+
+impl<T: ObjectType> Deref for UserRef<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.object().value
+    }
+}
+
+impl<T: ObjectType> Drop for UserRef<T> {
+    fn drop(&mut self) {
+        // The table holds one user, so this is never the last.
+        self.object().header.users().dec();
+    }
+}
+
+/// A short-lived reference, for one call: destruction waits until it is dropped.
+pub struct ObjectGuard<'a, T: ObjectType> {
+    any: AnyGuard<'a, T::Family>,
+    _type: PhantomData<&'a Object<T>>,
+}
+
+impl<T: ObjectType> ObjectGuard<'_, T> {
+    fn object(&self) -> NonNull<Object<T>> {
+        self.any.header.cast()
+    }
+
+    /// The ID of the object.
+    pub fn id(&self) -> ObjectId {
+        self.any.header().id()
+    }
+
+    /// A long-lived reference to the same object.
+    pub fn to_user(&self) -> UserRef<T> {
+        // SAFETY: `self` is a reference.
+        unsafe { UserRef::new(self.object()) }
+    }
+
+    /// Whether `user` refers to the same object.
+    pub fn is_same(&self, user: &UserRef<T>) -> bool {
+        self.object() == user.0
+    }
+}
+
+impl<T: ObjectType> Deref for ObjectGuard<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        // SAFETY: The guard keeps the object, and `downcast` checked its type.
+        &unsafe { &*self.object().as_ptr() }.value
+    }
+}
+
+/// As [`ObjectGuard`], for an object of any type.
+///
+/// # Invariants
+///
+/// `header` belongs to an object of `context`; this value owns one of its `users` and one of its
+/// `wait_cnt`.
+pub struct AnyGuard<'a, I: Iommufd> {
+    context: &'a Context<I>,
+    header: NonNull<Header>,
+}
+
+impl<'a, I: Iommufd> AnyGuard<'a, I> {
+    /// # Safety
+    ///
+    /// [`Header::try_lock`] succeeded for this object of `context`, and the result is given up here.
+    pub(crate) unsafe fn new(context: &'a Context<I>, header: NonNull<Header>) -> Self {
+        // INVARIANT: The caller gives the counts up.
+        Self { context, header }
+    }
+
+    fn header(&self) -> &Header {
+        // SAFETY: By the type invariant the object stays.
+        unsafe { self.header.as_ref() }
+    }
+
+    /// The object as a `T`, if it is one.
+    pub fn downcast<T: ObjectType<Family = I>>(
+        self,
+    ) -> core::result::Result<ObjectGuard<'a, T>, Self> {
+        if self.header().kind() == T::KIND as u32 {
+            Ok(ObjectGuard {
+                any: self,
+                _type: PhantomData,
+            })
+        } else {
+            Err(self)
+        }
+    }
+}
+
+impl<I: Iommufd> Drop for AnyGuard<'_, I> {
+    fn drop(&mut self) {
+        // `users` first, so that whoever sees `wait_cnt` at zero also sees no user of ours. The
+        // object may be gone as soon as `wait_cnt` is zero.
+        self.header().users().dec();
+        if self.header().wait_count().dec_and_test() {
+            self.context.wake_destroyers();
+        }
+    }
+}
+
+impl<T> Object<T> {
+    /// What the object is.
+    pub(crate) fn value(&self) -> &T {
+        &self.value
+    }
+}

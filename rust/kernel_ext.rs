@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Safe abstractions for IOMMU users and drivers that the `kernel` crate does not have (yet).
+//!
+//! All `unsafe` of the project lives in this crate. Each module covers one topic of the C kernel
+//! and is written so that it could move into the `kernel` crate as it stands; what the kernel's
+//! Rust API changes from release to release is met here and nowhere else.
+//!
+//! | module | what it owns |
+//! |---|---|
+//! | [`iommu`] | groups, DMA ownership, domains, attachments, pinned mappings |
+//! | [`iommufd`] | the object table and context whose layout C code shares, the C entry points |
+//! | [`mm`] | pinned user pages, the charge for them |
+//! | [`miscdev`] | character devices with a mode and a recognisable `file_operations` |
+//! | [`sync`] | reader-writer semaphores |
+//! | [`uaccess`] | structs that carry their own size across the user boundary |
+
+#![warn(missing_docs)]
+
+mod bindings;
+pub mod iommu;
+pub mod iommufd;
+pub mod miscdev;
+pub mod mm;
+mod module_flag;
+mod shim;
+pub mod sync;
+pub mod uaccess;
+
+#[doc(hidden)]
+pub use kernel;
+
+/// What `pr_*!` puts in front of messages of this crate, as `module!` defines it for modules.
+const __LOG_PREFIX: &[u8] = b"kernel_ext\0";

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Character devices of the misc class.
+//!
+//! Differs from `kernel::miscdevice` in three points: a device has a node name and a mode, the data
+//! of an open file can be found again from the `struct file` alone (by its `file_operations`), and
+//! programs of the other word size reach the same `ioctl`.
+//!
+//! C header: `include/linux/miscdevice.h`.
+
+use crate::bindings;
+use core::marker::PhantomData;
+use kernel::{
+    error::to_result,
+    fs::File,
+    prelude::*,
+    types::{ForeignOwnable, Opaque},
+};
+
+/// What a device does for the files opened on it.
+pub trait MiscDevice: Sized + 'static {
+    /// What an open file owns.
+    type Data: ForeignOwnable + Send + Sync;
+
+    /// The `file_operations` of this device: a `static` of the implementor.
+    fn operations() -> &'static FileOperations<Self>;
+
+    /// Makes the data of a newly opened file.
+    fn open(file: &File) -> Result<Self::Data>;
+
+    /// Carries out one ioctl.
+    fn ioctl(
+        data: <Self::Data as ForeignOwnable>::Borrowed<'_>,
+        cmd: u32,
+        arg: usize,
+    ) -> Result<isize>;
+}
+
+/// A `struct file_operations` for the device `T`.
+///
+/// # Invariants
+///
+/// The operations are those of `T` below, so a file that has this very table has a `T::Data` as its
+/// private data.
+#[repr(transparent)]
+pub struct FileOperations<T: MiscDevice>(bindings::file_operations, PhantomData<fn() -> T>);
+
+// SAFETY: The table is never changed.
+unsafe impl<T: MiscDevice> Sync for FileOperations<T> {}
+
+impl<T: MiscDevice> FileOperations<T> {
+    /// The table for a device of `module`, which stays loaded while a file is open.
+    pub const fn new(module: &ThisModule) -> Self {
+        let mut raw: bindings::file_operations = pin_init::zeroed();
+
+        raw.owner = module.as_ptr();
+        raw.open = Some(Self::open);
+        raw.release = Some(Self::release);
+        raw.unlocked_ioctl = Some(Self::ioctl);
+        #[cfg(CONFIG_COMPAT)]
+        {
+            raw.compat_ioctl = bindings::compat_ptr_ioctl;
+        }
+        // INVARIANT: The operations are those of `T`.
+        Self(raw, PhantomData)
+    }
+
+    /// # Safety
+    ///
+    /// Called by the VFS for a file that is being opened on a device with this table.
+    unsafe extern "C" fn open(inode: *mut bindings::inode, file: *mut bindings::file) -> c_int {
+        // SAFETY: Both are valid: the file is being opened.
+        let errno = unsafe { bindings::generic_file_open(inode, file) };
+        if errno != 0 {
+            return errno;
+        }
+        // SAFETY: The file is valid for the whole call, and no `fdget_pos` is going on.
+        match T::open(unsafe { File::from_raw_file(file) }) {
+            Ok(data) => {
+                // SAFETY: The private data belong to `open` until it returns.
+                unsafe { (*file).private_data = data.into_foreign() };
+                0
+            }
+            Err(error) => error.to_errno(),
+        }
+    }
+
+    /// # Safety
+    ///
+    /// Called by the VFS, once, for a file that [`Self::open`] opened.
+    unsafe extern "C" fn release(_inode: *mut bindings::inode, file: *mut bindings::file) -> c_int {
+        // SAFETY: `open` stored the data.
+        let data = unsafe { (*file).private_data };
+        // SAFETY: They came from `into_foreign`, and nothing borrows them any more.
+        drop(unsafe { T::Data::from_foreign(data) });
+        0
+    }
+
+    /// # Safety
+    ///
+    /// Called by the VFS for a file that [`Self::open`] opened and that is not yet released.
+    unsafe extern "C" fn ioctl(file: *mut bindings::file, cmd: c_uint, arg: c_ulong) -> c_long {
+        // SAFETY: `open` stored the data.
+        let data = unsafe { (*file).private_data };
+        // SAFETY: They came from `into_foreign` and live until `release`.
+        match T::ioctl(unsafe { T::Data::borrow(data) }, cmd, arg) {
+            Ok(value) => value as c_long,
+            Err(error) => error.to_errno() as c_long,
+        }
+    }
+}
+
+/// The private data of `file`, if it was opened on device `T`.
+pub(crate) fn private_data<T: MiscDevice>(file: NonNullFile) -> Option<*mut c_void> {
+    // SAFETY: A file's operations and private data do not change once it is open.
+    let (operations, data) = unsafe { ((*file.0).f_op, (*file.0).private_data) };
+
+    core::ptr::eq(operations, &T::operations().0).then_some(data)
+}
+
+/// A pointer to a file to which the holder has a reference.
+#[derive(Clone, Copy)]
+pub(crate) struct NonNullFile(*mut bindings::file);
+
+impl NonNullFile {
+    /// # Safety
+    ///
+    /// `file` must be an open file for as long as the result is used.
+    pub(crate) unsafe fn new(file: *mut bindings::file) -> Self {
+        Self(file)
+    }
+}
+
+/// How a device appears under `/dev`.
+#[derive(Clone, Copy)]
+pub struct Options {
+    /// Its name, under `/sys/class/misc` and as node.
+    pub name: &'static CStr,
+    /// The permission bits of the node.
+    pub mode: u16,
+}
+
+/// A registered device; dropping it takes it away.
+///
+/// # Invariants
+///
+/// `raw` is registered with `misc_register()`.
+#[pin_data(PinnedDrop)]
+pub struct Registration<T: MiscDevice> {
+    #[pin]
+    raw: Opaque<bindings::miscdevice>,
+    _device: PhantomData<fn() -> T>,
+}
+
+// SAFETY: A device may be registered and taken away on different threads.
+unsafe impl<T: MiscDevice> Send for Registration<T> {}
+// SAFETY: There is nothing to do with a `&Registration`.
+unsafe impl<T: MiscDevice> Sync for Registration<T> {}
+
+impl<T: MiscDevice> Registration<T> {
+    /// Registers a device with a dynamic minor number.
+    pub fn new(options: Options) -> impl PinInit<Self, Error> {
+        try_pin_init!(Self {
+            raw <- Opaque::try_ffi_init(move |slot: *mut bindings::miscdevice| {
+                let mut raw: bindings::miscdevice = pin_init::zeroed();
+
+                raw.minor = bindings::MISC_DYNAMIC_MINOR as c_int;
+                raw.name = options.name.as_char_ptr();
+                raw.nodename = options.name.as_char_ptr();
+                raw.mode = options.mode;
+                raw.fops = &T::operations().0;
+                // SAFETY: `slot` is valid for writing.
+                unsafe { slot.write(raw) };
+                // INVARIANT: On success the device is registered.
+                // SAFETY: `slot` is pinned and is taken out of the list before it is freed.
+                to_result(unsafe { bindings::misc_register(slot) })
+            }),
+            _device: PhantomData,
+        })
+    }
+}
+
+#[pinned_drop]
+impl<T: MiscDevice> PinnedDrop for Registration<T> {
+    fn drop(self: Pin<&mut Self>) {
+        // SAFETY: By the type invariant it is registered.
+        unsafe { bindings::misc_deregister(self.raw.get()) };
+    }
+}

@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Memory of a process: pinning its pages, and charging somebody for them.
+
+mod account;
+mod pin;
+
+pub use account::{Charge, ChargeMode};
+pub use pin::{PinnedBatch, UserMemory};
+pub(crate) use pin::unpin_pfns;
+
+pub use kernel::page::{PAGE_SHIFT, PAGE_SIZE};
