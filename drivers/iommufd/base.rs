@@ -9,6 +9,8 @@ pub(crate) use kernel::prelude::{
     FromBytes, IntoBytes, Result, EADDRINUSE, EEXIST, EINVAL, ENOSPC, EOPNOTSUPP, EOVERFLOW,
 };
 pub(crate) use kernel_ext::mm::PAGE_SIZE;
+pub(crate) use zerocopy::Immutable;
+pub(crate) use zerocopy_derive::Immutable;
 
 /// An owned allocation.
 pub(crate) type Box<T> = kernel::alloc::KBox<T>;

@@ -19,21 +19,34 @@ use kernel_ext::{
 /// A page table. The kernel made it for a device that was attached to an IO address space, and it
 /// goes when no device is attached to it any more.
 pub(crate) struct Hwpt {
-    /// Set once it mirrors the address space; goes first.
-    mirror: SetOnce<Mirroring>,
+    /// Set with the last step that makes it; goes first.
+    listed: SetOnce<Listed>,
+    /// Set once it mirrors the address space.
+    mirrors: SetOnce<Mirrors>,
     domain: Arc<Domain>,
     ioas: UserRef<Ioas>,
 }
 
-/// A page table that mirrors an address space, until this is dropped.
-struct Mirroring {
+/// A page table that other devices may choose, until this is dropped.
+struct Listed {
     ioas: UserRef<Ioas>,
     hwpt: ObjectId,
 }
 
-impl Drop for Mirroring {
+impl Drop for Listed {
     fn drop(&mut self) {
         self.ioas.hwpts.lock().retain(|hwpt| *hwpt != self.hwpt);
+    }
+}
+
+/// A page table that mirrors an address space, until this is dropped.
+struct Mirrors {
+    ioas: UserRef<Ioas>,
+    hwpt: ObjectId,
+}
+
+impl Drop for Mirrors {
+    fn drop(&mut self) {
         self.ioas.remove_table(self.hwpt);
     }
 }
@@ -62,7 +75,8 @@ impl Hwpt {
 
         context.reserve(|_| {
             Ok(Self {
-                mirror: SetOnce::new(),
+                listed: SetOnce::new(),
+                mirrors: SetOnce::new(),
                 domain,
                 ioas,
             })
@@ -89,9 +103,20 @@ pub(crate) fn start_mirroring(hwpt: &Reserved<'_, Hwpt>) -> Result {
     let table: Table = hwpt.domain.clone();
 
     hwpt.ioas.add_table(hwpt.id(), &table)?;
-    hwpt.mirror.populate(Mirroring {
+    hwpt.mirrors.populate(Mirrors {
         ioas: hwpt.ioas.clone(),
         hwpt: hwpt.id(),
     });
     Ok(())
+}
+
+/// Lets everybody see a page table, and other devices of its address space choose it. `hwpts` is
+/// the list of that address space, locked, with room for one more.
+pub(crate) fn publish(hwpt: Reserved<'_, Hwpt>, hwpts: &mut KVec<ObjectId>) -> Result<ObjectId> {
+    hwpts.push_within_capacity(hwpt.id())?;
+    hwpt.listed.populate(Listed {
+        ioas: hwpt.ioas.clone(),
+        hwpt: hwpt.id(),
+    });
+    Ok(hwpt.publish())
 }

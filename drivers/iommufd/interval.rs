@@ -311,3 +311,7 @@ impl<V> IntervalMap<V> {
         })
     }
 }
+
+#[cfg(test)]
+#[path = "tests/interval.rs"]
+mod tests;

@@ -263,3 +263,7 @@ impl Placement {
         (start < range.1 && range.1 - start >= self.length - 1).then_some(start)
     }
 }
+
+#[cfg(test)]
+#[path = "tests/iova_map.rs"]
+mod tests;

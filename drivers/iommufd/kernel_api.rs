@@ -150,6 +150,5 @@ fn change_to_ioas(
         }
     };
 
-    hwpts.push_within_capacity(hwpt.id())?;
-    Ok((hwpt.publish(), left))
+    Ok((hwpt::publish(hwpt, &mut hwpts)?, left))
 }

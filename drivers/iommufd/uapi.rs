@@ -5,10 +5,8 @@
 //! Every struct begins with its own size, as the caller knows it, and is read and written by the
 //! rules in [`kernel_ext::uaccess`](../kernel_ext/uaccess/index.html). Pure: no kernel calls.
 
-use crate::base::{FromBytes, IntoBytes, Result, EINVAL, EOPNOTSUPP, EOVERFLOW};
+use crate::base::{FromBytes, Immutable, IntoBytes, Result, EINVAL, EOPNOTSUPP, EOVERFLOW};
 use core::mem::offset_of;
-use zerocopy::Immutable;
-use zerocopy_derive::Immutable;
 
 /// The type of all ioctls of this file, `';'`.
 const IOMMUFD_TYPE: u32 = b';' as u32;
@@ -225,3 +223,7 @@ fn known(bits: u32, known: u32) -> Result {
         Err(EOPNOTSUPP)
     }
 }
+
+#[cfg(test)]
+#[path = "tests/uapi.rs"]
+mod tests;

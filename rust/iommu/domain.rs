@@ -51,19 +51,6 @@ impl Domain {
         self.0.as_ptr()
     }
 
-    /// Removes a range with a flush of its own, for paths that fail.
-    ///
-    /// # Safety
-    ///
-    /// As for [`PageTable::unmap`].
-    unsafe fn unmap_and_sync(&self, iova: u64, length: usize) {
-        let mut gather = Gather::new();
-
-        // SAFETY: The caller vouches for the range.
-        unsafe { self.unmap(iova, length, &mut gather) };
-        self.sync(&mut gather);
-    }
-
     fn iova_to_phys(&self, iova: u64) -> u64 {
         // SAFETY: By the type invariant the domain is valid; this only reads its table.
         unsafe { bindings::iommu_iova_to_phys(self.as_raw(), iova) }
@@ -133,7 +120,7 @@ unsafe impl PageTable for Domain {
         Ok(())
     }
 
-    unsafe fn unmap(&self, iova: u64, length: usize, gather: &mut Gather) {
+    unsafe fn unmap(&self, iova: u64, length: usize, gather: Pin<&mut Gather>) {
         // SAFETY: By the type invariant the domain is valid; the caller vouches for the range.
         let unmapped = unsafe {
             bindings::iommu_unmap_fast(self.as_raw(), iova as c_ulong, length, gather.as_raw())
@@ -141,7 +128,7 @@ unsafe impl PageTable for Domain {
         kernel::warn_on!(unmapped != length);
     }
 
-    fn sync(&self, gather: &mut Gather) {
+    fn sync(&self, gather: Pin<&mut Gather>) {
         // SAFETY: By the type invariant the domain is valid.
         unsafe { bindings::kernel_ext_iotlb_sync(self.as_raw(), gather.as_raw()) };
     }

@@ -10,7 +10,7 @@
 //! runs is kept. Where it is scattered, the list would cost more than the page table that holds the
 //! same information anyway: then they are read back from there.
 
-use super::page_table::{Access, Gather, MemoryKind, PageTable, PhysRun};
+use super::page_table::{Access, MemoryKind, PageTable, PhysRun};
 use crate::mm::{unpin_pfns, PinnedBatch, UserMemory};
 use kernel::{
     page::{PAGE_SHIFT, PAGE_SIZE},
@@ -181,7 +181,7 @@ impl PinnedMapping {
 
         if result.is_err() && mapped != 0 {
             // SAFETY: These bytes were mapped just now, chunk by chunk.
-            unsafe { self.unmap_in(&**table, mapped) };
+            unsafe { table.unmap_and_sync(self.iova, mapped) };
         }
         result
     }
@@ -194,7 +194,7 @@ impl PinnedMapping {
         }
         if let Some(table) = self.tables.remove(table) {
             // SAFETY: By the type invariant the table maps this much.
-            unsafe { self.unmap_in(&*table, self.mapped_bytes()) };
+            unsafe { table.unmap_and_sync(self.iova, self.mapped_bytes()) };
         }
         Some(self)
     }
@@ -209,10 +209,8 @@ impl PinnedMapping {
             // and empty.
             if let Err(error) = unsafe { table.map(iova, runs, self.access) } {
                 for table in self.tables.iter().take(done) {
-                    let mut gather = Gather::new();
                     // SAFETY: It was mapped just now.
-                    unsafe { table.unmap(iova, bytes, &mut gather) };
-                    table.sync(&mut gather);
+                    unsafe { table.unmap_and_sync(iova, bytes) };
                 }
                 return Err(error);
             }
@@ -289,19 +287,6 @@ impl PinnedMapping {
         Ok(())
     }
 
-    /// Unmaps the first `bytes` bytes in one table and flushes.
-    ///
-    /// # Safety
-    ///
-    /// The table maps them, and they end where a chunk ends.
-    unsafe fn unmap_in(&self, table: &dyn PageTable, bytes: usize) {
-        let mut gather = Gather::new();
-
-        // SAFETY: The caller vouches for the end; the start is the start of the first run.
-        unsafe { table.unmap(self.iova, bytes, &mut gather) };
-        table.sync(&mut gather);
-    }
-
     /// Reads the page frames back from `table` while unmapping it, and unpins them.
     fn drain(&self, table: &dyn PageTable, buffer: &mut [PhysRun]) {
         let total = self.mapped_bytes();
@@ -312,11 +297,8 @@ impl PinnedMapping {
             let count = table.read_runs(iova, total - start, buffer);
             let runs = buffer.get(..count).unwrap_or(&[]);
             let bytes: usize = runs.iter().map(|run| run.length).sum();
-            let mut gather = Gather::new();
-
             // SAFETY: `read_runs` ends with a whole run.
-            unsafe { table.unmap(iova, bytes, &mut gather) };
-            table.sync(&mut gather);
+            unsafe { table.unmap_and_sync(iova, bytes) };
             for run in runs {
                 let pfn = run.phys as usize >> PAGE_SHIFT;
                 let end = (run.phys as usize + run.length).div_ceil(PAGE_SIZE);
@@ -350,7 +332,7 @@ impl Drop for PinnedMapping {
 
         for table in self.tables.iter().skip(keep) {
             // SAFETY: By the type invariant the table maps this much.
-            unsafe { self.unmap_in(&**table, self.mapped_bytes()) };
+            unsafe { table.unmap_and_sync(self.iova, self.mapped_bytes()) };
         }
         match (&self.runs, &self.tables.first) {
             (Some(runs), _) => {

@@ -3,11 +3,8 @@
 //! What an IO page table can do, whoever implements it.
 
 use crate::bindings;
-use core::ops::RangeInclusive;
-use kernel::{
-    prelude::*,
-    types::Opaque,
-};
+use core::{marker::PhantomPinned, ops::RangeInclusive};
+use kernel::{prelude::*, types::Opaque};
 
 /// How the CPU sees the memory behind a run, which decides how it must be mapped.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -55,26 +52,33 @@ impl Geometry {
 }
 
 /// What has been unmapped and not yet been flushed from the IOTLB.
-pub struct Gather(Opaque<bindings::iommu_iotlb_gather>);
+///
+/// Drivers keep lists in it that point back into it, so it is pinned:
+///
+/// ```ignore
+/// stack_pin_init!(let gather = Gather::new());
+/// ```
+#[pin_data]
+pub struct Gather {
+    #[pin]
+    raw: Opaque<bindings::iommu_iotlb_gather>,
+    #[pin]
+    _pin: PhantomPinned,
+}
 
 impl Gather {
-    /// An empty gather.
-    pub fn new() -> Self {
-        let raw = Opaque::uninit();
-        // SAFETY: `raw` is valid for writing.
-        unsafe { bindings::kernel_ext_iotlb_gather_init(raw.get()) };
-        Self(raw)
+    /// An initialiser for an empty gather.
+    pub fn new() -> impl PinInit<Self> {
+        pin_init!(Self {
+            // SAFETY: `slot` is valid for writing.
+            raw <- Opaque::ffi_init(|slot| unsafe { bindings::kernel_ext_iotlb_gather_init(slot) }),
+            _pin: PhantomPinned,
+        })
     }
 
     /// The C structure.
-    pub(crate) fn as_raw(&mut self) -> *mut bindings::iommu_iotlb_gather {
-        self.0.get()
-    }
-}
-
-impl Default for Gather {
-    fn default() -> Self {
-        Self::new()
+    pub(crate) fn as_raw(self: Pin<&mut Self>) -> *mut bindings::iommu_iotlb_gather {
+        self.raw.get()
     }
 }
 
@@ -110,10 +114,23 @@ pub unsafe trait PageTable: Send + Sync {
     ///
     /// Both ends are ends of runs given to [`map`](Self::map), or borders between page frames that
     /// are not next to each other in physical memory; everything between is mapped.
-    unsafe fn unmap(&self, iova: u64, length: usize, gather: &mut Gather);
+    unsafe fn unmap(&self, iova: u64, length: usize, gather: Pin<&mut Gather>);
 
     /// Flushes what `gather` holds from the IOTLB.
-    fn sync(&self, gather: &mut Gather);
+    fn sync(&self, gather: Pin<&mut Gather>);
+
+    /// Removes a range and flushes it, so that no device reaches the memory any more.
+    ///
+    /// # Safety
+    ///
+    /// As for [`unmap`](Self::unmap).
+    unsafe fn unmap_and_sync(&self, iova: u64, length: usize) {
+        pin_init::stack_pin_init!(let gather = Gather::new());
+
+        // SAFETY: The caller vouches for the range.
+        unsafe { self.unmap(iova, length, gather.as_mut()) };
+        self.sync(gather);
+    }
 
     /// Reads what is mapped in `length` bytes from `iova` on into `runs`, as the longest runs
     /// possible. Returns how many; stops at the end of the last run that fits.

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the pure parts need from their surroundings, over `std`.
+
+pub(crate) use zerocopy::{FromBytes, Immutable, IntoBytes};
+pub(crate) use zerocopy_derive::{FromBytes, Immutable, IntoBytes};
+
+pub(crate) type Box<T> = std::boxed::Box<T>;
+pub(crate) type Result<T = (), E = Error> = core::result::Result<T, E>;
+
+pub(crate) const PAGE_SIZE: usize = 4096;
+
+/// An errno.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Error(&'static str);
+
+macro_rules! errnos {
+    ($($name:ident)*) => {
+        $( pub(crate) const $name: Error = Error(stringify!($name)); )*
+    };
+}
+
+errnos!(EADDRINUSE EEXIST EINVAL ENOSPC EOPNOTSUPP EOVERFLOW);

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The pure parts of `drivers/iommufd`, as they stand there, over `std` instead of the kernel.
+//!
+//! Their tests lie in `drivers/iommufd/tests`.
+
+#![forbid(unsafe_code)]
+#![allow(
+    dead_code,
+    unused_imports,
+    reason = "the parts are used whole in the kernel, and here as far as they are tested"
+)]
+
+mod base;
+#[path = "../../../../../drivers/iommufd/interval.rs"]
+mod interval;
+#[path = "../../../../../drivers/iommufd/iova_map.rs"]
+mod iova_map;
+#[path = "../../../../../drivers/iommufd/uapi.rs"]
+mod uapi;
