@@ -19,9 +19,9 @@ mod capi;
 mod context;
 mod object;
 
-pub use capi::{DeviceHead, KernelApi};
 #[doc(hidden)]
 pub use capi::entry;
+pub use capi::{DeviceHead, KernelApi};
 pub use context::{Context, Iommufd, OpenContext, Reserved};
 pub use object::{
     AnyGuard, Object, ObjectGuard, ObjectId, ObjectKind, ObjectOps, ObjectTable, ObjectType,

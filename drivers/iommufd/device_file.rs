@@ -2,9 +2,7 @@
 
 //! `/dev/iommu`: what each open file owns, and which types of objects it may hold.
 
-use crate::{
-    device::Device, dispatch, group::Groups, hwpt::Hwpt, ioas::Ioas, IommufdModule,
-};
+use crate::{device::Device, dispatch, group::Groups, hwpt::Hwpt, ioas::Ioas, IommufdModule};
 use kernel::{fs::File, module::this_module, prelude::*};
 use kernel_ext::{
     iommufd::{self, ObjectTable, OpenContext},

@@ -7,7 +7,10 @@ use crate::{
     ioas,
     uapi::{self, Command, Destroy, IoasAlloc, IoasIovaRanges, IoasMap, IoasUnmap},
 };
-use kernel::{prelude::*, uaccess::{UserPtr, UserSlice}};
+use kernel::{
+    prelude::*,
+    uaccess::{UserPtr, UserSlice},
+};
 use kernel_ext::{
     iommufd::ObjectId,
     uaccess::{read_versioned, write_versioned},
@@ -72,8 +75,13 @@ pub(crate) fn ioctl(context: &Context, code: u32, arg: usize) -> Result {
         return Err(ENOTTY);
     }
     let user = UserPtr::from_addr(arg);
-    let size = UserSlice::new(user, size_of::<u32>()).reader().read::<u32>()?;
-    let entry = COMMANDS.iter().find(|entry| entry.code == code).ok_or(ENOTTY)?;
+    let size = UserSlice::new(user, size_of::<u32>())
+        .reader()
+        .read::<u32>()?;
+    let entry = COMMANDS
+        .iter()
+        .find(|entry| entry.code == code)
+        .ok_or(ENOTTY)?;
     let call = Call {
         context,
         user,

@@ -6,16 +6,10 @@
 //! group, the last that is detached detaches it. Each still has to be attached by itself, so that
 //! what it cannot address is kept out of the address space.
 
-use crate::{
-    device::Device,
-    device_file::Context,
-    hwpt::Hwpt,
-    ioas::Ioas,
-};
+use crate::{device::Device, device_file::Context, hwpt::Hwpt, ioas::Ioas};
 use core::ops::Deref;
 use kernel::{
-    device,
-    new_mutex,
+    device, new_mutex,
     prelude::*,
     sync::{aref::ARef, Arc, Mutex},
 };
@@ -50,7 +44,10 @@ impl Groups {
         let new = Arc::pin_init(Group::new(group), GFP_KERNEL_ACCOUNT)?;
         let mut entries = self.entries.lock();
 
-        if let Some(entry) = entries.iter_mut().find(|entry| entry.group.iommu.is_same(&new.iommu)) {
+        if let Some(entry) = entries
+            .iter_mut()
+            .find(|entry| entry.group.iommu.is_same(&new.iommu))
+        {
             entry.devices += 1;
             return Ok(entry.group.clone());
         }
@@ -126,7 +123,9 @@ struct AttachedDevice {
 
 impl Attached {
     fn position(&self, device: &UserRef<Device>) -> Option<usize> {
-        self.devices.iter().position(|attached| attached.id == device.id())
+        self.devices
+            .iter()
+            .position(|attached| attached.id == device.id())
     }
 
     fn ioas(&self) -> &UserRef<Ioas> {

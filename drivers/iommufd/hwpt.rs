@@ -66,8 +66,7 @@ impl Hwpt {
         let domain = Domain::new(device.device())?;
 
         // Before anything is mapped: some page tables keep this in each entry.
-        if device.enforces_cache_coherency()
-            && kernel::warn_on!(!domain.enforce_cache_coherency())
+        if device.enforces_cache_coherency() && kernel::warn_on!(!domain.enforce_cache_coherency())
         {
             return Err(EINVAL);
         }

@@ -128,14 +128,22 @@ fn balance<V>(mut node: Box<Node<V>>) -> Box<Node<V>> {
         (left, right) if left > right + 1 => {
             if let Some(child) = node.left.take() {
                 let leans_right = height(&child.right) > height(&child.left);
-                node.left = Some(if leans_right { rotate_left(child) } else { child });
+                node.left = Some(if leans_right {
+                    rotate_left(child)
+                } else {
+                    child
+                });
             }
             rotate_right(node)
         }
         (left, right) if right > left + 1 => {
             if let Some(child) = node.right.take() {
                 let leans_left = height(&child.left) > height(&child.right);
-                node.right = Some(if leans_left { rotate_right(child) } else { child });
+                node.right = Some(if leans_left {
+                    rotate_right(child)
+                } else {
+                    child
+                });
             }
             rotate_left(node)
         }
@@ -221,7 +229,12 @@ fn gap_at<V>(node: &Node<V>, edge: u64, bounds: (u64, u64), size: u64) -> Option
             return Some(gap);
         }
     }
-    gap_at(node.right.as_deref()?, node.last.checked_add(1)?, bounds, size)
+    gap_at(
+        node.right.as_deref()?,
+        node.last.checked_add(1)?,
+        bounds,
+        size,
+    )
 }
 
 /// The part of a gap within bounds, if it has at least `size` addresses.
@@ -306,9 +319,8 @@ impl<V> IntervalMap<V> {
         let Some(root) = &self.root else {
             return clip(bounds, bounds, size);
         };
-        gap_at(root, 0, bounds, size).or_else(|| {
-            clip((root.subtree.last.checked_add(1)?, u64::MAX), bounds, size)
-        })
+        gap_at(root, 0, bounds, size)
+            .or_else(|| clip((root.subtree.last.checked_add(1)?, u64::MAX), bounds, size))
     }
 }
 

@@ -161,8 +161,9 @@ impl Ioas {
         let _tables = self.tables.read();
         let mut map = self.map.write();
 
-        while let Some((area_first, area_last)) =
-            map.first_in(start, last).map(|area| (area.first(), area.last()))
+        while let Some((area_first, area_last)) = map
+            .first_in(start, last)
+            .map(|area| (area.first(), area.last()))
         {
             let area = map.area_mut(area_first).ok_or(ENOENT)?;
             if area.pages.is_none() {
@@ -239,7 +240,10 @@ impl Ioas {
         map.unreserve(&Owner::Hwpt(hwpt));
 
         // Lowering it cannot fail.
-        let alignment = tables.iter().map(|mirror| mirror.table.geometry().granule()).max();
+        let alignment = tables
+            .iter()
+            .map(|mirror| mirror.table.geometry().granule())
+            .max();
         let lowered = map.set_alignment(alignment.unwrap_or(1));
         kernel::warn_on!(lowered.is_err());
     }
@@ -275,7 +279,10 @@ impl Ioas {
 type Map = IovaMap<Area, Owner>;
 
 fn reserve(map: &mut Map, first: u64, last: u64, owner: Owner) -> Result {
-    map.reserve(KBox::new(Reserved::new(first, last, owner), GFP_KERNEL_ACCOUNT)?)
+    map.reserve(KBox::new(
+        Reserved::new(first, last, owner),
+        GFP_KERNEL_ACCOUNT,
+    )?)
 }
 
 /// Reserves what a page table cannot translate.
@@ -297,8 +304,10 @@ fn fill_table(map: &mut Map, table: &Table) -> Result {
         if let Some(area) = map.area_mut(iova) {
             let access = area.access;
             // An area in transit has not looked at the page tables yet.
-            if let Some(Err(error)) =
-                area.pages.as_mut().map(|pages| pages.add_table(iova, access, table))
+            if let Some(Err(error)) = area
+                .pages
+                .as_mut()
+                .map(|pages| pages.add_table(iova, access, table))
             {
                 unfill_table(map, table, iova);
                 return Err(error);
@@ -325,5 +334,6 @@ fn unfill_table(map: &mut Map, table: &Table, end: u64) {
 fn following(map: &Map, iova: u64) -> Option<u64> {
     let last = map.first_in(iova, iova)?.last();
 
-    map.first_in(last.checked_add(1)?, u64::MAX).map(Node::first)
+    map.first_in(last.checked_add(1)?, u64::MAX)
+        .map(Node::first)
 }

@@ -95,7 +95,10 @@ impl<A: Area, O: PartialEq> IovaMap<A, O> {
         }
         let last = iova.checked_add(length - 1).ok_or(EOVERFLOW)?;
 
-        if self.reserved().any(|range| range.first <= last && iova <= range.last) {
+        if self
+            .reserved()
+            .any(|range| range.first <= last && iova <= range.last)
+        {
             return Err(EINVAL);
         }
         if self.areas.first_in(iova, last).is_some() {

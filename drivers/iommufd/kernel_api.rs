@@ -87,12 +87,7 @@ fn put(context: &Context, hwpt: UserRef<Hwpt>) {
 ///
 /// `ENOENT` if there is no such object, `EINVAL` if it is of another type or there is a PASID: only
 /// page tables that were made for PASIDs can take one. Else those of [`Change::apply`].
-fn change(
-    device: &UserRef<Device>,
-    pasid: u32,
-    pt: ObjectId,
-    change: Change,
-) -> Result<ObjectId> {
+fn change(device: &UserRef<Device>, pasid: u32, pt: ObjectId, change: Change) -> Result<ObjectId> {
     let context = device.context();
     let (id, left) = match context.get_any(pt)?.downcast::<Ioas>() {
         _ if pasid != NO_PASID => return Err(EINVAL),
@@ -120,7 +115,10 @@ fn change_to_ioas(
 
     for id in hwpts.iter() {
         // One that is being destroyed cannot be looked up any more; its ID may have a new owner.
-        let Some(hwpt) = context.get::<Hwpt>(*id).ok().filter(|hwpt| ioas.is_same(hwpt.ioas()))
+        let Some(hwpt) = context
+            .get::<Hwpt>(*id)
+            .ok()
+            .filter(|hwpt| ioas.is_same(hwpt.ioas()))
         else {
             continue;
         };

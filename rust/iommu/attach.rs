@@ -5,12 +5,7 @@
 use super::{domain::Domain, group::Group, DmaOwner};
 use crate::bindings;
 use core::ffi::c_void;
-use kernel::{
-    error::to_result,
-    prelude::*,
-    sync::Arc,
-    types::Opaque,
-};
+use kernel::{error::to_result, prelude::*, sync::Arc, types::Opaque};
 
 /// What C finds when it asks a group who attached it (`struct iommufd_attach_handle`).
 ///

@@ -47,7 +47,9 @@ impl Group {
     /// # Safety
     ///
     /// The caller has a reference to the group for as long as it uses the result.
-    pub(crate) unsafe fn borrow_raw(group: *mut bindings::iommu_group) -> Option<ManuallyDrop<Self>> {
+    pub(crate) unsafe fn borrow_raw(
+        group: *mut bindings::iommu_group,
+    ) -> Option<ManuallyDrop<Self>> {
         NonNull::new(group).map(|group| ManuallyDrop::new(Self(group)))
     }
 

@@ -147,7 +147,13 @@ impl PinnedMapping {
             let mut pages = 0;
 
             for (slot, run) in chunk.iter_mut().zip(batch.runs()) {
-                *slot = self.phys_run(self.pages + pages, PfnRun { pfn: run.0, count: run.1 });
+                *slot = self.phys_run(
+                    self.pages + pages,
+                    PfnRun {
+                        pfn: run.0,
+                        count: run.1,
+                    },
+                );
                 pages += run.1;
                 count += 1;
             }
@@ -223,7 +229,10 @@ impl PinnedMapping {
         let Some(runs) = &mut self.runs else { return };
         let limit = LISTED_RUNS + (self.pages + run.count) / PAGES_PER_LISTED_RUN;
 
-        if let Some(last) = runs.last_mut().filter(|last| last.pfn + last.count == run.pfn) {
+        if let Some(last) = runs
+            .last_mut()
+            .filter(|last| last.pfn + last.count == run.pfn)
+        {
             last.count += run.count;
         } else if runs.len() >= limit || runs.push(run, GFP_KERNEL_ACCOUNT).is_err() {
             self.runs = None;
@@ -233,7 +242,9 @@ impl PinnedMapping {
     /// Where in the range `count` pages from page `index` on lie, in bytes: start and length.
     fn span(&self, index: usize, count: usize) -> (usize, usize) {
         let start = (index << PAGE_SHIFT).saturating_sub(self.offset);
-        let end = ((index + count) << PAGE_SHIFT).saturating_sub(self.offset).min(self.length);
+        let end = ((index + count) << PAGE_SHIFT)
+            .saturating_sub(self.offset)
+            .min(self.length);
 
         (start, end.saturating_sub(start))
     }

@@ -47,7 +47,8 @@ pub struct Geometry {
 impl Geometry {
     /// The smallest page size in bytes.
     pub fn granule(&self) -> u64 {
-        1u64.checked_shl(self.page_sizes.trailing_zeros()).unwrap_or(u64::MAX)
+        1u64.checked_shl(self.page_sizes.trailing_zeros())
+            .unwrap_or(u64::MAX)
     }
 }
 

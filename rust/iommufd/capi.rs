@@ -54,7 +54,9 @@ struct DeviceHeadLayout {
 }
 
 const _: () = {
-    assert!(offset_of!(DeviceHeadLayout, context) == offset_of!(bindings::iommufd_device_layout, ictx));
+    assert!(
+        offset_of!(DeviceHeadLayout, context) == offset_of!(bindings::iommufd_device_layout, ictx)
+    );
     assert!(offset_of!(DeviceHeadLayout, dev) == offset_of!(bindings::iommufd_device_layout, dev));
     assert!(size_of::<ARef<Device>>() == size_of::<*const ()>());
 };
@@ -88,7 +90,9 @@ impl<I: Iommufd> DeviceHead<I> {
 unsafe fn borrow<T: ObjectType>(device: *mut c_void) -> ManuallyDrop<UserRef<T>> {
     // SAFETY: `bind` gave the reference out, and never null; `ManuallyDrop` leaves it there.
     ManuallyDrop::new(unsafe {
-        UserRef::from_raw(core::ptr::NonNull::new_unchecked(device.cast::<Object<T>>()))
+        UserRef::from_raw(core::ptr::NonNull::new_unchecked(
+            device.cast::<Object<T>>(),
+        ))
     })
 }
 
@@ -201,7 +205,9 @@ pub mod entry {
     /// `device` came from [`bind`] and is not used again.
     pub unsafe fn unbind<I: KernelApi>(device: *mut c_void) {
         // SAFETY: The caller gives the device back.
-        I::unbind(ManuallyDrop::into_inner(unsafe { borrow::<I::Device>(device) }));
+        I::unbind(ManuallyDrop::into_inner(unsafe {
+            borrow::<I::Device>(device)
+        }));
     }
 
     /// # Safety
@@ -226,11 +232,7 @@ pub mod entry {
     /// # Safety
     ///
     /// `device` came from [`bind`]; `pt_id` is valid for reading and writing.
-    pub unsafe fn attach<I: KernelApi>(
-        device: *mut c_void,
-        pasid: u32,
-        pt_id: *mut u32,
-    ) -> c_int {
+    pub unsafe fn attach<I: KernelApi>(device: *mut c_void, pasid: u32, pt_id: *mut u32) -> c_int {
         // SAFETY: As here.
         unsafe { change::<I>(device, pt_id, |device, pt| I::attach(device, pasid, pt)) }
     }
@@ -238,11 +240,7 @@ pub mod entry {
     /// # Safety
     ///
     /// `device` came from [`bind`]; `pt_id` is valid for reading and writing.
-    pub unsafe fn replace<I: KernelApi>(
-        device: *mut c_void,
-        pasid: u32,
-        pt_id: *mut u32,
-    ) -> c_int {
+    pub unsafe fn replace<I: KernelApi>(device: *mut c_void, pasid: u32, pt_id: *mut u32) -> c_int {
         // SAFETY: As here.
         unsafe { change::<I>(device, pt_id, |device, pt| I::replace(device, pasid, pt)) }
     }
@@ -317,4 +315,3 @@ macro_rules! export_kernel_api {
         };
     };
 }
-

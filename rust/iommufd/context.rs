@@ -329,10 +329,13 @@ impl<I: Iommufd> Context<I> {
     /// The object was taken out of the table with its last user.
     unsafe fn wait_and_drop(&self, header: NonNull<Header>) {
         // SAFETY: The object is ours.
-        if !kernel::warn_on!(!self.wait_unused(unsafe { header.as_ref() })) {
-            // SAFETY: No call uses it any more.
-            unsafe { self.drop_object(header) };
+        let object = unsafe { header.as_ref() };
+
+        if kernel::warn_on!(!self.wait_unused(object)) {
+            return;
         }
+        // SAFETY: No call uses it any more.
+        unsafe { self.drop_object(header) };
     }
 
     /// Gives up the table's share of `wait_cnt` and waits until calls that use the object are done.
@@ -447,11 +450,7 @@ impl<T: ObjectType> Reserved<'_, T> {
 
         // SAFETY: The ID is reserved for this object.
         unsafe {
-            bindings::kernel_ext_xa_store_reserved(
-                objects(&this.context.shared),
-                id.0,
-                raw.cast(),
-            )
+            bindings::kernel_ext_xa_store_reserved(objects(&this.context.shared), id.0, raw.cast())
         };
         id
     }

@@ -134,9 +134,7 @@ impl Header {
 
 fn inc_not_zero(count: &Refcount) -> bool {
     // SAFETY: `Refcount` is a transparent `refcount_t`.
-    unsafe {
-        bindings::kernel_ext_refcount_inc_not_zero((&raw const *count).cast_mut().cast())
-    }
+    unsafe { bindings::kernel_ext_refcount_inc_not_zero((&raw const *count).cast_mut().cast()) }
 }
 
 /// How to get rid of objects of one type.

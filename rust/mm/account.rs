@@ -8,12 +8,7 @@
 
 use crate::bindings;
 use core::ptr::NonNull;
-use kernel::{
-    mm::Mm,
-    prelude::*,
-    sync::aref::ARef,
-    task::Task,
-};
+use kernel::{mm::Mm, prelude::*, sync::aref::ARef, task::Task};
 
 /// What a charge counts against.
 #[derive(Clone, Copy, PartialEq, Eq)]

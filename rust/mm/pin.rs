@@ -115,7 +115,10 @@ impl PinnedBatch {
         self.pages.clear();
         self.next = 0;
 
-        let wanted = memory.npages.saturating_sub(index).min(self.pages.capacity());
+        let wanted = memory
+            .npages
+            .saturating_sub(index)
+            .min(self.pages.capacity());
         let start = memory.start + index * PAGE_SIZE;
         let slots: *mut Page = self.pages.spare_capacity_mut().as_mut_ptr().cast();
         let mut flags = bindings::FOLL_LONGTERM;

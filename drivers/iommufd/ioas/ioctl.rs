@@ -8,10 +8,7 @@ use crate::{
     pages::Pages,
     uapi::{IoasAlloc, IoasIovaRanges, IoasMap, IoasUnmap, IovaRange, UnmapRange},
 };
-use kernel::{
-    prelude::*,
-    uaccess::UserPtr,
-};
+use kernel::{prelude::*, uaccess::UserPtr};
 use kernel_ext::{
     iommu::Access,
     iommufd::{ObjectGuard, ObjectId},
@@ -68,7 +65,11 @@ pub(crate) fn iova_ranges(command: &mut IoasIovaRanges, call: &Call<'_>) -> Resu
 pub(crate) fn map(command: &mut IoasMap, call: &Call<'_>) -> Result {
     let flags = command.check()?;
     let ioas = ioas(call, command.ioas_id)?;
-    let pages = Pages::user(command.user_va as usize, command.length as usize, flags.write)?;
+    let pages = Pages::user(
+        command.user_va as usize,
+        command.length as usize,
+        flags.write,
+    )?;
     let access = Access {
         read: flags.read,
         write: flags.write,

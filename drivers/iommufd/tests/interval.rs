@@ -42,7 +42,10 @@ fn check<V>(node: &Node<V>) -> (u8, u64, u64, u64) {
     let lean = height_of(&node.left).abs_diff(height_of(&node.right));
     assert!(lean <= 1, "the tree leans by {lean}");
     let all = node.subtree;
-    assert_eq!((all.height, all.first, all.last, all.gap), (height, first, last, gap));
+    assert_eq!(
+        (all.height, all.first, all.last, all.gap),
+        (height, first, last, gap)
+    );
     (height, first, last, gap)
 }
 
@@ -132,6 +135,9 @@ fn ascending_inserts_stay_shallow() {
         assert!(map.insert(Box::new(Node::new(at * 2, at * 2, ()))).is_ok());
     }
     // 1.44 * log2(100000)
-    assert!(map.root.as_ref().is_some_and(|root| root.subtree.height <= 24));
+    assert!(map
+        .root
+        .as_ref()
+        .is_some_and(|root| root.subtree.height <= 24));
     assert_eq!(map.first_gap(0, u64::MAX, 2), Some((199_999, u64::MAX)));
 }

@@ -21,7 +21,9 @@ type Map = IovaMap<Memory, u32>;
 fn map_at(map: &mut Map, iova: u64, length: u64) -> Result {
     let last = map.check(iova, length, 0)?;
 
-    assert!(map.insert(Box::new(Node::new(iova, last, Memory(0)))).is_ok());
+    assert!(map
+        .insert(Box::new(Node::new(iova, last, Memory(0))))
+        .is_ok());
     Ok(())
 }
 
@@ -46,7 +48,10 @@ fn slow_find(
 
     while iova < limit {
         let last = iova + length - 1;
-        let taken = areas.iter().chain(reserved).any(|&(f, l)| f <= last && iova <= l);
+        let taken = areas
+            .iter()
+            .chain(reserved)
+            .any(|&(f, l)| f <= last && iova <= l);
         if !taken {
             return Some(iova);
         }
@@ -123,7 +128,10 @@ fn end_of_the_address_space() {
     let mut map = Map::new(LARGE);
 
     assert_eq!(map_at(&mut map, u64::MAX - PAGE + 1, PAGE), Ok(()));
-    assert_eq!(map_at(&mut map, u64::MAX - PAGE + 1, PAGE + 1), Err(EOVERFLOW));
+    assert_eq!(
+        map_at(&mut map, u64::MAX - PAGE + 1, PAGE + 1),
+        Err(EOVERFLOW)
+    );
     assert!(reserve(&mut map, 1 << 48, u64::MAX - PAGE, 7).is_ok());
     assert_eq!(
         map.usable().collect::<Vec<_>>(),
@@ -154,6 +162,9 @@ fn nothing_is_reserved_over_an_area() {
     let mut map = Map::new(LARGE);
 
     assert_eq!(map_at(&mut map, 0xfee0_0000, PAGE), Ok(()));
-    assert_eq!(reserve(&mut map, 0xfee0_0000, 0xfeef_ffff, 1), Err(EADDRINUSE));
+    assert_eq!(
+        reserve(&mut map, 0xfee0_0000, 0xfeef_ffff, 1),
+        Err(EADDRINUSE)
+    );
     assert_eq!(map.usable().collect::<Vec<_>>(), [(0, u64::MAX)]);
 }

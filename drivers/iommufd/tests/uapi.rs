@@ -39,20 +39,52 @@ fn map_flags() {
     assert_eq!(map(2).check(), flags(false, false, true));
     assert_eq!(map(5).check(), flags(true, true, false));
     assert_eq!(map(8).check(), Err(EOPNOTSUPP));
-    assert_eq!(IoasMap { reserved: 1, ..map(7) }.check(), Err(EOPNOTSUPP));
-    assert_eq!(IoasMap { iova: u64::MAX, ..map(7) }.check(), Err(EOVERFLOW));
-    assert_eq!(IoasMap { length: u64::MAX, ..map(7) }.check(), Err(EOVERFLOW));
+    assert_eq!(
+        IoasMap {
+            reserved: 1,
+            ..map(7)
+        }
+        .check(),
+        Err(EOPNOTSUPP)
+    );
+    assert_eq!(
+        IoasMap {
+            iova: u64::MAX,
+            ..map(7)
+        }
+        .check(),
+        Err(EOVERFLOW)
+    );
+    assert_eq!(
+        IoasMap {
+            length: u64::MAX,
+            ..map(7)
+        }
+        .check(),
+        Err(EOVERFLOW)
+    );
 }
 
 #[test]
 fn unmap_ranges() {
-    let range = |iova, length| IoasUnmap { size: 24, ioas_id: 1, iova, length }.range();
+    let range = |iova, length| {
+        IoasUnmap {
+            size: 24,
+            ioas_id: 1,
+            iova,
+            length,
+        }
+        .range()
+    };
 
     assert_eq!(range(0, u64::MAX), Ok(UnmapRange::All));
     assert_eq!(range(1, u64::MAX), Err(EOVERFLOW));
     assert_eq!(range(u64::MAX, 1), Err(EOVERFLOW));
     assert_eq!(range(0, 0), Err(EINVAL));
-    assert_eq!(range(1, u64::MAX - 1), Ok(UnmapRange::Range(1, u64::MAX - 1)));
+    assert_eq!(
+        range(1, u64::MAX - 1),
+        Ok(UnmapRange::Range(1, u64::MAX - 1))
+    );
     assert_eq!(range(2, u64::MAX - 1), Ok(UnmapRange::Range(2, u64::MAX)));
     assert_eq!(range(3, u64::MAX - 1), Err(EOVERFLOW));
     assert_eq!(range(4096, 4096), Ok(UnmapRange::Range(4096, 8191)));
