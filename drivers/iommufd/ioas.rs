@@ -180,7 +180,8 @@ impl Ioas {
             let area = map.remove(area_first);
             drop(map);
             drop(area);
-            unmapped += area_last - area_first + 1;
+            // Areas may fill the whole address space: then this wraps to zero.
+            unmapped = unmapped.wrapping_add(area_last - area_first + 1);
 
             // Others may have mapped something below meanwhile: that is theirs.
             map = self.map.write();

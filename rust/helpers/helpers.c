@@ -35,9 +35,9 @@ bool kernel_ext_wait_unused(struct wait_queue_head *wq, refcount_t *count,
 				  msecs_to_jiffies(timeout_ms));
 }
 
-void kernel_ext_wake_up_interruptible_all(struct wait_queue_head *wq)
+void kernel_ext_wake_up_all(struct wait_queue_head *wq)
 {
-	wake_up_interruptible_all(wq);
+	wake_up_all(wq);
 }
 
 int kernel_ext_xa_alloc_31b(struct xarray *xa, u32 *id)

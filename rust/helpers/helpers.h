@@ -66,7 +66,7 @@ void kernel_ext_iommufd_ctx_init(struct iommufd_ctx_layout *ctx,
 void kernel_ext_iommufd_ctx_destroy(struct iommufd_ctx_layout *ctx);
 bool kernel_ext_wait_unused(struct wait_queue_head *wq, refcount_t *count,
 			    unsigned int timeout_ms);
-void kernel_ext_wake_up_interruptible_all(struct wait_queue_head *wq);
+void kernel_ext_wake_up_all(struct wait_queue_head *wq);
 
 int kernel_ext_xa_alloc_31b(struct xarray *xa, u32 *id);
 void kernel_ext_xa_store_reserved(struct xarray *xa, u32 id, void *entry);

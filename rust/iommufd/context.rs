@@ -361,7 +361,7 @@ impl<I: Iommufd> Context<I> {
 
     pub(crate) fn wake_destroyers(&self) {
         // SAFETY: The wait queue is initialised.
-        unsafe { bindings::kernel_ext_wake_up_interruptible_all(destroy_wait(&self.shared)) };
+        unsafe { bindings::kernel_ext_wake_up_all(destroy_wait(&self.shared)) };
     }
 
     /// # Safety

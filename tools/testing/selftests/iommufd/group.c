@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Two devices behind one PCIe-to-PCI bridge, which the IOMMU cannot tell apart:
+ * one group. They belong to one owner and one address space, together.
+ */
+#include "iommufd.h"
+#include "kselftest_harness.h"
+#include "setup.h"
+#include "system.h"
+
+#define PAGE 4096UL
+#define IOVA 0x400000UL
+#define MSI 0xfee00000UL
+
+FIXTURE(group) {
+	int64_t pins;
+	int fd;
+	struct vfio_dev a;
+	struct vfio_dev b;
+	uint32_t ioas;
+	uint32_t ioas2;
+	unsigned char *memory;	/* at IOVA in the first IOAS ... */
+	unsigned char *memory2;	/* ... and in the second */
+};
+
+FIXTURE_SETUP(group)
+{
+	struct vfio_dev pair[2];
+
+	ASSERT_EQ(0, setup_system());
+	self->pins = pinned_pages();
+	ASSERT_EQ(0, setup_edu_pair(pair));
+	self->a = pair[0];
+	self->b = pair[1];
+	self->fd = iommufd_open();
+	ASSERT_LE(0, self->fd);
+	self->memory = alloc_small(2 * PAGE);
+	ASSERT_NE(NULL, self->memory);
+	self->memory2 = self->memory + PAGE;
+	memset(self->memory, 0, 2 * PAGE);
+	ASSERT_EQ(0, iommufd_ioas_alloc(self->fd, &self->ioas));
+	ASSERT_EQ(0, iommufd_ioas_alloc(self->fd, &self->ioas2));
+	ASSERT_EQ(0, iommufd_map_at(self->fd, self->ioas, self->memory, PAGE,
+				    IOVA));
+	ASSERT_EQ(0, iommufd_map_at(self->fd, self->ioas2, self->memory2, PAGE,
+				    IOVA));
+}
+
+FIXTURE_TEARDOWN(group)
+{
+	vfio_dev_close(&self->a);
+	vfio_dev_close(&self->b);
+	close(self->fd);
+	EXPECT_EQ(self->pins, pinned_pages());
+}
+
+static int attach(struct vfio_dev *dev, uint32_t pt_id)
+{
+	return vfio_dev_attach(dev, &pt_id);
+}
+
+static int bind(struct vfio_dev *dev, int fd)
+{
+	int rc = vfio_dev_bind(dev, fd);
+
+	return rc ? rc : vfio_dev_enable(dev);
+}
+
+TEST_F(group, it_is_one_group)
+{
+	EXPECT_LE(0, self->a.group);
+	EXPECT_EQ(self->a.group, self->b.group);
+	EXPECT_NE(0, strcmp(self->a.bdf, self->b.bdf));
+}
+
+TEST_F(group, one_owner_takes_both)
+{
+	EXPECT_EQ(0, bind(&self->a, self->fd));
+	EXPECT_EQ(0, bind(&self->b, self->fd));
+	EXPECT_NE(self->a.id, self->b.id);
+}
+
+TEST_F(group, another_owner_is_eperm)
+{
+	int other = iommufd_open();
+
+	ASSERT_LE(0, other);
+	ASSERT_EQ(0, bind(&self->a, self->fd));
+	EXPECT_EQ(-EPERM, vfio_dev_bind(&self->b, other));
+	ASSERT_EQ(0, vfio_dev_bind(&self->b, self->fd));
+
+	/* As long as either is bound, the group is taken */
+	vfio_dev_close(&self->a);
+	ASSERT_EQ(0, vfio_dev_open(&self->a));
+	EXPECT_EQ(-EPERM, vfio_dev_bind(&self->a, other));
+	vfio_dev_close(&self->b);
+	EXPECT_EQ(0, vfio_dev_bind(&self->a, other));
+	close(other);
+}
+
+TEST_F(group, one_address_space_for_both)
+{
+	uint32_t a = self->ioas, b = self->ioas;
+
+	ASSERT_EQ(0, bind(&self->a, self->fd));
+	ASSERT_EQ(0, bind(&self->b, self->fd));
+	ASSERT_EQ(0, vfio_dev_attach(&self->a, &a));
+	EXPECT_EQ(-EINVAL, attach(&self->b, self->ioas2));
+	EXPECT_EQ(0, vfio_dev_attach(&self->b, &b));
+	EXPECT_EQ(a, b);
+	EXPECT_EQ(1, pinned_pages() - self->pins);
+	EXPECT_EQ(-EBUSY, iommufd_destroy(self->fd, self->ioas));
+	EXPECT_EQ(0, iommufd_destroy(self->fd, self->ioas2));
+	EXPECT_TRUE(edu_reaches(&self->a, IOVA, self->memory, PAGE));
+	EXPECT_TRUE(edu_reaches(&self->b, IOVA, self->memory, PAGE));
+}
+
+/* The refused device took nothing of the second address space with it */
+TEST_F(group, a_refused_attach_leaves_no_trace)
+{
+	struct iommu_iova_range range;
+	uint32_t num = 1;
+
+	ASSERT_EQ(0, bind(&self->a, self->fd));
+	ASSERT_EQ(0, bind(&self->b, self->fd));
+	ASSERT_EQ(0, attach(&self->a, self->ioas));
+	ASSERT_EQ(-EINVAL, attach(&self->b, self->ioas2));
+	EXPECT_EQ(0, iommufd_iova_ranges(self->fd, self->ioas2, &range, &num,
+					 NULL));
+	EXPECT_EQ(UINT64_MAX, range.last);
+	EXPECT_EQ(1, pinned_pages() - self->pins);
+	vfio_dev_close(&self->a);
+	EXPECT_EQ(0, attach(&self->b, self->ioas2));
+	EXPECT_TRUE(edu_reaches(&self->b, IOVA, self->memory2, PAGE));
+}
+
+TEST_F(group, replace_moves_both)
+{
+	ASSERT_EQ(0, bind(&self->a, self->fd));
+	ASSERT_EQ(0, bind(&self->b, self->fd));
+	ASSERT_EQ(0, attach(&self->a, self->ioas));
+	ASSERT_EQ(0, attach(&self->b, self->ioas));
+	ASSERT_EQ(0, attach(&self->a, self->ioas2));
+	EXPECT_TRUE(edu_reaches(&self->a, IOVA, self->memory2, PAGE));
+	EXPECT_TRUE(edu_reaches(&self->b, IOVA, self->memory2, PAGE));
+	EXPECT_EQ(1, pinned_pages() - self->pins);
+	EXPECT_EQ(0, iommufd_destroy(self->fd, self->ioas));
+	EXPECT_EQ(0, attach(&self->b, self->ioas2));
+
+	/* The second leaves first this time */
+	EXPECT_EQ(0, vfio_dev_detach(&self->b));
+	EXPECT_EQ(-EBUSY, iommufd_destroy(self->fd, self->ioas2));
+	EXPECT_EQ(0, vfio_dev_detach(&self->a));
+	EXPECT_EQ(0, iommufd_destroy(self->fd, self->ioas2));
+}
+
+TEST_F(group, the_last_one_to_leave_turns_out_the_light)
+{
+	ASSERT_EQ(0, bind(&self->a, self->fd));
+	ASSERT_EQ(0, bind(&self->b, self->fd));
+	ASSERT_EQ(0, attach(&self->a, self->ioas));
+	ASSERT_EQ(0, attach(&self->b, self->ioas));
+	ASSERT_EQ(0, vfio_dev_detach(&self->a));
+	EXPECT_EQ(1, pinned_pages() - self->pins);
+	EXPECT_EQ(-EINVAL, iommufd_map_at(self->fd, self->ioas, self->memory,
+					  PAGE, MSI));
+	EXPECT_TRUE(edu_reaches(&self->b, IOVA, self->memory, PAGE));
+
+	/* Back in: only where the other one is */
+	EXPECT_EQ(-EINVAL, attach(&self->a, self->ioas2));
+	EXPECT_EQ(0, attach(&self->a, self->ioas));
+	vfio_dev_close(&self->b);
+	EXPECT_TRUE(edu_reaches(&self->a, IOVA, self->memory, PAGE));
+	ASSERT_EQ(0, vfio_dev_detach(&self->a));
+	EXPECT_EQ(self->pins, pinned_pages());
+	EXPECT_TRUE(edu_write_refused(&self->a, IOVA, self->memory, PAGE));
+	EXPECT_EQ(0, iommufd_map_at(self->fd, self->ioas, self->memory, PAGE,
+				    MSI));
+}
+
+/* The IOMMU sees no difference: attached is the group, bound or not */
+TEST_F(group, a_device_shares_what_its_neighbour_has)
+{
+	ASSERT_EQ(0, bind(&self->a, self->fd));
+	ASSERT_EQ(0, bind(&self->b, self->fd));
+	EXPECT_TRUE(edu_write_refused(&self->b, IOVA, self->memory, PAGE));
+	ASSERT_EQ(0, attach(&self->a, self->ioas));
+	EXPECT_TRUE(edu_reaches(&self->b, IOVA, self->memory, PAGE));
+}
+
+TEST_F(group, a_replace_that_collides_moves_none)
+{
+	ASSERT_EQ(0, bind(&self->a, self->fd));
+	ASSERT_EQ(0, bind(&self->b, self->fd));
+	ASSERT_EQ(0, attach(&self->a, self->ioas));
+	ASSERT_EQ(0, attach(&self->b, self->ioas));
+	ASSERT_EQ(0, iommufd_map_at(self->fd, self->ioas2, self->memory, PAGE,
+				    MSI));
+	EXPECT_EQ(-EADDRINUSE, attach(&self->b, self->ioas2));
+	EXPECT_TRUE(edu_reaches(&self->a, IOVA, self->memory, PAGE));
+	EXPECT_TRUE(edu_reaches(&self->b, IOVA, self->memory, PAGE));
+	EXPECT_EQ(-EINVAL, iommufd_map_at(self->fd, self->ioas, self->memory,
+					  PAGE, MSI));
+}
+
+TEST_F(group, closing_iommufd_first)
+{
+	ASSERT_EQ(0, bind(&self->a, self->fd));
+	ASSERT_EQ(0, bind(&self->b, self->fd));
+	ASSERT_EQ(0, attach(&self->a, self->ioas));
+	ASSERT_EQ(0, attach(&self->b, self->ioas));
+	ASSERT_EQ(0, close(self->fd));
+	self->fd = -1;
+	vfio_dev_close(&self->a);
+	EXPECT_TRUE(edu_reaches(&self->b, IOVA, self->memory, PAGE));
+	vfio_dev_close(&self->b);
+	EXPECT_EQ(self->pins, pinned_pages());
+}
+
+TEST_HARNESS_MAIN

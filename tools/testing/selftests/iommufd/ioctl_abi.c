@@ -1,0 +1,431 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The rules by which every command's structure is read and written: sizes, zero
+ * tails, flags, reserved members, bad pointers. No device is needed. The same
+ * source is built once more for 32 bits, to go through compat_ioctl.
+ */
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+
+#include "iommufd.h"
+#include "kselftest_harness.h"
+#include "system.h"
+
+#define PAGE 4096UL
+#define IOVA 0x100000UL
+#define CANARY 0xa5
+
+enum command { DESTROY, IOAS_ALLOC, IOVA_RANGES, MAP, UNMAP };
+
+union argument {
+	uint32_t size;
+	struct iommu_destroy destroy;
+	struct iommu_ioas_alloc alloc;
+	struct iommu_ioas_iova_ranges ranges;
+	struct iommu_ioas_map map;
+	struct iommu_ioas_unmap unmap;
+	unsigned char bytes[64];
+};
+
+FIXTURE(command) {
+	int fd;
+	uint32_t ioas;
+	unsigned char *memory;	/* what MAP maps */
+	unsigned char *edge;	/* end of a page after which nothing is mapped */
+	struct iommu_iova_range range;
+};
+
+FIXTURE_VARIANT(command) {
+	enum command command;
+	unsigned long nr;
+	uint32_t size;		/* of the structure; smaller is EINVAL */
+};
+
+FIXTURE_VARIANT_ADD(command, destroy) {
+	DESTROY, IOMMU_DESTROY, sizeof(struct iommu_destroy)
+};
+
+FIXTURE_VARIANT_ADD(command, ioas_alloc) {
+	IOAS_ALLOC, IOMMU_IOAS_ALLOC, sizeof(struct iommu_ioas_alloc)
+};
+
+FIXTURE_VARIANT_ADD(command, iova_ranges) {
+	IOVA_RANGES, IOMMU_IOAS_IOVA_RANGES,
+	sizeof(struct iommu_ioas_iova_ranges)
+};
+
+FIXTURE_VARIANT_ADD(command, map) {
+	MAP, IOMMU_IOAS_MAP, sizeof(struct iommu_ioas_map)
+};
+
+FIXTURE_VARIANT_ADD(command, unmap) {
+	UNMAP, IOMMU_IOAS_UNMAP, sizeof(struct iommu_ioas_unmap)
+};
+
+FIXTURE_SETUP(command)
+{
+	unsigned char *p;
+
+	ASSERT_EQ(0, load_modules());
+	self->fd = iommufd_open();
+	ASSERT_LE(0, self->fd);
+	ASSERT_EQ(0, iommufd_ioas_alloc(self->fd, &self->ioas));
+	self->memory = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, self->memory);
+	p = mmap(NULL, 3 * PAGE, PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, p);
+	ASSERT_EQ(0, munmap(p + 2 * PAGE, PAGE));
+	self->edge = p + 2 * PAGE;
+}
+
+FIXTURE_TEARDOWN(command)
+{
+	close(self->fd);
+}
+
+/* Arguments with which the command succeeds; prepares what it acts upon */
+static int valid_argument(FIXTURE_DATA(command) *self,
+			  const FIXTURE_VARIANT(command) *variant,
+			  union argument *arg)
+{
+	uint32_t id;
+	int rc;
+
+	memset(arg, 0, sizeof(*arg));
+	arg->size = variant->size;
+	switch (variant->command) {
+	case DESTROY:
+		rc = iommufd_ioas_alloc(self->fd, &id);
+		arg->destroy.id = id;
+		return rc;
+	case IOAS_ALLOC:
+		return 0;
+	case IOVA_RANGES:
+		arg->ranges.ioas_id = self->ioas;
+		arg->ranges.num_iovas = 1;
+		arg->ranges.allowed_iovas = (uintptr_t)&self->range;
+		return 0;
+	case MAP:
+		arg->map.flags = MAP_RW;
+		arg->map.ioas_id = self->ioas;
+		arg->map.user_va = (uintptr_t)self->memory;
+		arg->map.length = PAGE;
+		return 0;
+	case UNMAP:
+		arg->unmap.ioas_id = self->ioas;
+		arg->unmap.iova = IOVA;
+		arg->unmap.length = PAGE;
+		return iommufd_map_at(self->fd, self->ioas, self->memory, PAGE,
+				      IOVA);
+	}
+	return -EINVAL;
+}
+
+TEST_F(command, exact_size_is_accepted)
+{
+	union argument arg;
+
+	ASSERT_EQ(0, valid_argument(self, variant, &arg));
+	EXPECT_EQ(0, ioctl_errno(self->fd, variant->nr, &arg));
+}
+
+TEST_F(command, every_smaller_size_is_einval)
+{
+	union argument arg, before;
+
+	for (uint32_t size = 0; size < variant->size; size++) {
+		ASSERT_EQ(0, valid_argument(self, variant, &arg));
+		arg.size = size;
+		before = arg;
+		EXPECT_EQ(-EINVAL, ioctl_errno(self->fd, variant->nr, &arg));
+		EXPECT_EQ(0, memcmp(&arg, &before, sizeof(arg)));
+		iommufd_unmap_all(self->fd, self->ioas, NULL);
+	}
+}
+
+/* A size of 4 makes the kernel read no more than those 4 bytes */
+TEST_F(command, too_small_at_the_end_of_memory_is_einval)
+{
+	uint32_t *size = (uint32_t *)(self->edge - sizeof(*size));
+
+	*size = sizeof(*size);
+	EXPECT_EQ(-EINVAL, ioctl_errno(self->fd, variant->nr, size));
+}
+
+TEST_F(command, exact_size_at_the_end_of_memory_is_accepted)
+{
+	unsigned char *p = self->edge - variant->size;
+	union argument arg;
+
+	ASSERT_EQ(0, valid_argument(self, variant, &arg));
+	memcpy(p, &arg, variant->size);
+	EXPECT_EQ(0, ioctl_errno(self->fd, variant->nr, p));
+}
+
+TEST_F(command, zero_tail_is_accepted_and_left_alone)
+{
+	uint32_t extra[] = { 1, 4, 8, 100, PAGE };
+
+	for (size_t i = 0; i < ARRAY_SIZE(extra); i++) {
+		uint32_t size = variant->size + extra[i];
+		unsigned char *p = self->edge - 2 * PAGE;
+		union argument arg;
+
+		ASSERT_EQ(0, valid_argument(self, variant, &arg));
+		arg.size = size;
+		memset(p, CANARY, 2 * PAGE);
+		memset(p, 0, size);
+		memcpy(p, &arg, variant->size);
+		EXPECT_EQ(0, ioctl_errno(self->fd, variant->nr, p));
+		for (size_t j = variant->size; j < 2 * PAGE; j++)
+			ASSERT_EQ(j < size ? 0 : CANARY, p[j]);
+		iommufd_unmap_all(self->fd, self->ioas, NULL);
+	}
+}
+
+/* Each byte of the tail counts, and the command is not carried out */
+TEST_F(command, nonzero_tail_is_e2big)
+{
+	union argument arg, before;
+
+	for (uint32_t i = variant->size; i < sizeof(arg); i++) {
+		ASSERT_EQ(0, valid_argument(self, variant, &arg));
+		arg.size = sizeof(arg);
+		arg.bytes[i] = 1;
+		before = arg;
+		EXPECT_EQ(-E2BIG, ioctl_errno(self->fd, variant->nr, &arg));
+		EXPECT_EQ(0, memcmp(&arg, &before, sizeof(arg)));
+		if (variant->command == UNMAP)
+			EXPECT_EQ(0, iommufd_unmap(self->fd, self->ioas, IOVA,
+						   PAGE, NULL));
+		iommufd_unmap_all(self->fd, self->ioas, NULL);
+	}
+}
+
+/* More than a page is no reason to refuse; a byte far out still is */
+TEST_F(command, nonzero_tail_beyond_a_page_is_e2big)
+{
+	unsigned char *p = self->edge - 2 * PAGE;
+	union argument arg;
+
+	ASSERT_EQ(0, valid_argument(self, variant, &arg));
+	arg.size = 2 * PAGE;
+	memset(p, 0, 2 * PAGE);
+	memcpy(p, &arg, variant->size);
+	p[2 * PAGE - 1] = 1;
+	EXPECT_EQ(-E2BIG, ioctl_errno(self->fd, variant->nr, p));
+	p[2 * PAGE - 1] = 0;
+	EXPECT_EQ(0, ioctl_errno(self->fd, variant->nr, p));
+}
+
+TEST_F(command, bytes_behind_the_size_are_not_looked_at)
+{
+	union argument arg;
+
+	ASSERT_EQ(0, valid_argument(self, variant, &arg));
+	memset(arg.bytes + variant->size, CANARY, sizeof(arg) - variant->size);
+	EXPECT_EQ(0, ioctl_errno(self->fd, variant->nr, &arg));
+	for (size_t i = variant->size; i < sizeof(arg); i++)
+		EXPECT_EQ(CANARY, arg.bytes[i]);
+}
+
+TEST_F(command, bad_pointers_are_efault)
+{
+	uint32_t *size = (uint32_t *)(self->edge - sizeof(*size));
+	union argument arg;
+	unsigned char *p;
+
+	EXPECT_EQ(-EFAULT, ioctl_errno(self->fd, variant->nr, NULL));
+	EXPECT_EQ(-EFAULT, ioctl_errno(self->fd, variant->nr, self->edge));
+
+	/* The size can be read, the structure cannot */
+	*size = variant->size;
+	EXPECT_EQ(-EFAULT, ioctl_errno(self->fd, variant->nr, size));
+
+	/* The structure can be read, its tail cannot */
+	ASSERT_EQ(0, valid_argument(self, variant, &arg));
+	arg.size = variant->size + 8;
+	p = self->edge - variant->size;
+	memcpy(p, &arg, variant->size);
+	EXPECT_EQ(-EFAULT, ioctl_errno(self->fd, variant->nr, p));
+	*(uint32_t *)p = UINT32_MAX;
+	EXPECT_EQ(-EFAULT, ioctl_errno(self->fd, variant->nr, p));
+}
+
+TEST_F(command, unaligned_structure_is_accepted)
+{
+	unsigned char buf[sizeof(union argument) + 1];
+	union argument arg;
+
+	ASSERT_EQ(0, valid_argument(self, variant, &arg));
+	memcpy(buf + 1, &arg, sizeof(arg));
+	EXPECT_EQ(0, ioctl_errno(self->fd, variant->nr, buf + 1));
+}
+
+/* The command is known by its whole number, not by the low byte alone */
+TEST_F(command, other_direction_or_size_in_the_number_is_enotty)
+{
+	union argument arg;
+
+	ASSERT_EQ(0, valid_argument(self, variant, &arg));
+	EXPECT_EQ(-ENOTTY, ioctl_errno(self->fd, variant->nr |
+				       _IOC(_IOC_READ | _IOC_WRITE, 0, 0, 0),
+				       &arg));
+	EXPECT_EQ(-ENOTTY, ioctl_errno(self->fd, variant->nr |
+				       _IOC(0, 0, 0, variant->size), &arg));
+	EXPECT_EQ(-ENOTTY, ioctl_errno(self->fd, variant->nr ^
+				       _IOC(0, 1, 0, 0), &arg));
+}
+
+/*
+ * The results cannot be written. What has been done by then stays done, except
+ * that a new object nobody can name is taken back.
+ */
+TEST_F(command, unwritable_structure)
+{
+	union argument *arg = (union argument *)(self->edge - PAGE);
+	uint32_t before, after;
+	uint64_t unmapped;
+
+	ASSERT_EQ(0, valid_argument(self, variant, arg));
+	ASSERT_EQ(0, iommufd_ioas_alloc(self->fd, &before));
+	ASSERT_EQ(0, iommufd_destroy(self->fd, before));
+	ASSERT_EQ(0, mprotect(arg, PAGE, PROT_READ));
+	EXPECT_EQ(variant->command == DESTROY ? 0 : -EFAULT,
+		  ioctl_errno(self->fd, variant->nr, arg));
+
+	switch (variant->command) {
+	case DESTROY:
+		EXPECT_EQ(-ENOENT, iommufd_destroy(self->fd, arg->destroy.id));
+		break;
+	case IOAS_ALLOC:
+		ASSERT_EQ(0, iommufd_ioas_alloc(self->fd, &after));
+		EXPECT_EQ(before, after);
+		break;
+	case IOVA_RANGES:
+		EXPECT_EQ(UINT64_MAX, self->range.last);
+		break;
+	case MAP:
+		EXPECT_EQ(0, iommufd_unmap_all(self->fd, self->ioas, &unmapped));
+		EXPECT_EQ(PAGE, unmapped);
+		break;
+	case UNMAP:
+		EXPECT_EQ(-ENOENT, iommufd_unmap(self->fd, self->ioas, IOVA,
+						 PAGE, NULL));
+		break;
+	}
+}
+
+FIXTURE(file) {
+	int fd;
+	uint32_t ioas;
+	unsigned char memory[64];
+};
+
+FIXTURE_SETUP(file)
+{
+	ASSERT_EQ(0, load_modules());
+	self->fd = iommufd_open();
+	ASSERT_LE(0, self->fd);
+	ASSERT_EQ(0, iommufd_ioas_alloc(self->fd, &self->ioas));
+}
+
+FIXTURE_TEARDOWN(file)
+{
+	close(self->fd);
+}
+
+TEST_F(file, unknown_numbers_are_enotty)
+{
+	unsigned char nrs[] = { 0, 1, 0x63, 0x7f, 0x96, 0x9f, 0xbf, 0xdf };
+	uint32_t arg[16] = { sizeof(arg) };
+
+	for (size_t i = 0; i < ARRAY_SIZE(nrs); i++)
+		EXPECT_EQ(-ENOTTY, ioctl_errno(self->fd, _IO(IOMMUFD_TYPE,
+							     nrs[i]), arg));
+}
+
+TEST_F(file, unknown_flags_are_eopnotsupp)
+{
+	for (unsigned int bit = 0; bit < 32; bit++) {
+		struct iommu_ioas_alloc alloc = {
+			.size = sizeof(alloc),
+			.flags = 1U << bit,
+		};
+		struct iommu_ioas_map map = {
+			.size = sizeof(map),
+			.flags = MAP_RW | 1U << bit,
+			.ioas_id = self->ioas,
+			.user_va = (uintptr_t)self->memory,
+			.length = sizeof(self->memory),
+		};
+
+		EXPECT_EQ(-EOPNOTSUPP,
+			  ioctl_errno(self->fd, IOMMU_IOAS_ALLOC, &alloc));
+		if (bit >= 3)
+			EXPECT_EQ(-EOPNOTSUPP,
+				  ioctl_errno(self->fd, IOMMU_IOAS_MAP, &map));
+	}
+	EXPECT_EQ(0, iommufd_unmap_all(self->fd, self->ioas, NULL));
+}
+
+TEST_F(file, reserved_members_are_eopnotsupp)
+{
+	for (unsigned int bit = 0; bit < 32; bit++) {
+		struct iommu_ioas_iova_ranges ranges = {
+			.size = sizeof(ranges),
+			.ioas_id = self->ioas,
+			.__reserved = 1U << bit,
+		};
+		struct iommu_ioas_map map = {
+			.size = sizeof(map),
+			.flags = MAP_RW,
+			.ioas_id = self->ioas,
+			.__reserved = 1U << bit,
+			.user_va = (uintptr_t)self->memory,
+			.length = sizeof(self->memory),
+		};
+
+		EXPECT_EQ(-EOPNOTSUPP,
+			  ioctl_errno(self->fd, IOMMU_IOAS_IOVA_RANGES, &ranges));
+		EXPECT_EQ(-EOPNOTSUPP,
+			  ioctl_errno(self->fd, IOMMU_IOAS_MAP, &map));
+	}
+}
+
+/* With everything wrong at once, the first of these checks speaks */
+TEST_F(file, order_of_the_checks_of_map)
+{
+	struct iommu_ioas_map map = {
+		.size = sizeof(map),
+		.flags = 1U << 31,
+		.ioas_id = 0x7fffffff,
+		.iova = UINT64_MAX,
+	};
+
+	EXPECT_EQ(-EOPNOTSUPP, ioctl_errno(self->fd, IOMMU_IOAS_MAP, &map));
+	map.flags = 0;
+	EXPECT_EQ(-EOVERFLOW, ioctl_errno(self->fd, IOMMU_IOAS_MAP, &map));
+	map.iova = 0;
+	EXPECT_EQ(-EINVAL, ioctl_errno(self->fd, IOMMU_IOAS_MAP, &map));
+	map.flags = MAP_RW;
+	EXPECT_EQ(-ENOENT, ioctl_errno(self->fd, IOMMU_IOAS_MAP, &map));
+	map.ioas_id = self->ioas;
+	EXPECT_EQ(-EINVAL, ioctl_errno(self->fd, IOMMU_IOAS_MAP, &map));
+}
+
+TEST_F(file, only_ioctls_are_offered)
+{
+	char c = 0;
+
+	EXPECT_EQ(-1, read(self->fd, &c, 1));
+	EXPECT_EQ(EINVAL, errno);
+	EXPECT_EQ(-1, write(self->fd, &c, 1));
+	EXPECT_EQ(EINVAL, errno);
+	EXPECT_EQ(MAP_FAILED, mmap(NULL, PAGE, PROT_READ, MAP_SHARED, self->fd,
+				   0));
+}
+
+TEST_HARNESS_MAIN

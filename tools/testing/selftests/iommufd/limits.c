@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The charge for pinned pages against RLIMIT_MEMLOCK: what a user without
+ * CAP_IPC_LOCK may pin, that a refusal leaves nothing behind, and whose charge
+ * it is. Each test runs in a process of its own, so nothing has to be undone.
+ */
+#include <sys/resource.h>
+#include <sys/wait.h>
+
+#include "iommufd.h"
+#include "kselftest_harness.h"
+#include "setup.h"
+#include "system.h"
+
+#define PAGE 4096UL
+#define LIMIT 8UL	/* pages */
+#define PAGES (4 * LIMIT)
+#define IOVA 0x400000UL
+#define USER 1000
+#define OTHER_USER 1001
+
+FIXTURE(limits) {
+	struct rig rig;
+	struct vfio_dev testdev;
+	char *memory;
+};
+
+/*
+ * From here on an ordinary user, with the devices open already. The saved user
+ * ID stays 0, so that become_root() can look at the counters.
+ */
+static int become_user(uid_t uid)
+{
+	return setresuid(uid, uid, 0);
+}
+
+static int become_root(void)
+{
+	return setresuid(0, 0, 0);
+}
+
+static int set_limit(unsigned long pages)
+{
+	struct rlimit lim = { pages * PAGE, pages * PAGE };
+
+	return setrlimit(RLIMIT_MEMLOCK, &lim);
+}
+
+FIXTURE_SETUP(limits)
+{
+	self->testdev = (struct vfio_dev)VFIO_DEV_CLOSED;
+	self->memory = alloc_small(PAGES * PAGE);
+	ASSERT_NE(NULL, self->memory);
+	memset(self->memory, 1, PAGES * PAGE);
+	ASSERT_EQ(0, rig_open(&self->rig));
+	ASSERT_EQ(0, set_limit(LIMIT));
+}
+
+FIXTURE_TEARDOWN(limits)
+{
+	ASSERT_EQ(0, become_root());
+	vfio_dev_close(&self->testdev);
+	rig_close(&self->rig);
+	EXPECT_EQ(0, rig_pins(&self->rig));
+	EXPECT_EQ(0, status_kib("VmPin"));
+}
+
+#define attach() rig_attach(&self->rig, self->rig.ioas)
+#define map_at(offset, pages, iova) \
+	iommufd_map_at(self->rig.fd, self->rig.ioas, \
+		       self->memory + (offset) * PAGE, (pages) * PAGE, iova)
+#define unmap(iova, pages) \
+	iommufd_unmap(self->rig.fd, self->rig.ioas, iova, (pages) * PAGE, NULL)
+
+/* Pinned pages of the system; needs root for a moment */
+static int64_t count_pins(struct rig *rig)
+{
+	uid_t uid = getuid();
+	int64_t pins;
+
+	if (become_root())
+		return -1;
+	pins = rig_pins(rig);
+	return become_user(uid) ? -1 : pins;
+}
+
+TEST_F(limits, root_is_not_limited)
+{
+	ASSERT_EQ(0, attach());
+	EXPECT_EQ(0, map_at(0, PAGES, IOVA));
+	EXPECT_EQ(PAGES * PAGE / 1024, status_kib("VmPin"));
+}
+
+TEST_F(limits, beyond_the_limit_is_enomem_and_leaves_nothing)
+{
+	ASSERT_EQ(0, attach());
+	ASSERT_EQ(0, become_user(USER));
+	EXPECT_EQ(-ENOMEM, map_at(0, LIMIT + 1, IOVA));
+	EXPECT_EQ(-ENOMEM, map_at(0, PAGES, IOVA));
+	EXPECT_EQ(0, count_pins(&self->rig));
+	EXPECT_EQ(0, status_kib("VmPin"));
+	EXPECT_EQ(-ENOENT, unmap(IOVA, PAGES));
+	EXPECT_EQ(0, map_at(0, LIMIT, IOVA));
+	EXPECT_EQ(LIMIT, count_pins(&self->rig));
+}
+
+TEST_F(limits, the_sum_counts)
+{
+	ASSERT_EQ(0, attach());
+	ASSERT_EQ(0, become_user(USER));
+	EXPECT_EQ(0, map_at(0, LIMIT - 1, IOVA));
+	EXPECT_EQ(-ENOMEM, map_at(LIMIT, 2, IOVA + PAGES * PAGE));
+	EXPECT_EQ(0, map_at(LIMIT, 1, IOVA + PAGES * PAGE));
+	EXPECT_EQ(-ENOMEM, map_at(LIMIT + 1, 1, IOVA + 2 * PAGES * PAGE));
+	/* The same memory again is charged again */
+	EXPECT_EQ(-ENOMEM, map_at(0, 1, IOVA + 2 * PAGES * PAGE));
+	EXPECT_EQ(LIMIT, count_pins(&self->rig));
+}
+
+TEST_F(limits, unmap_and_detach_give_the_charge_back)
+{
+	ASSERT_EQ(0, attach());
+	ASSERT_EQ(0, become_user(USER));
+	for (int i = 0; i < 5; i++) {
+		ASSERT_EQ(0, map_at(0, LIMIT, IOVA));
+		ASSERT_EQ(-ENOMEM, map_at(LIMIT, 1, IOVA + PAGES * PAGE));
+		ASSERT_EQ(0, unmap(IOVA, LIMIT));
+	}
+	ASSERT_EQ(0, map_at(0, LIMIT, IOVA));
+	for (int i = 0; i < 5; i++) {
+		ASSERT_EQ(0, vfio_dev_detach(&self->rig.edu));
+		ASSERT_EQ(0, status_kib("VmPin"));
+		ASSERT_EQ(0, attach());
+	}
+	EXPECT_EQ(-ENOMEM, map_at(LIMIT, 1, IOVA + PAGES * PAGE));
+}
+
+TEST_F(limits, attach_charges_what_was_mapped_before)
+{
+	ASSERT_EQ(0, become_user(USER));
+	ASSERT_EQ(0, map_at(0, LIMIT, IOVA));
+	ASSERT_EQ(0, map_at(LIMIT, LIMIT, IOVA + LIMIT * PAGE));
+	EXPECT_EQ(-ENOMEM, attach());
+	EXPECT_EQ(0, count_pins(&self->rig));
+	EXPECT_EQ(0, status_kib("VmPin"));
+	EXPECT_EQ(0, unmap(IOVA, LIMIT));
+	EXPECT_EQ(0, attach());
+	EXPECT_EQ(LIMIT, count_pins(&self->rig));
+}
+
+/* Who is charged is settled when the memory is mapped, not when it is pinned */
+TEST_F(limits, what_root_mapped_is_not_charged_to_the_user)
+{
+	ASSERT_EQ(0, map_at(0, PAGES, IOVA));
+	ASSERT_EQ(0, become_user(USER));
+	EXPECT_EQ(0, attach());
+	EXPECT_EQ(0, iommufd_map_at(self->rig.fd, self->rig.ioas, self->memory,
+				    LIMIT * PAGE, IOVA + PAGES * PAGE));
+}
+
+TEST_F(limits, another_file_draws_on_the_same_limit)
+{
+	int fd = iommufd_open();
+	uint32_t ioas;
+
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, setup_testdev(&self->testdev, fd));
+	ASSERT_EQ(0, iommufd_ioas_alloc(fd, &ioas));
+	ASSERT_EQ(0, vfio_dev_attach(&self->testdev, &(uint32_t){ ioas }));
+	ASSERT_EQ(0, attach());
+	ASSERT_EQ(0, become_user(USER));
+	EXPECT_EQ(0, map_at(0, LIMIT - 2, IOVA));
+	EXPECT_EQ(-ENOMEM, iommufd_map_at(fd, ioas, self->memory, 3 * PAGE,
+					  IOVA));
+	EXPECT_EQ(0, iommufd_map_at(fd, ioas, self->memory, 2 * PAGE, IOVA));
+	vfio_dev_close(&self->testdev);
+	close(fd);
+	EXPECT_EQ(0, map_at(0, 2, IOVA + PAGES * PAGE));
+}
+
+TEST_F(limits, another_user_has_a_limit_of_its_own)
+{
+	ASSERT_EQ(0, attach());
+	ASSERT_EQ(0, become_user(USER));
+	ASSERT_EQ(0, map_at(0, LIMIT, IOVA));
+	ASSERT_EQ(-ENOMEM, map_at(LIMIT, 1, IOVA + LIMIT * PAGE));
+	ASSERT_EQ(0, become_root());
+	ASSERT_EQ(0, become_user(OTHER_USER));
+	EXPECT_EQ(0, map_at(LIMIT, LIMIT, IOVA + LIMIT * PAGE));
+	EXPECT_EQ(-ENOMEM, map_at(0, 1, IOVA + PAGES * PAGE));
+	/* Whoever unmaps it, it was charged to the first user */
+	ASSERT_EQ(0, unmap(IOVA, LIMIT));
+	EXPECT_EQ(-ENOMEM, map_at(0, 1, IOVA + PAGES * PAGE));
+	ASSERT_EQ(0, become_root());
+	ASSERT_EQ(0, become_user(USER));
+	EXPECT_EQ(0, map_at(0, LIMIT, IOVA));
+}
+
+/* A user's charge outlives the process, as the pages do */
+TEST_F(limits, the_charge_of_a_dead_process_stays)
+{
+	int status;
+	pid_t pid;
+
+	ASSERT_EQ(0, attach());
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid)
+		_exit(become_user(USER) || map_at(0, LIMIT, IOVA));
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	ASSERT_EQ(0, status);
+	ASSERT_EQ(0, become_user(USER));
+	EXPECT_EQ(-ENOMEM, map_at(0, 1, IOVA + PAGES * PAGE));
+	EXPECT_EQ(0, unmap(IOVA, LIMIT));
+	EXPECT_EQ(0, map_at(0, LIMIT, IOVA + PAGES * PAGE));
+}
+
+TEST_HARNESS_MAIN
