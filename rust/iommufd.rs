@@ -10,9 +10,10 @@
 //! ```text
 //! Context::reserve(..) -> Reserved<T>      has an ID; nobody can look it up
 //!     .publish()       -> ObjectId         from here on anybody can, and can destroy it
-//! Context::get(id)     -> ObjectGuard<T>   short use: destruction waits for it
-//!     .to_user()       -> UserRef<T>       long use: destruction is refused (EBUSY)
-//! Context::destroy(id)                     frees it, if it has no users
+//! Context::get(id)     -> ObjectGuard<T>   short use, by one call
+//!     .to_user()       -> UserRef<T>       long use, by another object or a driver
+//! Context::destroy(id)                     frees it, if nobody uses it (else EBUSY)
+//! Context::destroy_user(user)              frees it after waiting for short uses
 //! ```
 
 mod capi;
@@ -24,6 +25,6 @@ pub use capi::entry;
 pub use capi::{DeviceHead, KernelApi};
 pub use context::{Context, Iommufd, OpenContext, Reserved};
 pub use object::{
-    AnyGuard, Object, ObjectGuard, ObjectId, ObjectKind, ObjectOps, ObjectTable, ObjectType,
-    UserRef,
+    AnyGuard, Object, ObjectFamily, ObjectGuard, ObjectId, ObjectKind, ObjectOps, ObjectTable,
+    ObjectType, UserRef,
 };

@@ -68,12 +68,7 @@ impl<T: MiscDevice> FileOperations<T> {
     /// # Safety
     ///
     /// Called by the VFS for a file that is being opened on a device with this table.
-    unsafe extern "C" fn open(inode: *mut bindings::inode, file: *mut bindings::file) -> c_int {
-        // SAFETY: Both are valid: the file is being opened.
-        let errno = unsafe { bindings::generic_file_open(inode, file) };
-        if errno != 0 {
-            return errno;
-        }
+    unsafe extern "C" fn open(_inode: *mut bindings::inode, file: *mut bindings::file) -> c_int {
         // SAFETY: The file is valid for the whole call, and no `fdget_pos` is going on.
         match T::open(unsafe { File::from_raw_file(file) }) {
             Ok(data) => {

@@ -6,7 +6,7 @@ mod account;
 mod pin;
 
 pub use account::{Charge, ChargeMode};
-pub(crate) use pin::unpin_pfns;
-pub use pin::{PinnedBatch, UserMemory};
+pub use pin::UserMemory;
+pub(crate) use pin::{unpin, PfnRun, PinnedBatch};
 
 pub use kernel::page::{PAGE_SHIFT, PAGE_SIZE};

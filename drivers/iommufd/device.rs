@@ -8,7 +8,11 @@ use crate::{
     device_file::{Context, Iommufd},
     group::{Group, GroupRef},
 };
-use kernel::{device, prelude::*};
+use kernel::{
+    device::{self, Bound},
+    prelude::*,
+    sync::Arc,
+};
 use kernel_ext::{
     iommu::{self, Capability, DmaOwner},
     iommufd::{DeviceHead, UserRef},
@@ -23,7 +27,7 @@ kernel_ext::module_flag! {
 #[repr(C)]
 pub(crate) struct Device {
     head: DeviceHead<Iommufd>,
-    owner: DmaOwner,
+    owner: Arc<DmaOwner>,
     group: GroupRef,
     enforces_cache_coherency: bool,
 }
@@ -35,9 +39,8 @@ impl Device {
     ///
     /// `EINVAL` if its DMA is not coherent with the CPU's caches, which user space could not flush,
     /// or if no IOMMU serves it; `EPERM` if it could raise interrupts that are not its own, unless
-    /// the module parameter allows that, or if somebody else owns its group; `EBUSY` if a kernel
-    /// driver uses the group.
-    pub(crate) fn bind(context: &Context, dev: &device::Device) -> Result<UserRef<Self>> {
+    /// the module parameter allows that, or if its group is in use by somebody else.
+    pub(crate) fn bind(context: &Context, dev: &device::Device<Bound>) -> Result<UserRef<Self>> {
         if !iommu::is_capable(dev, Capability::CacheCoherency) {
             return Err(EINVAL);
         }
@@ -47,7 +50,10 @@ impl Device {
 
         let device = Self {
             head: DeviceHead::new(context, dev),
-            owner: DmaOwner::claim(dev, (&raw const *context).cast())?,
+            owner: Arc::new(
+                DmaOwner::claim(dev, (&raw const *context).cast())?,
+                GFP_KERNEL_ACCOUNT,
+            )?,
             group,
             enforces_cache_coherency: iommu::is_capable(dev, Capability::EnforceCacheCoherency),
         };
@@ -70,7 +76,7 @@ impl Device {
     }
 
     /// The claim on the DMA of its group.
-    pub(crate) fn owner(&self) -> &DmaOwner {
+    pub(crate) fn owner(&self) -> &Arc<DmaOwner> {
         &self.owner
     }
 

@@ -3,11 +3,8 @@
 //! `/dev/iommu`: what each open file owns, and which types of objects it may hold.
 
 use crate::{device::Device, dispatch, group::Groups, hwpt::Hwpt, ioas::Ioas, IommufdModule};
-use kernel::{fs::File, module::this_module, prelude::*};
-use kernel_ext::{
-    iommufd::{self, ObjectTable, OpenContext},
-    miscdev::{FileOperations, MiscDevice},
-};
+use kernel::{module::this_module, prelude::*};
+use kernel_ext::{iommufd, miscdev::FileOperations};
 
 /// The device.
 pub(crate) struct Iommufd;
@@ -31,22 +28,17 @@ kernel_ext::iommufd_objects! {
     }
 }
 
-impl iommufd::Iommufd for Iommufd {
-    type State = State;
-    const OBJECTS: ObjectTable = OBJECTS;
-}
-
 static OPERATIONS: FileOperations<Iommufd> = FileOperations::new(this_module::<IommufdModule>());
 
-impl MiscDevice for Iommufd {
-    type Data = OpenContext<Self>;
+impl iommufd::Iommufd for Iommufd {
+    type State = State;
 
     fn operations() -> &'static FileOperations<Self> {
         &OPERATIONS
     }
 
-    fn open(file: &File) -> Result<Self::Data> {
-        OpenContext::new(file, try_pin_init!(State { groups <- Groups::new() }))
+    fn state() -> impl PinInit<State, Error> {
+        try_pin_init!(State { groups <- Groups::new() })
     }
 
     fn ioctl(context: &Context, cmd: u32, arg: usize) -> Result<isize> {

@@ -9,12 +9,12 @@
 use crate::{device::Device, device_file::Context, hwpt::Hwpt, ioas::Ioas};
 use core::ops::Deref;
 use kernel::{
-    device, new_mutex,
+    new_mutex,
     prelude::*,
     sync::{aref::ARef, Arc, Mutex},
 };
 use kernel_ext::{
-    iommu::{self, AttachHandle, Attachment},
+    iommu::{self, AttachHandle, Attachment, DmaOwner},
     iommufd::{ObjectId, UserRef},
 };
 
@@ -118,7 +118,7 @@ struct Attached {
 
 struct AttachedDevice {
     id: ObjectId,
-    dev: ARef<device::Device>,
+    owner: Arc<DmaOwner>,
 }
 
 impl Attached {
@@ -156,9 +156,9 @@ impl Group {
     pub(crate) fn attach(&self, device: &UserRef<Device>, hwpt: UserRef<Hwpt>) -> Result {
         let this = AttachedDevice {
             id: device.id(),
-            dev: device.device().into(),
+            owner: device.owner().clone(),
         };
-        let handle = AttachHandle::new(device.as_c_ptr())?;
+        let handle = AttachHandle::new(device)?;
         let mut guard = self.attached.lock();
 
         if let Some(attached) = &mut *guard {
@@ -169,20 +169,15 @@ impl Group {
                 return Err(EINVAL);
             }
             attached.devices.reserve(1, GFP_KERNEL_ACCOUNT)?;
-            hwpt.ioas().reserve_for(device.id(), device.device())?;
+            hwpt.ioas().reserve_for(device.id(), device.owner())?;
             attached.devices.push_within_capacity(this)?;
             return Ok(());
         }
         let mut devices = KVec::with_capacity(1, GFP_KERNEL_ACCOUNT)?;
 
         devices.push_within_capacity(this)?;
-        hwpt.ioas().reserve_for(device.id(), device.device())?;
-        match Attachment::new(
-            self.iommu.clone(),
-            device.owner(),
-            hwpt.domain().clone(),
-            handle,
-        ) {
+        hwpt.ioas().reserve_for(device.id(), device.owner())?;
+        match Attachment::new(device.owner(), hwpt.domain().clone(), handle) {
             Ok(attachment) => {
                 *guard = Some(Attached {
                     attachment,
@@ -210,7 +205,7 @@ impl Group {
         device: &UserRef<Device>,
         hwpt: UserRef<Hwpt>,
     ) -> Result<Option<UserRef<Hwpt>>> {
-        let handle = AttachHandle::new(device.as_c_ptr())?;
+        let handle = AttachHandle::new(device)?;
         let mut guard = self.attached.lock();
         let Some(attached) = &mut *guard else {
             return Err(EINVAL);
@@ -262,7 +257,7 @@ impl Group {
 
 fn reserve_for_all(devices: &[AttachedDevice], ioas: &Ioas) -> Result {
     for (done, device) in devices.iter().enumerate() {
-        if let Err(error) = ioas.reserve_for(device.id, &device.dev) {
+        if let Err(error) = ioas.reserve_for(device.id, &device.owner) {
             unreserve_for_all(devices.get(..done).unwrap_or(&[]), ioas);
             return Err(error);
         }

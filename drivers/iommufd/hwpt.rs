@@ -5,7 +5,7 @@
 use crate::{
     device::Device,
     device_file::Context,
-    ioas::{Ioas, Table},
+    ioas::{Ioas, ListedHwpt, Table, TableId},
 };
 use kernel::{
     prelude::*,
@@ -30,24 +30,27 @@ pub(crate) struct Hwpt {
 /// A page table that other devices may choose, until this is dropped.
 struct Listed {
     ioas: UserRef<Ioas>,
-    hwpt: ObjectId,
+    table: TableId,
 }
 
 impl Drop for Listed {
     fn drop(&mut self) {
-        self.ioas.hwpts.lock().retain(|hwpt| *hwpt != self.hwpt);
+        self.ioas
+            .hwpts
+            .lock()
+            .retain(|listed| listed.table != self.table);
     }
 }
 
 /// A page table that mirrors an address space, until this is dropped.
 struct Mirrors {
     ioas: UserRef<Ioas>,
-    hwpt: ObjectId,
+    table: Table,
 }
 
 impl Drop for Mirrors {
     fn drop(&mut self) {
-        self.ioas.remove_table(self.hwpt);
+        self.ioas.remove_table(&self.table);
     }
 }
 
@@ -82,6 +85,15 @@ impl Hwpt {
         })
     }
 
+    fn table(&self) -> Table {
+        self.domain.clone()
+    }
+
+    /// Whether this is the one that `listed` means.
+    pub(crate) fn is(&self, listed: &ListedHwpt) -> bool {
+        TableId::of(&self.table()) == listed.table
+    }
+
     /// The domain.
     pub(crate) fn domain(&self) -> &Arc<Domain> {
         &self.domain
@@ -98,24 +110,27 @@ impl Hwpt {
 /// # Errors
 ///
 /// Those of [`Ioas::add_table`].
-pub(crate) fn start_mirroring(hwpt: &Reserved<'_, Hwpt>) -> Result {
-    let table: Table = hwpt.domain.clone();
+pub(crate) fn start_mirroring(hwpt: &Hwpt) -> Result {
+    let table = hwpt.table();
 
-    hwpt.ioas.add_table(hwpt.id(), &table)?;
+    hwpt.ioas.add_table(&table)?;
     hwpt.mirrors.populate(Mirrors {
         ioas: hwpt.ioas.clone(),
-        hwpt: hwpt.id(),
+        table,
     });
     Ok(())
 }
 
 /// Lets everybody see a page table, and other devices of its address space choose it. `hwpts` is
 /// the list of that address space, locked, with room for one more.
-pub(crate) fn publish(hwpt: Reserved<'_, Hwpt>, hwpts: &mut KVec<ObjectId>) -> Result<ObjectId> {
-    hwpts.push_within_capacity(hwpt.id())?;
+pub(crate) fn publish(hwpt: Reserved<'_, Hwpt>, hwpts: &mut KVec<ListedHwpt>) -> Result<ObjectId> {
+    let table = TableId::of(&hwpt.table());
+    let id = hwpt.id();
+
+    hwpts.push_within_capacity(ListedHwpt { id, table })?;
     hwpt.listed.populate(Listed {
         ioas: hwpt.ioas.clone(),
-        hwpt: hwpt.id(),
+        table,
     });
     Ok(hwpt.publish())
 }

@@ -8,8 +8,8 @@
 //! thread that works on it.
 //!
 //! Locks, in the order in which they are taken: `hwpts`, the group of a device, `tables`, `map`,
-//! then those of memory management. While an area is in transit, its thread holds `tables` for
-//! reading, so that no page table comes or goes meanwhile.
+//! then those of memory management. While pages come or go, their thread holds `tables` for reading,
+//! so that no page table comes or goes meanwhile.
 
 pub(crate) mod ioctl;
 
@@ -20,13 +20,12 @@ use crate::{
     uapi::UnmapRange,
 };
 use kernel::{
-    device::Device,
     new_mutex,
     prelude::*,
     sync::{Arc, Mutex},
 };
 use kernel_ext::{
-    iommu::{Access, Geometry, PageTable, ReservedKind, ReservedRegions},
+    iommu::{Access, DmaOwner, Geometry, PageTable, ReservedKind, ReservedRegions},
     iommufd::ObjectId,
     mm::PAGE_SIZE,
     new_rwsem,
@@ -44,13 +43,25 @@ const LARGE_PAGE: usize = if cfg!(CONFIG_TRANSPARENT_HUGEPAGE) {
 /// A page table as an IOAS and its mappings share it.
 pub(crate) type Table = Arc<dyn PageTable>;
 
+/// Tells a page table from all others that exist: the ID of an object will not do, since it has a
+/// new owner before the old one is quite gone.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct TableId(usize);
+
+impl TableId {
+    /// The identity of a page table, as long as somebody has it.
+    pub(crate) fn of(table: &Table) -> Self {
+        Self((&raw const **table).addr())
+    }
+}
+
 /// On whose behalf a range is reserved.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Owner {
-    /// A device that is attached.
+    /// A device that is attached; it is detached before its ID goes.
     Device(ObjectId),
     /// A page table that cannot translate all addresses.
-    Hwpt(ObjectId),
+    Table(TableId),
 }
 
 /// A mapped range.
@@ -67,10 +78,13 @@ impl iova_map::Area for Area {
     }
 }
 
-/// A page table that mirrors the map.
-struct Mirror {
-    hwpt: ObjectId,
-    table: Table,
+/// A page table that a device may be given.
+#[derive(Clone, Copy)]
+pub(crate) struct ListedHwpt {
+    /// How to look it up.
+    pub(crate) id: ObjectId,
+    /// Whether what was found is it.
+    pub(crate) table: TableId,
 }
 
 /// An IO address space.
@@ -79,9 +93,10 @@ pub(crate) struct Ioas {
     /// The page tables that were made for it automatically. Locked while one is being chosen or
     /// made, so that devices attached at the same time share it.
     #[pin]
-    pub(crate) hwpts: Mutex<KVec<ObjectId>>,
+    pub(crate) hwpts: Mutex<KVec<ListedHwpt>>,
+    /// The page tables that mirror the map.
     #[pin]
-    tables: RwSem<KVec<Mirror>>,
+    tables: RwSem<KVec<Table>>,
     #[pin]
     map: RwSem<IovaMap<Area, Owner>>,
 }
@@ -109,7 +124,7 @@ impl Ioas {
     ) -> Result<u64> {
         let iova = self.reserve_area(&pages, iova, access)?;
         let tables = self.tables.read();
-        let filled = pages.fill(iova, access, tables.iter().map(|mirror| &mirror.table));
+        let filled = pages.fill(iova, access, tables.iter());
         let mut map = self.map.write();
 
         if let Err(error) = filled {
@@ -126,10 +141,11 @@ impl Ioas {
 
     /// Puts an area in transit where `pages` are to be.
     fn reserve_area(&self, pages: &Pages, iova: Option<u64>, access: Access) -> Result<u64> {
-        let length = pages.length() as u64;
+        let memory = pages.memory();
+        let length = memory.length() as u64;
         let area = Area {
             access,
-            page_offset: pages.offset(),
+            page_offset: memory.offset(),
             pages: None,
         };
         // Allocated before locking, and then told where it goes.
@@ -137,9 +153,9 @@ impl Ioas {
         let mut map = self.map.write();
         let iova = match iova {
             Some(iova) => iova,
-            None => map.find(length, pages.address() as u64)?,
+            None => map.find(length, memory.address() as u64)?,
         };
-        let last = map.check(iova, length, pages.offset() as u64)?;
+        let last = map.check(iova, length, memory.offset() as u64)?;
 
         map.insert(KBox::write(slot, Node::new(iova, last, area)))
             .map_err(|_| EEXIST)?;
@@ -193,13 +209,14 @@ impl Ioas {
         Ok(unmapped)
     }
 
-    /// Lets the page table of `hwpt` mirror the map from now on.
+    /// Lets a page table mirror the map from now on.
     ///
     /// # Errors
     ///
     /// `EINVAL` if its pages are larger than the CPU's; `EADDRINUSE` if something is mapped that it
     /// cannot translate; else what pinning or mapping reports. Nothing has changed then.
-    pub(crate) fn add_table(&self, hwpt: ObjectId, table: &Table) -> Result {
+    pub(crate) fn add_table(&self, table: &Table) -> Result {
+        let owner = Owner::Table(TableId::of(table));
         let geometry = table.geometry();
         let mut tables = self.tables.write();
         let mut map = self.map.write();
@@ -212,63 +229,48 @@ impl Ioas {
         tables.reserve(1, GFP_KERNEL_ACCOUNT)?;
         map.set_alignment(granule)?;
 
-        let added = reserve_outside(&mut map, &geometry, Owner::Hwpt(hwpt))
-            .and_then(|()| fill_table(&mut map, table));
+        let added =
+            reserve_outside(&mut map, &geometry, owner).and_then(|()| fill_table(&mut map, table));
         if let Err(error) = added {
-            map.unreserve(&Owner::Hwpt(hwpt));
+            map.unreserve(&owner);
             map.set_alignment(alignment)?;
             return Err(error);
         }
-        tables.push_within_capacity(Mirror {
-            hwpt,
-            table: table.clone(),
-        })?;
+        tables.push_within_capacity(table.clone())?;
         Ok(())
     }
 
     /// Undoes [`add_table`](Self::add_table).
-    pub(crate) fn remove_table(&self, hwpt: ObjectId) {
+    pub(crate) fn remove_table(&self, table: &Table) {
+        let id = TableId::of(table);
         let mut tables = self.tables.write();
-        let Some(at) = tables.iter().position(|mirror| mirror.hwpt == hwpt) else {
-            return;
-        };
-        let Ok(mirror) = tables.remove(at) else {
-            return;
-        };
         let mut map = self.map.write();
 
-        unfill_table(&mut map, &mirror.table, u64::MAX);
-        map.unreserve(&Owner::Hwpt(hwpt));
+        tables.retain(|other| TableId::of(other) != id);
+        unfill_table(&mut map, table, u64::MAX);
+        map.unreserve(&Owner::Table(id));
 
         // Lowering it cannot fail.
-        let alignment = tables
-            .iter()
-            .map(|mirror| mirror.table.geometry().granule())
-            .max();
+        let alignment = tables.iter().map(|table| table.geometry().granule()).max();
         let lowered = map.set_alignment(alignment.unwrap_or(1));
         kernel::warn_on!(lowered.is_err());
     }
 
-    /// Keeps out of the map what `dev` cannot use.
+    /// Keeps out of the map what a device cannot use.
     ///
     /// # Errors
     ///
-    /// `EADDRINUSE` if something is mapped there; `ENOMEM`. Nothing has changed then.
-    pub(crate) fn reserve_for(&self, id: ObjectId, dev: &Device) -> Result {
+    /// `EADDRINUSE` if something is mapped there; `EINVAL` if the driver reports more than one place
+    /// for interrupts, which is its fault; `ENOMEM`. Nothing has changed then.
+    pub(crate) fn reserve_for(&self, id: ObjectId, device: &DmaOwner) -> Result {
         let owner = Owner::Device(id);
         let mut map = self.map.write();
+        let reserved = reserve_regions(&mut map, device, owner);
 
-        pin_init::stack_pin_init!(let regions = ReservedRegions::of(dev));
-        for region in regions.iter() {
-            if region.kind == ReservedKind::DirectRelaxable {
-                continue;
-            }
-            if let Err(error) = reserve(&mut map, region.start, region.last, owner) {
-                map.unreserve(&owner);
-                return Err(error);
-            }
+        if reserved.is_err() {
+            map.unreserve(&owner);
         }
-        Ok(())
+        reserved
     }
 
     /// Undoes [`reserve_for`](Self::reserve_for).
@@ -284,6 +286,26 @@ fn reserve(map: &mut Map, first: u64, last: u64, owner: Owner) -> Result {
         Reserved::new(first, last, owner),
         GFP_KERNEL_ACCOUNT,
     )?)
+}
+
+/// Reserves what a device cannot use.
+fn reserve_regions(map: &mut Map, device: &DmaOwner, owner: Owner) -> Result {
+    let (mut fixed, mut software) = (0, 0);
+
+    pin_init::stack_pin_init!(let regions = ReservedRegions::of(device));
+    for region in regions.iter() {
+        match region.kind {
+            ReservedKind::DirectRelaxable => continue,
+            ReservedKind::Msi => fixed += 1,
+            ReservedKind::SoftwareMsi => software += 1,
+            ReservedKind::Other => {}
+        }
+        reserve(map, region.start, region.last, owner)?;
+    }
+    if kernel::warn_on!(software > 1 || software > 0 && fixed > 0) {
+        return Err(EINVAL);
+    }
+    Ok(())
 }
 
 /// Reserves what a page table cannot translate.

@@ -8,7 +8,10 @@ use crate::{
     hwpt::{self, Hwpt},
     ioas::Ioas,
 };
-use kernel::{device, prelude::*};
+use kernel::{
+    device::{self, Bound},
+    prelude::*,
+};
 use kernel_ext::{
     iommu,
     iommufd::{KernelApi, ObjectGuard, ObjectId, UserRef},
@@ -22,7 +25,7 @@ const NO_PASID: u32 = 0;
 impl KernelApi for Iommufd {
     type Device = Device;
 
-    fn bind(context: &Context, dev: &device::Device) -> Result<UserRef<Device>> {
+    fn bind(context: &Context, dev: &device::Device<Bound>) -> Result<UserRef<Device>> {
         Device::bind(context, dev)
     }
 
@@ -81,6 +84,18 @@ fn put(context: &Context, hwpt: UserRef<Hwpt>) {
     context.put_and_try_destroy(hwpt);
 }
 
+/// What bringing a device to a page table has led to. The references are to be put once no lock is
+/// held.
+struct Changed {
+    /// The page table that the device has now.
+    id: ObjectId,
+    /// The one that its group has left.
+    left: Option<UserRef<Hwpt>>,
+    /// The one that the device has, if it is new: other devices of the group could have come and
+    /// left again before everybody could see it.
+    new: Option<UserRef<Hwpt>>,
+}
+
 /// Brings a device to the page table `pt`, or to one that mirrors the address space `pt`.
 ///
 /// # Errors
@@ -89,19 +104,24 @@ fn put(context: &Context, hwpt: UserRef<Hwpt>) {
 /// page tables that were made for PASIDs can take one. Else those of [`Change::apply`].
 fn change(device: &UserRef<Device>, pasid: u32, pt: ObjectId, change: Change) -> Result<ObjectId> {
     let context = device.context();
-    let (id, left) = match context.get_any(pt)?.downcast::<Ioas>() {
+    let changed = match context.get_any(pt)?.downcast::<Ioas>() {
         _ if pasid != NO_PASID => return Err(EINVAL),
         Ok(ioas) => change_to_ioas(device, &ioas, change)?,
         Err(object) => {
             let hwpt = object.downcast::<Hwpt>().map_err(|_| EINVAL)?;
-            (hwpt.id(), change.apply(device, hwpt.to_user())?)
+
+            Changed {
+                id: hwpt.id(),
+                left: change.apply(device, hwpt.to_user())?,
+                new: None,
+            }
         }
     };
 
-    if let Some(left) = left {
-        put(context, left);
+    for hwpt in [changed.left, changed.new].into_iter().flatten() {
+        put(context, hwpt);
     }
-    Ok(id)
+    Ok(changed.id)
 }
 
 /// Brings a device to a page table of `ioas`: the oldest that suits it, or a new one.
@@ -109,28 +129,35 @@ fn change_to_ioas(
     device: &UserRef<Device>,
     ioas: &ObjectGuard<'_, Ioas>,
     change: Change,
-) -> Result<(ObjectId, Option<UserRef<Hwpt>>)> {
+) -> Result<Changed> {
     let context = device.context();
     let mut hwpts = ioas.hwpts.lock();
 
-    for id in hwpts.iter() {
+    for listed in hwpts.iter() {
         // One that is being destroyed cannot be looked up any more; its ID may have a new owner.
-        let Some(hwpt) = context
-            .get::<Hwpt>(*id)
-            .ok()
-            .filter(|hwpt| ioas.is_same(hwpt.ioas()))
-        else {
+        let Ok(hwpt) = context.get::<Hwpt>(listed.id) else {
             continue;
         };
+        if !hwpt.is(listed) {
+            continue;
+        }
         match change.apply(device, hwpt.to_user()) {
             // It does not suit this device.
             Err(error) if error == EINVAL => {}
-            done => return done.map(|left| (*id, left)),
+            Err(error) => return Err(error),
+            Ok(left) => {
+                return Ok(Changed {
+                    id: listed.id,
+                    left,
+                    new: None,
+                })
+            }
         }
     }
     hwpts.reserve(1, GFP_KERNEL_ACCOUNT)?;
 
     let hwpt = Hwpt::reserve(context, ioas.to_user(), device)?;
+    let new = hwpt.to_user();
     let left = match change {
         // Attached before it is filled: drivers may only then know what the page table looks like.
         Change::Attach => {
@@ -148,5 +175,9 @@ fn change_to_ioas(
         }
     };
 
-    Ok((hwpt::publish(hwpt, &mut hwpts)?, left))
+    Ok(Changed {
+        id: hwpt::publish(hwpt, &mut hwpts)?,
+        left,
+        new: Some(new),
+    })
 }

@@ -9,7 +9,7 @@ use crate::ioas::Table;
 use kernel::prelude::*;
 use kernel_ext::{
     iommu::{Access, PinnedMapping},
-    mm::{Charge, PinnedBatch, UserMemory, PAGE_SIZE},
+    mm::{Charge, UserMemory},
 };
 
 /// A range of memory.
@@ -19,10 +19,6 @@ pub(crate) struct Pages {
     mapping: Option<PinnedMapping>,
     charge: Charge,
     memory: UserMemory,
-    /// Address of the first byte.
-    address: usize,
-    /// Length in bytes.
-    length: usize,
 }
 
 impl Pages {
@@ -36,24 +32,12 @@ impl Pages {
             mapping: None,
             memory: UserMemory::current(address, length, writable)?,
             charge: Charge::current()?,
-            address,
-            length,
         })
     }
 
-    /// The address of the first byte.
-    pub(crate) fn address(&self) -> usize {
-        self.address
-    }
-
-    /// The length in bytes.
-    pub(crate) fn length(&self) -> usize {
-        self.length
-    }
-
-    /// Where in its page the first byte lies.
-    pub(crate) fn offset(&self) -> usize {
-        self.address % PAGE_SIZE
+    /// Where the memory is.
+    pub(crate) fn memory(&self) -> &UserMemory {
+        &self.memory
     }
 
     /// Pins all of it and puts it into `tables`; if there is none, does nothing.
@@ -73,16 +57,7 @@ impl Pages {
         if tables.peek().is_none() {
             return Ok(());
         }
-        let mapping = PinnedMapping::new(
-            iova,
-            self.offset(),
-            self.length,
-            access,
-            &self.memory,
-            tables,
-        )?;
-
-        match self.pin_into(mapping) {
+        match PinnedMapping::new(iova, &self.memory, access, tables, &mut self.charge) {
             Ok(mapping) => {
                 self.mapping = Some(mapping);
                 Ok(())
@@ -92,18 +67,6 @@ impl Pages {
                 Err(error)
             }
         }
-    }
-
-    fn pin_into(&mut self, mut mapping: PinnedMapping) -> Result<PinnedMapping> {
-        let mut batch = PinnedBatch::new(&self.memory)?;
-
-        while mapping.pages() < self.memory.npages() {
-            let pinned = batch.pin(&self.memory, mapping.pages())?;
-
-            self.charge.add(pinned)?;
-            mapping.extend(&mut batch)?;
-        }
-        Ok(mapping)
     }
 
     /// Puts it into one more page table.

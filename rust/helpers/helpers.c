@@ -31,8 +31,12 @@ void kernel_ext_iommufd_ctx_destroy(struct iommufd_ctx_layout *ctx)
 bool kernel_ext_wait_unused(struct wait_queue_head *wq, refcount_t *count,
 			    unsigned int timeout_ms)
 {
-	return wait_event_timeout(*wq, refcount_read(count) == 0,
-				  msecs_to_jiffies(timeout_ms));
+	if (!wait_event_timeout(*wq, refcount_read(count) == 0,
+				msecs_to_jiffies(timeout_ms)))
+		return false;
+	/* What the last users did to the object comes before its destruction. */
+	smp_acquire__after_ctrl_dep();
+	return true;
 }
 
 void kernel_ext_wake_up_all(struct wait_queue_head *wq)

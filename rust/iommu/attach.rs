@@ -3,8 +3,10 @@
 //! A group that translates through a domain.
 
 use super::{domain::Domain, group::Group, DmaOwner};
-use crate::bindings;
-use core::ffi::c_void;
+use crate::{
+    bindings,
+    iommufd::{ObjectType, UserRef},
+};
 use kernel::{error::to_result, prelude::*, sync::Arc, types::Opaque};
 
 /// What C finds when it asks a group who attached it (`struct iommufd_attach_handle`).
@@ -19,11 +21,11 @@ unsafe impl Send for AttachHandle {}
 unsafe impl Sync for AttachHandle {}
 
 impl AttachHandle {
-    /// A handle that names the bound device `idev`, a `struct iommufd_device`.
-    pub fn new(idev: *const c_void) -> Result<KBox<Self>> {
+    /// A handle that names the bound `device` as the one that was attached.
+    pub fn new<T: ObjectType>(device: &UserRef<T>) -> Result<KBox<Self>> {
         let mut raw: bindings::iommufd_attach_handle_layout = pin_init::zeroed();
 
-        raw.idev = idev.cast_mut();
+        raw.idev = device.as_c_ptr().cast_mut();
         Ok(KBox::new(Self(Opaque::new(raw)), GFP_KERNEL_ACCOUNT)?)
     }
 
@@ -45,18 +47,15 @@ pub struct Attachment {
 }
 
 impl Attachment {
-    /// Attaches a group, claimed by `_owner`, to `domain`.
+    /// Attaches the group that `owner` has claimed to `domain`. The claim must outlive it.
     ///
     /// # Errors
     ///
     /// `EINVAL` if the domain does not suit the devices (another might), else whatever the driver
     /// reports.
-    pub fn new(
-        group: Group,
-        _owner: &DmaOwner,
-        domain: Arc<Domain>,
-        handle: KBox<AttachHandle>,
-    ) -> Result<Self> {
+    pub fn new(owner: &DmaOwner, domain: Arc<Domain>, handle: KBox<AttachHandle>) -> Result<Self> {
+        let group = owner.group().clone();
+
         // SAFETY: Group and domain are valid; the handle stays until the group is detached.
         to_result(unsafe {
             bindings::iommu_attach_group_handle(domain.as_raw(), group.as_raw(), handle.as_raw())

@@ -110,8 +110,10 @@ unsafe impl PageTable for Domain {
             });
             if let Err(error) = mapped {
                 if done != 0 {
+                    // The pins of what a faulty driver keeps are given back nevertheless: it has not
+                    // said yes to the mapping.
                     // SAFETY: These runs were mapped just now.
-                    unsafe { self.unmap_and_sync(iova, done) };
+                    let _ = unsafe { self.unmap_and_sync(iova, done) };
                 }
                 return Err(error);
             }
@@ -120,12 +122,12 @@ unsafe impl PageTable for Domain {
         Ok(())
     }
 
-    unsafe fn unmap(&self, iova: u64, length: usize, gather: Pin<&mut Gather>) {
+    unsafe fn unmap(&self, iova: u64, length: usize, gather: Pin<&mut Gather>) -> bool {
         // SAFETY: By the type invariant the domain is valid; the caller vouches for the range.
         let unmapped = unsafe {
             bindings::iommu_unmap_fast(self.as_raw(), iova as c_ulong, length, gather.as_raw())
         };
-        kernel::warn_on!(unmapped != length);
+        !kernel::warn_on!(unmapped != length)
     }
 
     fn sync(&self, gather: Pin<&mut Gather>) {
@@ -133,7 +135,7 @@ unsafe impl PageTable for Domain {
         unsafe { bindings::kernel_ext_iotlb_sync(self.as_raw(), gather.as_raw()) };
     }
 
-    fn read_runs(&self, iova: u64, length: usize, runs: &mut [PhysRun]) -> usize {
+    unsafe fn read_runs(&self, iova: u64, length: usize, runs: &mut [PhysRun]) -> usize {
         let mut count: usize = 0;
         let mut done = 0;
 

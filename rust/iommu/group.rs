@@ -4,7 +4,12 @@
 
 use crate::{bindings, shim::device_ptr};
 use core::{ffi::c_void, mem::ManuallyDrop, ptr::NonNull};
-use kernel::{device::Device, error::to_result, prelude::*, sync::aref::ARef};
+use kernel::{
+    device::{Bound, Device},
+    error::to_result,
+    prelude::*,
+    sync::aref::ARef,
+};
 
 /// What an IOMMU can do for a device.
 #[derive(Clone, Copy)]
@@ -93,30 +98,41 @@ impl Drop for Group {
 ///
 /// # Invariants
 ///
-/// `iommu_device_claim_dma_owner()` succeeded for `dev`.
+/// `iommu_device_claim_dma_owner()` succeeded for `dev`, whose group is `group`.
 pub struct DmaOwner {
     dev: ARef<Device>,
+    group: Group,
 }
 
 impl DmaOwner {
-    /// Claims the DMA of `dev`'s group for the owner that `cookie`, an address, stands for.
+    /// Claims the DMA of the group of `dev` for the owner that `cookie`, an address, stands for.
     ///
     /// # Errors
     ///
-    /// `EPERM` if somebody else owns it, `EBUSY` if a driver uses the DMA API of a device in it,
-    /// `ENODEV` if no IOMMU serves the device.
-    pub fn claim(dev: &Device, cookie: *const c_void) -> Result<Self> {
-        // SAFETY: `dev` is a valid device; the cookie is only compared.
+    /// `EPERM` if somebody else owns it or a driver uses the DMA API of a device in it, `EBUSY` if it
+    /// is attached to something, `ENODEV` if no IOMMU serves the device.
+    pub fn claim(dev: &Device<Bound>, cookie: *const c_void) -> Result<Self> {
+        let group = Group::of(dev).ok_or(ENODEV)?;
+
+        // SAFETY: `dev` is a valid device that a driver is bound to; the cookie is only compared.
         to_result(unsafe {
             bindings::iommu_device_claim_dma_owner(device_ptr(dev), cookie.cast_mut())
         })?;
         // INVARIANT: The claim succeeded.
-        Ok(Self { dev: dev.into() })
+        Ok(Self {
+            dev: (&**dev).into(),
+            group,
+        })
     }
 
     /// The device.
     pub fn device(&self) -> &Device {
         &self.dev
+    }
+
+    /// Its group.
+    pub fn group(&self) -> &Group {
+        &self.group
     }
 }
 

@@ -11,7 +11,7 @@
 //! same information anyway: then they are read back from there.
 
 use super::page_table::{Access, MemoryKind, PageTable, PhysRun};
-use crate::mm::{unpin_pfns, PinnedBatch, UserMemory};
+use crate::mm::{unpin, Charge, PfnRun, PinnedBatch, UserMemory};
 use kernel::{
     page::{PAGE_SHIFT, PAGE_SIZE},
     prelude::*,
@@ -37,13 +37,6 @@ const NO_RUN: PhysRun = PhysRun {
 
 /// A page table as the owners of mappings share it.
 type Table = Arc<dyn PageTable>;
-
-/// Whole pages next to each other in physical memory.
-#[derive(Clone, Copy)]
-struct PfnRun {
-    pfn: usize,
-    count: usize,
-}
 
 /// A range of IOVA that maps pinned memory, the same in each of its page tables.
 ///
@@ -102,44 +95,48 @@ fn same(a: &Table, b: &Table) -> bool {
 }
 
 impl PinnedMapping {
-    /// An empty mapping in `tables` for `length` bytes at `iova`, which begin `offset` bytes into
-    /// the first page of `memory`. [`extend`](Self::extend) fills it.
+    /// Pins `memory`, charges `charge` for it, and maps it at `iova` in each of `tables`.
+    ///
+    /// # Errors
+    ///
+    /// `EPERM` if the device may write memory that is pinned for reading only; else what pinning,
+    /// charging or a page table reports. Nothing is mapped or pinned then; it is for the caller to
+    /// clear the charge.
     pub fn new<'a>(
         iova: u64,
-        offset: usize,
-        length: usize,
-        access: Access,
         memory: &UserMemory,
+        access: Access,
         tables: impl Iterator<Item = &'a Table>,
+        charge: &mut Charge,
     ) -> Result<Self> {
-        let mut own = Tables::default();
-
-        for table in tables {
-            own.push(table.clone())?;
+        if access.write && !memory.writable() {
+            return Err(EPERM);
         }
-        Ok(Self {
-            tables: own,
+        let mut mapping = Self {
+            tables: Tables::default(),
             iova,
-            offset,
-            length,
+            offset: memory.offset(),
+            length: memory.length(),
             pages: 0,
             access,
             writable: memory.writable(),
             runs: Some(KVVec::new()),
-        })
+        };
+        let mut batch = PinnedBatch::new(memory)?;
+
+        for table in tables {
+            mapping.tables.push(table.clone())?;
+        }
+        while mapping.pages < memory.npages() {
+            charge.add(batch.pin(memory, mapping.pages)?)?;
+            mapping.extend(&mut batch)?;
+        }
+        Ok(mapping)
     }
 
-    /// The number of pages that are mapped and pinned by now.
-    pub fn pages(&self) -> usize {
-        self.pages
-    }
-
-    /// Maps the pages of `batch` behind those that are there, and takes over their pins.
-    ///
-    /// # Errors
-    ///
-    /// Whatever a page table reports. What could be mapped is; the rest stays in `batch`.
-    pub fn extend(&mut self, batch: &mut PinnedBatch) -> Result {
+    /// Maps the pages of `batch` behind those that are there, and takes over their pins. On failure
+    /// what could be mapped is, and the rest stays in `batch`.
+    fn extend(&mut self, batch: &mut PinnedBatch) -> Result {
         let mut chunk = [NO_RUN; CHUNK];
 
         while !batch.is_empty() {
@@ -147,20 +144,20 @@ impl PinnedMapping {
             let mut pages = 0;
 
             for (slot, run) in chunk.iter_mut().zip(batch.runs()) {
-                *slot = self.phys_run(
-                    self.pages + pages,
-                    PfnRun {
-                        pfn: run.0,
-                        count: run.1,
-                    },
-                );
-                pages += run.1;
+                *slot = self.phys_run(self.pages + pages, run);
+                pages += run.count;
                 count += 1;
             }
-            self.map_chunk(chunk.get(..count).unwrap_or(&[]), pages)?;
-            for (pfn, count) in batch.runs().take(count) {
-                self.list(PfnRun { pfn, count });
-                self.pages += count;
+            if let Err((error, gone)) = self.map_chunk(chunk.get(..count).unwrap_or(&[]), pages) {
+                if !gone {
+                    // A device may still reach them: they stay pinned for ever.
+                    batch.take(pages);
+                }
+                return Err(error);
+            }
+            for run in batch.runs().take(count) {
+                self.list(run);
+                self.pages += run.count;
             }
             // INVARIANT: All tables map these pages now, and the pins are ours.
             batch.take(pages);
@@ -186,8 +183,9 @@ impl PinnedMapping {
             .and_then(|()| self.tables.push(table.clone()));
 
         if result.is_err() && mapped != 0 {
+            // If the driver cannot undo what it has just done, the pages stay pinned by the others.
             // SAFETY: These bytes were mapped just now, chunk by chunk.
-            unsafe { table.unmap_and_sync(self.iova, mapped) };
+            let _ = unsafe { table.unmap_and_sync(self.iova, mapped) };
         }
         result
     }
@@ -195,18 +193,27 @@ impl PinnedMapping {
     /// Takes the memory out of one page table. Gives the mapping back if others still hold it;
     /// with the last one it is gone.
     pub fn remove_table(mut self, table: &Table) -> Option<Self> {
-        if self.tables.more.is_empty() {
+        if self.tables.iter().all(|other| same(other, table)) {
             return None;
         }
         if let Some(table) = self.tables.remove(table) {
             // SAFETY: By the type invariant the table maps this much.
-            unsafe { table.unmap_and_sync(self.iova, self.mapped_bytes()) };
+            if !unsafe { table.unmap_and_sync(self.iova, self.mapped_bytes()) } {
+                self.leak();
+                return None;
+            }
         }
         Some(self)
     }
 
-    /// Maps one chunk of `pages` pages behind those that are there, in all tables or in none.
-    fn map_chunk(&self, runs: &[PhysRun], pages: usize) -> Result {
+    /// Gives the pins up for lost: a driver has kept a mapping.
+    fn leak(mut self) {
+        self.pages = 0;
+    }
+
+    /// Maps one chunk of `pages` pages behind those that are there, in all tables or in none. An
+    /// error comes with whether it is gone from all of them.
+    fn map_chunk(&self, runs: &[PhysRun], pages: usize) -> core::result::Result<(), (Error, bool)> {
         let (start, bytes) = self.span(self.pages, pages);
         let iova = self.iova + start as u64;
 
@@ -214,11 +221,13 @@ impl PinnedMapping {
             // SAFETY: The caller holds pins that it hands over on success, and this range is ours
             // and empty.
             if let Err(error) = unsafe { table.map(iova, runs, self.access) } {
+                let mut gone = true;
+
                 for table in self.tables.iter().take(done) {
                     // SAFETY: It was mapped just now.
-                    unsafe { table.unmap_and_sync(iova, bytes) };
+                    gone &= unsafe { table.unmap_and_sync(iova, bytes) };
                 }
-                return Err(error);
+                return Err((error, gone));
             }
         }
         Ok(())
@@ -287,7 +296,9 @@ impl PinnedMapping {
             let mut start = 0;
 
             while start < total {
-                let count = table.read_runs(self.iova + start as u64, total - start, &mut chunk);
+                let iova = self.iova + start as u64;
+                // SAFETY: By the type invariant all of it is mapped, and `self` keeps it so.
+                let count = unsafe { table.read_runs(iova, total - start, &mut chunk) };
                 let runs = chunk.get(..count).unwrap_or(&[]);
                 let bytes = runs.iter().map(|run| run.length).sum();
 
@@ -298,25 +309,31 @@ impl PinnedMapping {
         Ok(())
     }
 
-    /// Reads the page frames back from `table` while unmapping it, and unpins them.
+    /// Reads the page frames back from `table` while unmapping it, and unpins them. Stops where the
+    /// driver cannot unmap.
     fn drain(&self, table: &dyn PageTable, buffer: &mut [PhysRun]) {
         let total = self.mapped_bytes();
         let mut start = 0;
 
         while start < total {
             let iova = self.iova + start as u64;
-            let count = table.read_runs(iova, total - start, buffer);
+            // SAFETY: By the type invariant all of it is mapped, and `self` keeps it so.
+            let count = unsafe { table.read_runs(iova, total - start, buffer) };
             let runs = buffer.get(..count).unwrap_or(&[]);
             let bytes: usize = runs.iter().map(|run| run.length).sum();
+
             // SAFETY: `read_runs` ends with a whole run.
-            unsafe { table.unmap_and_sync(iova, bytes) };
+            if kernel::warn_on!(bytes == 0) || !unsafe { table.unmap_and_sync(iova, bytes) } {
+                return;
+            }
             for run in runs {
                 let pfn = run.phys as usize >> PAGE_SHIFT;
                 let end = (run.phys as usize + run.length).div_ceil(PAGE_SIZE);
+                let count = end - pfn;
 
                 // SAFETY: No table maps these pages any more, and by the type invariant the pins
                 // are ours.
-                unsafe { unpin_pfns(pfn, end - pfn, self.writable) };
+                unsafe { unpin(PfnRun { pfn, count }, self.writable) };
             }
             start += bytes;
         }
@@ -343,14 +360,17 @@ impl Drop for PinnedMapping {
 
         for table in self.tables.iter().skip(keep) {
             // SAFETY: By the type invariant the table maps this much.
-            unsafe { table.unmap_and_sync(self.iova, self.mapped_bytes()) };
+            if !unsafe { table.unmap_and_sync(self.iova, self.mapped_bytes()) } {
+                // A device may still reach the pages: they stay pinned for ever.
+                return;
+            }
         }
         match (&self.runs, &self.tables.first) {
             (Some(runs), _) => {
                 for run in runs {
                     // SAFETY: No table maps these pages any more, and by the type invariant the
                     // pins are ours.
-                    unsafe { unpin_pfns(run.pfn, run.count, self.writable) };
+                    unsafe { unpin(*run, self.writable) };
                 }
             }
             (None, Some(table)) => self.drain_all(&**table),

@@ -90,9 +90,9 @@ impl Gather {
 ///
 /// # Safety
 ///
-/// [`read_runs`](Self::read_runs) reports exactly the memory that [`map`](Self::map) put at an
-/// IOVA. Once [`unmap`](Self::unmap) and then [`sync`](Self::sync) have returned, no device
-/// reaches the memory through this page table.
+/// [`map`](Self::map) refuses a range in which something is mapped. [`read_runs`](Self::read_runs)
+/// reports exactly the memory that it put at an IOVA. Once [`unmap`](Self::unmap) has said yes and
+/// then [`sync`](Self::sync) has returned, no device reaches the memory through this page table.
 pub unsafe trait PageTable: Send + Sync {
     /// The addresses and page sizes that it supports.
     fn geometry(&self) -> Geometry;
@@ -105,35 +105,42 @@ pub unsafe trait PageTable: Send + Sync {
     ///
     /// # Safety
     ///
-    /// The memory stays valid for DMA until it has been unmapped and synced. Nothing is mapped in
-    /// the range.
+    /// The memory stays valid for DMA until it has been unmapped and synced.
     unsafe fn map(&self, iova: u64, runs: &[PhysRun], access: Access) -> Result;
 
-    /// Removes `length` bytes from `iova` on. Fails never, and needs no memory.
+    /// Removes `length` bytes from `iova` on, which needs no memory. Whether all of it is gone:
+    /// anything else is a fault of the driver, and the memory must stay where it is.
     ///
     /// # Safety
     ///
     /// Both ends are ends of runs given to [`map`](Self::map), or borders between page frames that
     /// are not next to each other in physical memory; everything between is mapped.
-    unsafe fn unmap(&self, iova: u64, length: usize, gather: Pin<&mut Gather>);
+    #[must_use]
+    unsafe fn unmap(&self, iova: u64, length: usize, gather: Pin<&mut Gather>) -> bool;
 
     /// Flushes what `gather` holds from the IOTLB.
     fn sync(&self, gather: Pin<&mut Gather>);
 
-    /// Removes a range and flushes it, so that no device reaches the memory any more.
+    /// Removes a range and flushes it, so that no device reaches the memory any more. Whether it
+    /// could.
     ///
     /// # Safety
     ///
     /// As for [`unmap`](Self::unmap).
-    unsafe fn unmap_and_sync(&self, iova: u64, length: usize) {
+    unsafe fn unmap_and_sync(&self, iova: u64, length: usize) -> bool {
         pin_init::stack_pin_init!(let gather = Gather::new());
 
         // SAFETY: The caller vouches for the range.
-        unsafe { self.unmap(iova, length, gather.as_mut()) };
+        let gone = unsafe { self.unmap(iova, length, gather.as_mut()) };
         self.sync(gather);
+        gone
     }
 
     /// Reads what is mapped in `length` bytes from `iova` on into `runs`, as the longest runs
     /// possible. Returns how many; stops at the end of the last run that fits.
-    fn read_runs(&self, iova: u64, length: usize, runs: &mut [PhysRun]) -> usize;
+    ///
+    /// # Safety
+    ///
+    /// Everything there is mapped, and stays so meanwhile.
+    unsafe fn read_runs(&self, iova: u64, length: usize, runs: &mut [PhysRun]) -> usize;
 }

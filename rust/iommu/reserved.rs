@@ -2,9 +2,10 @@
 
 //! IOVA that a device cannot use, or that has a use already.
 
+use super::DmaOwner;
 use crate::{bindings, shim::device_ptr};
 use core::marker::PhantomData;
-use kernel::{device::Device, prelude::*, types::Opaque};
+use kernel::{prelude::*, types::Opaque};
 
 /// Why a region is reserved.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -34,26 +35,26 @@ pub struct ReservedRegion {
 ///
 /// # Invariants
 ///
-/// `list` is a list head that `iommu_get_resv_regions()` filled for `dev`.
+/// `list` is a list head that `iommu_get_resv_regions()` filled for `device`.
 #[pin_data(PinnedDrop)]
 pub struct ReservedRegions<'a> {
     #[pin]
     list: Opaque<bindings::list_head>,
-    dev: &'a Device,
+    device: &'a DmaOwner,
 }
 
 impl<'a> ReservedRegions<'a> {
     /// Asks the IOMMU driver. What it has no memory for is missing.
-    pub fn of(dev: &'a Device) -> impl PinInit<Self> + 'a {
+    pub fn of(device: &'a DmaOwner) -> impl PinInit<Self> + 'a {
         pin_init!(Self {
             // INVARIANT: The list is empty, then filled, and does not move.
             list <- Opaque::ffi_init(move |head: *mut bindings::list_head| {
                 // SAFETY: `head` is valid for writing.
                 unsafe { head.write(bindings::list_head { next: head, prev: head }) };
-                // SAFETY: `dev` is a valid device, and `head` a list.
-                unsafe { bindings::iommu_get_resv_regions(device_ptr(dev), head) };
+                // SAFETY: An IOMMU serves the device, or nobody could own its DMA; `head` is a list.
+                unsafe { bindings::iommu_get_resv_regions(device_ptr(device.device()), head) };
             }),
-            dev,
+            device,
         })
     }
 
@@ -74,7 +75,9 @@ impl<'a> ReservedRegions<'a> {
 impl PinnedDrop for ReservedRegions<'_> {
     fn drop(self: Pin<&mut Self>) {
         // SAFETY: By the type invariant the list was filled for this device.
-        unsafe { bindings::iommu_put_resv_regions(device_ptr(self.dev), self.list.get()) };
+        unsafe {
+            bindings::iommu_put_resv_regions(device_ptr(self.device.device()), self.list.get())
+        };
     }
 }
 
@@ -107,7 +110,9 @@ impl Iterator for Iter<'_> {
         self.next = region.list.next;
         Some(ReservedRegion {
             start: region.start,
-            last: region.start + (region.length as u64).saturating_sub(1),
+            last: region
+                .start
+                .saturating_add((region.length as u64).saturating_sub(1)),
             kind: match region.type_ {
                 bindings::iommu_resv_type_IOMMU_RESV_DIRECT_RELAXABLE => {
                     ReservedKind::DirectRelaxable

@@ -7,16 +7,21 @@
 use super::{Context, Iommufd, Object, ObjectId, ObjectType, UserRef};
 use crate::{bindings, iommu::Group, shim::error_ptr};
 use core::mem::{offset_of, ManuallyDrop};
-use kernel::{device::Device, prelude::*, sync::aref::ARef};
+use kernel::{
+    device::{Bound, Device},
+    prelude::*,
+    sync::aref::ARef,
+};
 
 /// What an [`Iommufd`] does for drivers such as `vfio.ko`.
 pub trait KernelApi: Iommufd {
-    /// A device that a driver has bound (`struct iommufd_device`); begins with a [`DeviceHead`].
+    /// A device that a driver has bound (`struct iommufd_device`). Begins with a [`DeviceHead`];
+    /// one that does not is not given to C.
     type Device: ObjectType<Family = Self> + AsRef<DeviceHead<Self>>;
 
     /// Takes over the DMA of a device and so of its group. It is blocked until the device is
     /// attached.
-    fn bind(context: &Context<Self>, dev: &Device) -> Result<UserRef<Self::Device>>;
+    fn bind(context: &Context<Self>, dev: &Device<Bound>) -> Result<UserRef<Self::Device>>;
 
     /// Undoes [`bind`](Self::bind).
     fn unbind(device: UserRef<Self::Device>);
@@ -187,10 +192,18 @@ pub mod entry {
     ) -> *mut c_void {
         // SAFETY: The caller has a reference.
         let ctx = unsafe { &*(ctx as Ctx<I>) };
-        // SAFETY: The caller has a reference.
-        let dev = unsafe { Device::from_raw(dev.cast()) };
+        // SAFETY: The caller has a reference, and is the driver bound to the device.
+        let dev = unsafe { Device::<Bound>::from_raw(dev.cast()) };
 
+        const {
+            assert!(Object::<I::Device>::VALUE_OFFSET == size_of::<bindings::iommufd_object>());
+        }
         match I::bind(ctx, dev) {
+            Ok(device) if !core::ptr::addr_eq::<I::Device, _>(&*device, (*device).as_ref()) => {
+                kernel::warn_on!(true);
+                I::unbind(device);
+                errno_ptr(EINVAL)
+            }
             Ok(device) => {
                 // SAFETY: The caller vouches for `id`.
                 unsafe { *id = device.id().0 };

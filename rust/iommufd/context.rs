@@ -3,9 +3,12 @@
 //! The context of an open `/dev/iommu`, and the table of its objects.
 
 use super::object::{
-    AnyGuard, Header, Object, ObjectGuard, ObjectId, ObjectTable, ObjectType, UserRef,
+    AnyGuard, Header, Object, ObjectFamily, ObjectGuard, ObjectId, ObjectType, UserRef,
 };
-use crate::{bindings, miscdev::MiscDevice};
+use crate::{
+    bindings,
+    miscdev::{FileOperations, MiscDevice},
+};
 use core::{ffi::c_void, mem::ManuallyDrop, ops::Deref, ptr::NonNull};
 use kernel::{
     error::to_result,
@@ -20,11 +23,34 @@ use kernel::{
 const DESTROY_TIMEOUT_MS: u32 = 60_000;
 
 /// A character device whose files are contexts with objects.
-pub trait Iommufd: MiscDevice<Data = OpenContext<Self>> + Sized {
+pub trait Iommufd: ObjectFamily + Sized + 'static {
     /// What an open file has beside its objects.
     type State: Send + Sync;
-    /// The types of objects, declared with [`iommufd_objects!`](crate::iommufd_objects).
-    const OBJECTS: ObjectTable;
+
+    /// The `file_operations` of this device: a `static` of the implementor.
+    fn operations() -> &'static FileOperations<Self>;
+
+    /// The state of a newly opened file.
+    fn state() -> impl PinInit<Self::State, Error>;
+
+    /// Carries out one ioctl.
+    fn ioctl(context: &Context<Self>, cmd: u32, arg: usize) -> Result<isize>;
+}
+
+impl<I: Iommufd> MiscDevice for I {
+    type Data = OpenContext<I>;
+
+    fn operations() -> &'static FileOperations<I> {
+        <I as Iommufd>::operations()
+    }
+
+    fn open(file: &File) -> Result<OpenContext<I>> {
+        OpenContext::new(file)
+    }
+
+    fn ioctl(context: &Context<I>, cmd: u32, arg: usize) -> Result<isize> {
+        <I as Iommufd>::ioctl(context, cmd, arg)
+    }
 }
 
 /// An open `/dev/iommu`.
@@ -71,8 +97,8 @@ impl<I: Iommufd> Deref for Context<I> {
 pub struct OpenContext<I: Iommufd>(Pin<KBox<Context<I>>>);
 
 impl<I: Iommufd> OpenContext<I> {
-    /// A context without objects for a file that is being opened.
-    pub fn new(file: &File, state: impl PinInit<I::State, Error>) -> Result<Self> {
+    /// A context without objects for a file that is being opened, and that it goes with.
+    fn new(file: &File) -> Result<Self> {
         let file = file.as_ptr();
         let context = try_pin_init!(Context::<I> {
             shared <- Opaque::ffi_init(move |slot: *mut bindings::iommufd_ctx_layout| {
@@ -82,7 +108,7 @@ impl<I: Iommufd> OpenContext<I> {
                     bindings::kernel_ext_iommufd_ctx_init(slot, file);
                 }
             }),
-            state <- state,
+            state <- I::state(),
         }? Error);
 
         Ok(Self(KBox::try_pin_init(context, GFP_KERNEL_ACCOUNT)?))
@@ -105,9 +131,11 @@ unsafe impl<I: Iommufd> ForeignOwnable for OpenContext<I> {
     type BorrowedMut<'a> = &'a Context<I>;
 
     fn into_foreign(self) -> *mut c_void {
-        let raw = &raw const *self.0;
-        core::mem::forget(self);
-        raw.cast_mut().cast()
+        let mut this = ManuallyDrop::new(self);
+        // SAFETY: `this` is not used again.
+        let context = unsafe { core::ptr::read(&raw mut this.0) };
+        // SAFETY: The context stays where it is until `from_foreign` pins it again.
+        KBox::into_raw(unsafe { Pin::into_inner_unchecked(context) }).cast()
     }
 
     unsafe fn from_foreign(ptr: *mut c_void) -> Self {
@@ -229,7 +257,7 @@ impl<I: Iommufd> Context<I> {
         Ok(unsafe { AnyGuard::new(self, header) })
     }
 
-    /// Whether a published object satisfies `f`.
+    /// Whether a published object satisfies `f`, which must neither sleep nor use the table.
     pub fn any<T: ObjectType<Family = I>>(&self, mut f: impl FnMut(&T) -> bool) -> bool {
         let _table = self.lock();
         let mut index = 0;
@@ -280,16 +308,18 @@ impl<I: Iommufd> Context<I> {
         Ok(())
     }
 
-    /// Gives a reference up and destroys the object if nothing else uses it.
+    /// Gives a reference up and destroys the object if nothing else uses it. One that is not yet
+    /// published stays: that is up to whoever has reserved it.
     pub fn put_and_try_destroy<T: ObjectType<Family = I>>(&self, user: UserRef<T>) {
         let header: NonNull<Header> = user.into_raw().cast();
         {
             let table = self.lock();
-            // SAFETY: The reference was good until here, and its object is in the table.
+            // SAFETY: The reference was good until here, and the table, or who has reserved the
+            // object, has one more.
             let object = unsafe { header.as_ref() };
 
             object.users().dec();
-            if !object.take_last_user() {
+            if table.load(object.id()) != Some(header) || !object.take_last_user() {
                 return;
             }
             table.erase(object.id());
@@ -312,7 +342,7 @@ impl<I: Iommufd> Context<I> {
         }
         let table = self.lock();
         object.users().dec();
-        if !object.take_last_user() {
+        if table.load(object.id()) != Some(header) || !object.take_last_user() {
             object.wait_count().set(1);
             drop(table);
             kernel::warn_on!(true);

@@ -4,15 +4,15 @@
 //!
 //! Each object counts two things. `users` starts at one, which the table holds; every long-lived
 //! reference adds one, and only an object whose sole user is the table can be destroyed. `wait_cnt`
-//! starts at one as well; every call that has looked the object up adds one while it runs, and
-//! destruction sleeps until they are done.
+//! starts at one as well; every call that has looked the object up adds one to both while it runs. A
+//! driver that destroys its object sleeps until those calls are done: they cannot hinder it.
 
 use super::context::{Context, Iommufd};
 use crate::bindings;
 use core::{ffi::c_void, marker::PhantomData, ops::Deref, ptr::NonNull};
 use kernel::{prelude::*, sync::Refcount, types::Opaque};
 
-/// The name of an object within its context, as user space knows it. Never zero.
+/// The name of an object within its context, as user space knows it. No object has zero.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ObjectId(pub u32);
 
@@ -45,6 +45,18 @@ pub unsafe trait ObjectType: Send + Sync + Sized + 'static {
     const KIND: ObjectKind;
 }
 
+/// The types of objects that belong together.
+///
+/// Implemented by [`iommufd_objects!`](crate::iommufd_objects).
+///
+/// # Safety
+///
+/// `OBJECTS` has the operations of every [`ObjectType`] of this family.
+pub unsafe trait ObjectFamily {
+    /// What to do with objects of each kind.
+    const OBJECTS: ObjectTable;
+}
+
 /// An object as it lies in memory: the header that C knows, then what it is.
 #[repr(C)]
 #[pin_data]
@@ -55,6 +67,9 @@ pub struct Object<T> {
 }
 
 impl<T: ObjectType> Object<T> {
+    /// Where behind the header the value begins, in bytes.
+    pub(crate) const VALUE_OFFSET: usize = core::mem::offset_of!(Self, value);
+
     /// An initialiser for an object nobody else uses yet.
     pub(crate) fn new(id: ObjectId, init: impl PinInit<T, Error>) -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
@@ -172,11 +187,11 @@ unsafe fn drop_object<T: ObjectType>(header: NonNull<Header>) {
 
 /// Declares the types of objects of an [`Iommufd`], each with its kind.
 ///
-/// Gives each type its [`ObjectType`], and defines `OBJECTS`, the table of what to do with them. A
-/// kind that is named twice does not compile.
+/// Gives each type its [`ObjectType`], and the family its table of what to do with them. Neither a
+/// kind that is named twice nor a second set of types for a family compiles.
 #[macro_export]
 macro_rules! iommufd_objects {
-    ($vis:vis $family:ty { $($kind:ident => $type:ty),+ $(,)? }) => {
+    ($family:ty { $($kind:ident => $type:ty),+ $(,)? }) => {
         $(
             // SAFETY: The table below cannot be built if a kind is named twice.
             unsafe impl $crate::iommufd::ObjectType for $type {
@@ -185,12 +200,14 @@ macro_rules! iommufd_objects {
             }
         )+
 
-        /// What to do with objects of each kind.
-        $vis const OBJECTS: $crate::iommufd::ObjectTable = {
-            let mut table = $crate::iommufd::ObjectTable::empty();
-            $( table = table.with::<$type>(); )+
-            table
-        };
+        // SAFETY: The table has all types above, and a family has one table.
+        unsafe impl $crate::iommufd::ObjectFamily for $family {
+            const OBJECTS: $crate::iommufd::ObjectTable = {
+                let mut table = $crate::iommufd::ObjectTable::empty();
+                $( table = table.with::<$type>(); )+
+                table
+            };
+        }
     };
 }
 
@@ -259,7 +276,7 @@ impl<T: ObjectType> UserRef<T> {
     }
 
     /// The object as C knows it, for structures that C reads.
-    pub fn as_c_ptr(&self) -> *const c_void {
+    pub(crate) fn as_c_ptr(&self) -> *const c_void {
         self.0.as_ptr().cast()
     }
 
@@ -301,7 +318,8 @@ impl<T: ObjectType> Drop for UserRef<T> {
     }
 }
 
-/// A short-lived reference, for one call: destruction waits until it is dropped.
+/// A short-lived reference, for one call. User space cannot destroy the object meanwhile (`EBUSY`); a
+/// driver that does waits until it is dropped.
 pub struct ObjectGuard<'a, T: ObjectType> {
     any: AnyGuard<'a, T::Family>,
     _type: PhantomData<&'a Object<T>>,

@@ -5,7 +5,6 @@
 //! C header: `include/linux/mm.h`; `Documentation/core-api/pin_user_pages.rst`.
 
 use crate::bindings;
-use core::ptr::NonNull;
 use kernel::{
     mm::{Mm, MmWithUser},
     page::{PAGE_MASK, PAGE_SIZE},
@@ -21,38 +20,61 @@ const BATCH_PAGES: usize = 8192;
 /// Keeps the `mm_struct` but not the address space: once the process has exited, pinning fails.
 pub struct UserMemory {
     mm: ARef<Mm>,
-    /// Address of the first page.
-    start: usize,
-    npages: usize,
+    /// Address of the first byte.
+    address: usize,
+    /// Length in bytes; not zero, and not past the end of the address space.
+    length: usize,
     writable: bool,
 }
 
+/// Whole pages next to each other in physical memory.
+#[derive(Clone, Copy)]
+pub(crate) struct PfnRun {
+    /// The first page frame.
+    pub(crate) pfn: usize,
+    /// How many.
+    pub(crate) count: usize,
+}
+
 impl UserMemory {
-    /// The pages of the calling process that contain `length` bytes at address `start`.
+    /// `length` bytes at `address` of the calling process.
     ///
     /// # Errors
     ///
     /// `EINVAL` for no bytes or too many; `EOVERFLOW` if they pass the end of the address space;
     /// `EFAULT` if the caller has no memory.
-    pub fn current(start: usize, length: usize, writable: bool) -> Result<Self> {
-        start.checked_add(length).ok_or(EOVERFLOW)?;
+    pub fn current(address: usize, length: usize, writable: bool) -> Result<Self> {
+        address.checked_add(length).ok_or(EOVERFLOW)?;
         if length == 0 || length > usize::MAX - PAGE_SIZE {
             return Err(EINVAL);
         }
-        let first = start & PAGE_MASK;
-        let bytes = length.checked_add(start - first).ok_or(EOVERFLOW)?;
-
         Ok(Self {
             mm: ARef::from(&**kernel::current!().mm().ok_or(EFAULT)?),
-            start: first,
-            npages: bytes.div_ceil(PAGE_SIZE),
+            address,
+            length,
             writable,
         })
     }
 
-    /// The number of pages in the range.
+    /// The address of the first byte.
+    pub fn address(&self) -> usize {
+        self.address
+    }
+
+    /// The length in bytes.
+    pub fn length(&self) -> usize {
+        self.length
+    }
+
+    /// Where in its page the first byte lies.
+    pub fn offset(&self) -> usize {
+        self.address & !PAGE_MASK
+    }
+
+    /// The number of pages that the bytes lie in.
     pub fn npages(&self) -> usize {
-        self.npages
+        // `address + length` does not overflow, so neither does this.
+        (self.offset() + self.length).div_ceil(PAGE_SIZE)
     }
 
     /// Whether pages are pinned for writing.
@@ -79,7 +101,7 @@ impl UserMemory {
 /// # Invariants
 ///
 /// Each of `pages[next..]` is pinned once, and nobody else gives that pin back.
-pub struct PinnedBatch {
+pub(crate) struct PinnedBatch {
     pages: KVVec<Page>,
     next: usize,
     writable: bool,
@@ -92,8 +114,8 @@ unsafe impl Send for PinnedBatch {}
 
 impl PinnedBatch {
     /// An empty batch for pages of `memory`.
-    pub fn new(memory: &UserMemory) -> Result<Self> {
-        let capacity = memory.npages.min(BATCH_PAGES);
+    pub(crate) fn new(memory: &UserMemory) -> Result<Self> {
+        let capacity = memory.npages().min(BATCH_PAGES);
 
         Ok(Self {
             pages: KVVec::with_capacity(capacity, GFP_KERNEL)?,
@@ -110,16 +132,16 @@ impl PinnedBatch {
     ///
     /// `EFAULT` where there is no memory, or none that may be written and it is to be; `ENOMEM`,
     /// `EINTR` or `EAGAIN` as `pin_user_pages_fast()` gives them. Nothing is pinned then.
-    pub fn pin(&mut self, memory: &UserMemory, index: usize) -> Result<usize> {
+    pub(crate) fn pin(&mut self, memory: &UserMemory, index: usize) -> Result<usize> {
         debug_assert!(self.is_empty() && self.writable == memory.writable);
         self.pages.clear();
         self.next = 0;
 
         let wanted = memory
-            .npages
+            .npages()
             .saturating_sub(index)
             .min(self.pages.capacity());
-        let start = memory.start + index * PAGE_SIZE;
+        let start = (memory.address & PAGE_MASK) + index * PAGE_SIZE;
         let slots: *mut Page = self.pages.spare_capacity_mut().as_mut_ptr().cast();
         let mut flags = bindings::FOLL_LONGTERM;
 
@@ -148,13 +170,12 @@ impl PinnedBatch {
     }
 
     /// Whether every page has been handed on.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.next == self.pages.len()
     }
 
-    /// The pages that are left, as runs that lie next to each other in physical memory: the first
-    /// page frame of each, and how many.
-    pub(crate) fn runs(&self) -> impl Iterator<Item = (usize, usize)> + '_ {
+    /// The pages that are left, as runs that lie next to each other in physical memory.
+    pub(crate) fn runs(&self) -> impl Iterator<Item = PfnRun> + '_ {
         let mut rest = self.pages.get(self.next..).unwrap_or(&[]);
 
         core::iter::from_fn(move || {
@@ -167,7 +188,8 @@ impl PinnedBatch {
 
             rest = rest.get(count..)?;
             // SAFETY: By the type invariant `first` is a valid page.
-            Some((unsafe { bindings::kernel_ext_page_to_pfn(first) }, count))
+            let pfn = unsafe { bindings::kernel_ext_page_to_pfn(first) };
+            Some(PfnRun { pfn, count })
         })
     }
 
@@ -179,9 +201,9 @@ impl PinnedBatch {
 
 impl Drop for PinnedBatch {
     fn drop(&mut self) {
-        for (pfn, count) in self.runs() {
+        for run in self.runs() {
             // SAFETY: By the type invariant the pages are pinned, and the pins end with the batch.
-            unsafe { unpin_pfns(pfn, count, self.writable) };
+            unsafe { unpin(run, self.writable) };
         }
     }
 }
@@ -189,19 +211,11 @@ impl Drop for PinnedBatch {
 /// Whether `page` is the page frame `count` behind `first`.
 #[inline]
 fn follows(first: Page, count: usize, page: Page) -> bool {
-    if cfg!(any(CONFIG_SPARSEMEM_VMEMMAP, CONFIG_FLATMEM)) {
-        // The array of page structures is one piece.
-        page == first.wrapping_add(count)
-    } else {
-        // SAFETY: Both came from pinning: they are valid pages.
-        let (first, pfn) = unsafe {
-            (
-                bindings::kernel_ext_page_to_pfn(first),
-                bindings::kernel_ext_page_to_pfn(page),
-            )
-        };
-        pfn == first + count
-    }
+    // Only there is the array of page structures one piece, and neighbours in it are neighbours in
+    // memory. Elsewhere each page is a run of its own.
+    let one_piece = cfg!(any(CONFIG_SPARSEMEM_VMEMMAP, CONFIG_FLATMEM));
+
+    count == 0 || one_piece && page == first.wrapping_add(count)
 }
 
 /// Pins pages of an address space that is not the caller's.
@@ -230,18 +244,14 @@ unsafe fn pin_remote(
     pinned
 }
 
-/// Gives back one pin of each of `count` pages from page frame `pfn` on.
+/// Gives back one pin of each page of a run; `dirty` if a device may have written them.
 ///
 /// # Safety
 ///
 /// The caller owns those pins.
-pub(crate) unsafe fn unpin_pfns(pfn: usize, count: usize, dirty: bool) {
-    // SAFETY: Pinned memory has a `struct page`.
-    let first: NonNull<bindings::page> =
-        match NonNull::new(unsafe { bindings::kernel_ext_pfn_to_page(pfn) }) {
-            Some(page) => page,
-            None => return,
-        };
+pub(crate) unsafe fn unpin(run: PfnRun, dirty: bool) {
+    // SAFETY: Pinned memory has page structures.
+    let first = unsafe { bindings::kernel_ext_pfn_to_page(run.pfn) };
     // SAFETY: The caller owns the pins.
-    unsafe { bindings::unpin_user_page_range_dirty_lock(first.as_ptr(), count, dirty) };
+    unsafe { bindings::unpin_user_page_range_dirty_lock(first, run.count, dirty) };
 }
