@@ -3,11 +3,14 @@
  * Two devices behind one PCIe-to-PCI bridge, which the IOMMU cannot tell apart:
  * one group. They belong to one owner and one address space, together.
  */
+#include <pthread.h>
+
 #include "iommufd.h"
 #include "kselftest_harness.h"
 #include "setup.h"
 #include "system.h"
 
+#define ROUNDS 300
 #define PAGE 4096UL
 #define IOVA 0x400000UL
 #define MSI 0xfee00000UL
@@ -201,6 +204,48 @@ TEST_F(group, a_replace_that_collides_moves_none)
 	EXPECT_TRUE(edu_reaches(&self->b, IOVA, self->memory, PAGE));
 	EXPECT_EQ(-EINVAL, iommufd_map_at(self->fd, self->ioas, self->memory,
 					  PAGE, MSI));
+}
+
+struct wanderer {
+	struct vfio_dev *dev;
+	uint32_t spaces[2];
+	int unexpected;
+};
+
+/* Moves to and fro, detached in between; a neighbour elsewhere is -EINVAL */
+static void *wander(void *arg)
+{
+	struct wanderer *w = arg;
+
+	for (int i = 0; i < ROUNDS && !w->unexpected; i++) {
+		int rc = attach(w->dev, w->spaces[i % 2]);
+
+		if (rc && rc != -EINVAL)
+			w->unexpected = rc;
+		if (i % 3 == 0)
+			vfio_dev_detach(w->dev);
+	}
+	vfio_dev_detach(w->dev);
+	return NULL;
+}
+
+TEST_F_TIMEOUT(group, neighbours_on_the_move, 120)
+{
+	struct wanderer a = { &self->a, { self->ioas, self->ioas2 }, 0 };
+	struct wanderer b = { &self->b, { self->ioas2, self->ioas }, 0 };
+	pthread_t thread;
+
+	ASSERT_EQ(0, bind(&self->a, self->fd));
+	ASSERT_EQ(0, bind(&self->b, self->fd));
+	ASSERT_EQ(0, pthread_create(&thread, NULL, wander, &a));
+	wander(&b);
+	pthread_join(thread, NULL);
+	EXPECT_EQ(0, a.unexpected);
+	EXPECT_EQ(0, b.unexpected);
+	/* No page table has stayed behind */
+	EXPECT_EQ(0, pinned_pages() - self->pins);
+	EXPECT_EQ(0, iommufd_destroy(self->fd, self->ioas));
+	EXPECT_EQ(0, iommufd_destroy(self->fd, self->ioas2));
 }
 
 TEST_F(group, closing_iommufd_first)

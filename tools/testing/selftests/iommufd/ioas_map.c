@@ -150,6 +150,20 @@ TEST_F(ioas, unmap_takes_several_areas_and_skips_holes)
 	EXPECT_EQ(-ENOENT, unmap(0, 100 * IOVA, NULL));
 }
 
+/* The lengths add up to 2^64, which no 64-bit counter shows */
+TEST_F(ioas, areas_may_fill_the_address_space)
+{
+	const uint64_t half = 1UL << 63;
+	uint64_t unmapped = 1;
+
+	ASSERT_EQ(0, iommufd_map_at(self->fd, self->id, NULL, half, 0));
+	ASSERT_EQ(0, iommufd_map_at(self->fd, self->id, NULL, half, half));
+	EXPECT_EQ(-EEXIST, iommufd_map_at(self->fd, self->id, NULL, 1, half));
+	EXPECT_EQ(0, unmap_all(&unmapped));
+	EXPECT_EQ(0, unmapped);
+	EXPECT_EQ(0, iommufd_map_at(self->fd, self->id, NULL, half, 0));
+}
+
 TEST_F(ioas, unmap_everything)
 {
 	uint64_t unmapped;
