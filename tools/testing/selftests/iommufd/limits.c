@@ -148,6 +148,24 @@ TEST_F(limits, attach_charges_what_was_mapped_before)
 	EXPECT_EQ(LIMIT, count_pins(&self->rig));
 }
 
+/* The pages before the hole were pinned and charged, and no longer are */
+TEST_F(limits, a_failed_attach_gives_the_charge_back)
+{
+	uint32_t other;
+
+	ASSERT_EQ(0, become_user(USER));
+	ASSERT_EQ(0, map_at(0, LIMIT, IOVA));
+	ASSERT_EQ(0, munmap(self->memory + (LIMIT - 1) * PAGE, PAGE));
+	EXPECT_EQ(-EFAULT, attach());
+	EXPECT_EQ(0, status_kib("VmPin"));
+
+	ASSERT_EQ(0, iommufd_ioas_alloc(self->rig.fd, &other));
+	ASSERT_EQ(0, rig_attach(&self->rig, other));
+	EXPECT_EQ(0, iommufd_map_at(self->rig.fd, other,
+				    self->memory + LIMIT * PAGE, LIMIT * PAGE,
+				    IOVA));
+}
+
 /* Who is charged is settled when the memory is mapped, not when it is pinned */
 TEST_F(limits, what_root_mapped_is_not_charged_to_the_user)
 {
