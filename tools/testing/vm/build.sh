@@ -1,0 +1,76 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Builds what this repository holds, each thing into a directory that is printed
+# on stdout at the end:
+#
+#   build.sh modules     our .ko files, for KDIR (a kernel build directory, else
+#                        the lean kernel) into O (else a cached directory);
+#                        IOMMUFD_TEST=1 adds the hooks that upstream's tests drive
+#   build.sh provoke     the module that commits sins on purpose, for KDIR
+#   build.sh demo        the program of `make run`
+#   build.sh selftests   the test programs and tests.list
+. "$(dirname "$0")/lib.sh"
+
+MOCK_SYMBOL=iommu_mock_device_add
+
+kernel() {
+	"$VM_DIR/kernel.sh" build lean
+}
+
+# kbuild WHAT SOURCE KDIR OUT ARGS...: an out-of-tree module build
+kbuild() {
+	local what=$1 src=$2 kdir=$3 out=$4
+	shift 4
+
+	mkdir -p "$out"
+	lock "build-$(echo "$out" | hash)"
+	run_logged "$what for $(basename "$kdir")" "$LOGS/$what.log" \
+		make -C "$kdir" ARCH="$ARCH" LLVM=1 M="$src" MO="$out" -j"$(nproc)" "$@" modules
+}
+
+build_modules() {
+	local kdir out
+	local -a args=()
+
+	kdir=$(kernel)
+	if [ "${IOMMUFD_TEST:-}" = 1 ]; then
+		grep -qw "$MOCK_SYMBOL" "$kdir/Module.symvers" ||
+			die "IOMMUFD_TEST=1 needs a kernel with $MOCK_SYMBOL (CONFIG_IOMMUFD_TEST); $kdir has not"
+		args=(CONFIG_IOMMUFD_RUST_TEST=y)
+	fi
+	out=${O:-$(out_dir "modules/$(basename "$kdir")${IOMMUFD_TEST:+-test}")}
+	kbuild modules "$ROOT" "$kdir" "$(realpath -m "$out")" "${args[@]}" || exit 1
+	realpath "$out"
+}
+
+build_provoke() {
+	local kdir out
+
+	kdir=$(kernel)
+	out=$(out_dir "provoke/$(basename "$kdir")")
+	kbuild provoke "$VM_DIR/provoke" "$kdir" "$out" || exit 1
+	echo "$out"
+}
+
+build_programs() {
+	local what=$1 dir=$2 out
+
+	[ -e "$dir/Makefile" ] || die "there is no $dir/Makefile"
+	out=$(realpath -m "${O:-$(out_dir "$what")}")
+	mkdir -p "$out"
+	lock "build-$(echo "$out" | hash)"
+	run_logged "$what" "$LOGS/$what.log" \
+		make -C "$dir" O="$out" KSRC="$("$VM_DIR/kernel.sh" source)" -j"$(nproc)" || exit 1
+	echo "$out"
+}
+
+[ "$1" != modules ] || [ -z "${O:-}" ] || mkdir -p "$O"
+in_toolchain "$0" "$@"
+case ${1:-} in
+modules) build_modules ;;
+provoke) build_provoke ;;
+demo) build_programs demo "$ROOT/tools/testing/demo" ;;
+selftests) build_programs selftests "$ROOT/tools/testing/selftests/iommufd" ;;
+*) die "usage: build.sh modules|provoke|demo|selftests" ;;
+esac

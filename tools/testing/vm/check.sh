@@ -1,0 +1,73 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# `make check`: what can be known without booting anything. One line for each
+# check of checks/; what a failing one has to say comes before its line.
+. "$(dirname "$0")/lib.sh"
+in_toolchain "$0" "$@"
+
+# In the order of patience: the quick ones first.
+CHECKS='spdx unsafe rustfmt shellcheck host clippy rustdoc'
+
+find_check() {
+	local path
+
+	for path in "$VM_DIR/checks/$1".*; do
+		echo "$path"
+		return
+	done
+}
+
+# The host tests count one by one, the other checks as one test each.
+record() {
+	[ -n "${IOMMUFD_RESULTS:-}" ] || return 0
+	if [ "$2" = host ] && [ "$1" = pass ]; then
+		"$VM_DIR/results.py" cargo host <"$LOGS/check-host.log" >>"$IOMMUFD_RESULTS"
+	else
+		echo "$1 check: $2" >>"$IOMMUFD_RESULTS"
+	fi
+}
+
+# A check says that it cannot be made here by exiting with this status.
+CANNOT=4
+
+run_check() {
+	local name=$1 logfile=$LOGS/check-$1.log rc=0
+
+	"$(find_check "$name")" >"$logfile" 2>&1 </dev/null || rc=$?
+	case $rc in
+	0)
+		echo "ok    $name"
+		record pass "$name"
+		;;
+	"$CANNOT")
+		echo "skip  $name: $(tail -n 1 "$logfile")"
+		record skip "$name"
+		;;
+	*)
+		tail -n 60 "$logfile"
+		echo "FAIL  $name ($logfile)"
+		record fail "$name"
+		return 1
+		;;
+	esac
+}
+
+main() {
+	local name failed=0
+
+	mkdir -p "$LOGS"
+	# Before the checks, so that its progress is seen.
+	KDIR=$("$VM_DIR/kernel.sh" build lean)
+	KSRC=$("$VM_DIR/kernel.sh" source)
+	export KDIR KSRC
+	# shellcheck disable=SC2086
+	[ $# -gt 0 ] || set -- $CHECKS
+	for name; do
+		run_check "$name" || failed=1
+	done
+	return $failed
+}
+
+unset O
+main "$@"

@@ -1,0 +1,29 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+#   clean.sh checkout    remove what was built from this checkout
+#   clean.sh all         remove the whole cache
+. "$(dirname "$0")/lib.sh"
+
+# The cache may be any directory that somebody named; remove only what is ours.
+remove() {
+	local path
+
+	for path in "$@"; do
+		[ ! -e "$CACHE/$path" ] || rm -rf "${CACHE:?}/$path"
+	done
+}
+
+case ${1:-} in
+checkout)
+	rm -rf "$(out_dir '')" "$ROOT/rust-project.json"
+	;;
+all)
+	rm -f "$ROOT/rust-project.json"
+	remove out kernel source toolchain locks tmp accel cargo
+	rmdir "$CACHE" 2>/dev/null || true
+	;;
+*)
+	die "usage: clean.sh checkout | all"
+	;;
+esac

@@ -1,0 +1,20 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=busybox
+#
+# In the guest of `make test`: runs the test programs that it is given, one after
+# the other, then looks for what they left behind. Prints KTAP; the lines
+# "# program:" and "# exit:" around each program are for results.py.
+PROGRAM_TIMEOUT=${PROGRAM_TIMEOUT:-240}
+
+sh /guest/leakcheck.sh baseline
+for program in "$@"; do
+	echo "# program: $program"
+	echo "suite: $program" >/dev/kmsg
+	timeout -s KILL "$PROGRAM_TIMEOUT" "/bin/$program"
+	echo "# exit: $?"
+done
+echo "# program: leakcheck"
+sh /guest/leakcheck.sh
+echo "# exit: 0"
+exit 0

@@ -1,0 +1,112 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""Counts test results, whoever printed them.
+
+    results.py ktap NAME <LOG     a VM's log: programs that print KTAP
+    results.py cargo NAME <LOG    the output of cargo test
+    results.py sum FILE           the failures, then "N passed, N failed, N skipped"
+
+The first two print one line for each test, "pass|fail|skip NAME: test"; a file of
+such lines is what `sum` reads. Silence is a failure: a program that dies, or runs
+fewer tests than it planned, fails even if each test that it ran was "ok".
+"""
+
+import re
+import sys
+
+RESULT = re.compile(r"(not )?ok (\d+)(?: -)? ?(.*)")
+PLAN = re.compile(r"1\.\.(\d+)(.*)")
+SKIPPED = re.compile(r"# ?SKIP", re.IGNORECASE)
+CARGO = re.compile(r"test (.+) \.\.\. (ok|FAILED|ignored)")
+EXIT_SKIP = 4  # kselftest's KSFT_SKIP
+
+
+class Program:
+    """What one program said, between "# program:" and "# exit:"."""
+
+    def __init__(self, name):
+        self.name = name
+        self.planned = None
+        self.counts = {"pass": 0, "fail": 0, "skip": 0}
+
+    def report(self, kind, what):
+        self.counts[kind] += 1
+        print(f"{kind} {self.name}: {what}")
+
+    def line(self, line):
+        if plan := PLAN.match(line):
+            self.planned = int(plan[1])
+            if self.planned == 0:
+                self.report("skip", plan[2].strip(" #") or "everything")
+        elif result := RESULT.match(line):
+            kind = "fail" if result[1] else "pass"
+            if SKIPPED.search(line) and kind == "pass":
+                kind = "skip"
+            self.report(kind, result[3].strip() or f"test {result[2]}")
+
+    def end(self, status):
+        ran = sum(self.counts.values())
+        if self.planned is None:
+            self.report("fail", "it printed no plan")
+        elif ran != max(self.planned, 1) and not (ran == 0 and status == EXIT_SKIP):
+            self.report("fail", f"{self.planned} tests planned, {ran} seen")
+        elif status not in (0, EXIT_SKIP) and not self.counts["fail"]:
+            self.report("fail", f"it exited with {status}")
+
+
+def ktap(name):
+    program = None
+    seen = 0
+    for line in sys.stdin.buffer:
+        line = line.decode(errors="replace").rstrip("\r\n")
+        if line.startswith("# program: "):
+            if program:
+                program.report("fail", "it did not end")
+            program = Program(f"{name} {line[11:]}")
+            seen += 1
+        elif line.startswith("# exit: ") and program:
+            program.end(int(line[8:]))
+            program = None
+        elif program:
+            program.line(line)
+    if program:
+        program.report("fail", "it did not end")
+    if not seen:
+        print(f"fail {name}: no test program ran")
+
+
+def cargo(name):
+    kinds = {"ok": "pass", "FAILED": "fail", "ignored": "skip"}
+    for line in sys.stdin:
+        if test := CARGO.match(line):
+            print(f"{kinds[test[2]]} {name}: {test[1]}")
+
+
+def summary(path):
+    with open(path, encoding="utf-8") as results:
+        lines = results.read().splitlines()
+    count = {kind: 0 for kind in ("pass", "fail", "skip")}
+    for line in lines:
+        kind, what = line.split(" ", 1)
+        count[kind] += 1
+        if kind == "fail":
+            print(f"FAILED  {what}")
+    print(f"{count['pass']} passed, {count['fail']} failed, {count['skip']} skipped")
+    return 1 if count["fail"] or not count["pass"] else 0
+
+
+def main():
+    match sys.argv[1:]:
+        case ["ktap", name]:
+            ktap(name)
+        case ["cargo", name]:
+            cargo(name)
+        case ["sum", path]:
+            return summary(path)
+        case _:
+            sys.exit(__doc__)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,147 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# `make test`: every check and every test there is. The last line of its output
+# is "N passed, N failed, N skipped"; it fails if anything failed.
+#
+# TESTS="prog ..." and MACHINES="vtd ..." choose among the programs in the VMs.
+. "$(dirname "$0")/lib.sh"
+in_toolchain "$0" "$@"
+
+RESULTS=$LOGS/test.results
+# For a whole boot: TCG on two busy cores is slow, the programs have limits of their own.
+BOOT_TIMEOUT=1200
+DEBUG_MEM=2G
+# Every bad access counts, not the first only; and see leakcheck.sh on slab_debug.
+DEBUG_CMDLINE='kasan_multi_shot slab_debug=F'
+export IOMMUFD_RESULTS=$RESULTS
+
+# result pass|fail|skip NAME
+result() {
+	echo "$1 $2" >>"$RESULTS"
+}
+
+# try NAME COMMAND...: a command that is a test
+try() {
+	local name=$1
+	shift
+
+	if "$@" >/dev/null; then
+		result pass "$name"
+	else
+		result fail "$name"
+	fi
+}
+
+# build NAME VARIABLE COMMAND...: the command's output becomes the variable's
+# value; empty if it failed
+build() {
+	local name=$1 out=''
+	local -n value=$2
+	shift 2
+
+	if out=$("$@"); then
+		result pass "build: $name"
+	else
+		result fail "build: $name"
+		out=
+	fi
+	# shellcheck disable=SC2034
+	value=$out
+}
+
+build_all() {
+	build 'lean kernel' LEAN "$VM_DIR/kernel.sh" build lean
+	build 'debug kernel' DEBUG "$VM_DIR/kernel.sh" build debug
+	build 'test programs' PROGRAMS "$VM_DIR/build.sh" selftests
+	[ -z "$DEBUG" ] || {
+		build 'modules for the debug kernel' MODULES env KDIR="$DEBUG" "$VM_DIR/build.sh" modules
+		build 'module of sins' PROVOKE env KDIR="$DEBUG" "$VM_DIR/build.sh" provoke
+	}
+}
+
+# The production module has no test hooks, and asking for them where they cannot
+# work is refused.
+refusal() {
+	! env KDIR="$LEAN" IOMMUFD_TEST=1 "$VM_DIR/build.sh" modules 2>"$LOGS/refusal.log" &&
+		grep -q 'needs a kernel with' "$LOGS/refusal.log"
+}
+
+# machines: all that tests.list names
+machines() {
+	awk '!/^#/ && NF >= 2 { n = split($2, names, ","); for (i = 1; i <= n; i++) print names[i] }' \
+		"$PROGRAMS/tests.list" | sort -u
+}
+
+# programs_for MACHINE: the programs of tests.list that run there
+programs_for() {
+	awk -v machine="$1" -v only=" ${TESTS:-} " '
+		/^#/ || NF < 2 { next }
+		("," $2 ",") ~ ("," machine ",") && (only ~ /^ *$/ || index(only, " " $1 " ")) { print $1 }' \
+		"$PROGRAMS/tests.list"
+}
+
+# boot NAME MACHINE SCRIPT ARGS...: run a script on the debug kernel and count
+boot() {
+	local name=$1 machine=$2 script=$3 logfile=$LOGS/test-$1.log before rc=0
+	shift 3
+
+	before=$(grep -c '^fail ' "$RESULTS" || true)
+	: >"$logfile"
+	log "booting the debug kernel on $machine: $name"
+	"$VM_DIR/vm.sh" run --kernel "$DEBUG" --modules "$MODULES${PROVOKE:+:$PROVOKE}" \
+		--machine "$machine" --script "$script" --mem "$DEBUG_MEM" --timeout "$BOOT_TIMEOUT" \
+		--append "$DEBUG_CMDLINE" \
+		--log "$logfile" --quiet "$@" || rc=$?
+	"$VM_DIR/results.py" ktap "$name" <"$logfile" >>"$RESULTS"
+	[ "$rc" -eq 0 ] || result fail "$name: the machine ended with status $rc"
+	if [ "$(grep -c '^fail ' "$RESULTS" || true)" != "$before" ]; then
+		grep -v '^ok' "$logfile" >"$logfile.failed" || true
+		show_tail "$logfile.failed" 80
+	fi
+}
+
+test_machine() {
+	local machine=$1 script programs program
+	local -a bins=()
+
+	programs=$(programs_for "$machine")
+	[ -n "$programs" ] || return 0
+	script=$LOGS/suite-$machine.sh
+	echo "exec sh /guest/suite.sh $(echo "$programs" | xargs)" >"$script"
+	for program in $programs; do
+		bins+=(--bin "$PROGRAMS/$program")
+	done
+	boot "$machine" "$machine" "$script" "${bins[@]}"
+}
+
+test_in_vms() {
+	local machine
+
+	if [ -z "$DEBUG" ] || [ -z "$MODULES" ] || [ -z "$PROGRAMS" ]; then
+		result fail 'VM tests: not run, as something that they need could not be built'
+		return
+	fi
+	for machine in ${MACHINES:-$(machines)}; do
+		test_machine "$machine"
+	done
+	boot provoke vtd "$VM_DIR/guest/provoke.sh"
+}
+
+main() {
+	mkdir -p "$LOGS"
+	lock "test-$(echo "$ROOT" | hash)"
+	: >"$RESULTS"
+	LEAN='' DEBUG='' PROGRAMS='' MODULES='' PROVOKE=''
+	log "checks and host tests"
+	"$VM_DIR/check.sh" || true
+	build_all
+	[ -z "$LEAN" ] || try 'IOMMUFD_TEST=1 is refused for a kernel without the mock' refusal
+	test_in_vms
+	try 'make run' "$VM_DIR/run.sh"
+	log "results in $RESULTS"
+	"$VM_DIR/results.py" sum "$RESULTS"
+}
+
+unset O KDIR
+main
