@@ -9,7 +9,8 @@
 #                        IOMMUFD_TEST=1 adds the hooks that upstream's tests drive
 #   build.sh provoke     the module that commits sins on purpose, for KDIR
 #   build.sh demo        the program of `make run`
-#   build.sh selftests   the test programs and tests.list
+#   build.sh selftests   the test programs, ours (tests.list) and the kernel's own
+#                        of VFIO (upstream.list)
 . "$(dirname "$0")/lib.sh"
 
 MOCK_SYMBOL=iommu_mock_device_add
@@ -65,12 +66,19 @@ build_programs() {
 	echo "$out"
 }
 
+# Ours and, beside them, those that come with the kernel.
+build_selftests() {
+	O=${O:-$(out_dir selftests)}
+	(build_programs upstream "$ROOT/tools/testing/selftests/upstream") >/dev/null || exit 1
+	build_programs selftests "$ROOT/tools/testing/selftests/iommufd"
+}
+
 [ "$1" != modules ] || [ -z "${O:-}" ] || mkdir -p "$O"
 in_toolchain "$0" "$@"
 case ${1:-} in
 modules) build_modules ;;
 provoke) build_provoke ;;
 demo) build_programs demo "$ROOT/tools/testing/demo" ;;
-selftests) build_programs selftests "$ROOT/tools/testing/selftests/iommufd" ;;
+selftests) build_selftests ;;
 *) die "usage: build.sh modules|provoke|demo|selftests" ;;
 esac

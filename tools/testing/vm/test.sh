@@ -73,12 +73,12 @@ machines() {
 		"$PROGRAMS/tests.list" | sort -u
 }
 
-# programs_for MACHINE: the programs of tests.list that run there
+# programs_for MACHINE: the programs of both lists that run there
 programs_for() {
 	awk -v machine="$1" -v only=" ${TESTS:-} " '
 		/^#/ || NF < 2 { next }
 		("," $2 ",") ~ ("," machine ",") && (only ~ /^ *$/ || index(only, " " $1 " ")) { print $1 }' \
-		"$PROGRAMS/tests.list"
+		"$PROGRAMS/tests.list" "$PROGRAMS/upstream.list"
 }
 
 # boot NAME MACHINE SCRIPT ARGS...: run a script on the debug kernel and count
