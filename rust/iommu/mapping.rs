@@ -99,8 +99,8 @@ impl PinnedMapping {
     ///
     /// # Errors
     ///
-    /// `EPERM` if the device may write memory that is pinned for reading only; else what pinning,
-    /// charging or a page table reports. Nothing is mapped or pinned then; it is for the caller to
+    /// `EPERM` if the device may write memory that is pinned for reading only; `EINVAL` without
+    /// tables; else what pinning, charging or a page table reports. Nothing is mapped or pinned then; it is for the caller to
     /// clear the charge.
     pub fn new<'a>(
         iova: u64,
@@ -126,6 +126,9 @@ impl PinnedMapping {
 
         for table in tables {
             mapping.tables.push(table.clone())?;
+        }
+        if mapping.tables.first.is_none() {
+            return Err(EINVAL);
         }
         while mapping.pages < memory.npages() {
             charge.add(batch.pin(memory, mapping.pages)?)?;

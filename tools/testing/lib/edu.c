@@ -78,16 +78,23 @@ static void next_pattern(unsigned char *p, size_t length)
 		p[i] = i * 7 + (i >> 8) * 13 + seed * 101;
 }
 
+/* Puts a new pattern into @memory and, to compare with, @pattern */
+static bool fill(unsigned char pattern[EDU_BUFFER_SIZE], void *memory,
+		 size_t length)
+{
+	if (length > EDU_BUFFER_SIZE)
+		return false;
+	next_pattern(pattern, length);
+	memcpy(memory, pattern, length);
+	return true;
+}
+
 bool edu_reaches(struct vfio_dev *dev, uint64_t iova, void *memory,
 		 size_t length)
 {
 	unsigned char pattern[EDU_BUFFER_SIZE];
 
-	if (length > sizeof(pattern))
-		return false;
-	next_pattern(pattern, length);
-	memcpy(memory, pattern, length);
-	if (edu_read_ram(dev, iova, length))
+	if (!fill(pattern, memory, length) || edu_read_ram(dev, iova, length))
 		return false;
 	memset(memory, 0, length);
 	if (edu_write_ram(dev, iova, length))
@@ -100,11 +107,7 @@ bool edu_write_refused(struct vfio_dev *dev, uint64_t iova, void *memory,
 {
 	unsigned char pattern[EDU_BUFFER_SIZE];
 
-	if (length > sizeof(pattern))
-		return false;
-	next_pattern(pattern, length);
-	memcpy(memory, pattern, length);
-	if (edu_write_ram(dev, iova, length))
+	if (!fill(pattern, memory, length) || edu_write_ram(dev, iova, length))
 		return false;
 	return !memcmp(memory, pattern, length);
 }

@@ -143,7 +143,7 @@ build_in() {
 		die "less than $MIN_FREE_GB GB free for a kernel build in $CACHE"
 	run_logged "kernel $flavour: configuration" "$LOGS/kernel-$flavour-config.log" \
 		configure "$src" "$dir" "$flavour" || exit 1
-	run_logged "kernel $flavour: build (about 6 minutes on 2 cores)" "$LOGS/kernel-$flavour.log" \
+	run_logged "kernel $flavour: build (6 to 10 minutes on 2 cores)" "$LOGS/kernel-$flavour.log" \
 		make -C "$src" O="$dir" ARCH="$ARCH" LLVM=1 -j"$(nproc)" || exit 1
 	touch "$dir/.complete"
 	unlock
