@@ -106,24 +106,15 @@ impl<T: MiscDevice> FileOperations<T> {
 }
 
 /// The private data of `file`, if it was opened on device `T`.
-pub(crate) fn private_data<T: MiscDevice>(file: NonNullFile) -> Option<*mut c_void> {
-    // SAFETY: A file's operations and private data do not change once it is open.
-    let (operations, data) = unsafe { ((*file.0).f_op, (*file.0).private_data) };
+///
+/// # Safety
+///
+/// `file` is an open file to which the caller has a reference.
+pub(crate) unsafe fn private_data<T: MiscDevice>(file: *mut bindings::file) -> Option<*mut c_void> {
+    // SAFETY: The file is open; its operations and private data do not change any more.
+    let (operations, data) = unsafe { ((*file).f_op, (*file).private_data) };
 
     core::ptr::eq(operations, &T::operations().0).then_some(data)
-}
-
-/// A pointer to a file to which the holder has a reference.
-#[derive(Clone, Copy)]
-pub(crate) struct NonNullFile(*mut bindings::file);
-
-impl NonNullFile {
-    /// # Safety
-    ///
-    /// `file` must be an open file for as long as the result is used.
-    pub(crate) unsafe fn new(file: *mut bindings::file) -> Self {
-        Self(file)
-    }
 }
 
 /// How a device appears under `/dev`.

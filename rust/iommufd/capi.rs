@@ -105,14 +105,10 @@ unsafe fn borrow<T: ObjectType>(device: *mut c_void) -> ManuallyDrop<UserRef<T>>
 #[doc(hidden)]
 pub mod entry {
     use super::*;
-    use crate::miscdev::{private_data, NonNullFile};
+    use crate::miscdev::private_data;
     use kernel::sync::aref::AlwaysRefCounted;
 
     type Ctx<I> = *mut Context<I>;
-
-    fn errno_ptr(error: Error) -> *mut c_void {
-        error_ptr(error)
-    }
 
     fn errno(result: Result) -> c_int {
         kernel::error::from_result(|| result.map(|()| 0))
@@ -141,13 +137,13 @@ pub mod entry {
     /// `file` is an open file to which the caller has a reference.
     pub unsafe fn ctx_from_file<I: Iommufd>(file: *mut c_void) -> *mut c_void {
         // SAFETY: The caller has a reference.
-        match private_data::<I>(unsafe { NonNullFile::new(file.cast()) }) {
+        match unsafe { private_data::<I>(file.cast()) } {
             Some(ctx) => {
                 // SAFETY: The private data of such a file are its context.
                 unsafe { ctx_get::<I>(ctx) };
                 ctx
             }
-            None => errno_ptr(EBADFD),
+            None => error_ptr(EBADFD),
         }
     }
 
@@ -158,7 +154,7 @@ pub mod entry {
         // SAFETY: Any number may be looked up.
         let file = unsafe { bindings::fget(fd as c_uint) };
         if file.is_null() {
-            return errno_ptr(EBADF);
+            return error_ptr(EBADF);
         }
         // SAFETY: `fget` took a reference.
         let ctx = unsafe { ctx_from_file::<I>(file.cast()) };
@@ -202,14 +198,14 @@ pub mod entry {
             Ok(device) if !core::ptr::addr_eq::<I::Device, _>(&*device, (*device).as_ref()) => {
                 kernel::warn_on!(true);
                 I::unbind(device);
-                errno_ptr(EINVAL)
+                error_ptr(EINVAL)
             }
             Ok(device) => {
                 // SAFETY: The caller vouches for `id`.
                 unsafe { *id = device.id().0 };
                 device.into_raw().as_ptr().cast()
             }
-            Err(error) => errno_ptr(error),
+            Err(error) => error_ptr(error),
         }
     }
 
