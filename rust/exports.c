@@ -5,10 +5,24 @@
  */
 #include <linux/export.h>
 #include <linux/module.h>
+#include <linux/rcupdate.h>
 
 #define EXPORT_SYMBOL_RUST_GPL(sym) extern int sym; EXPORT_SYMBOL_GPL(sym)
 
 #include "exports_generated.h"
+
+static int __init kernel_ext_init(void)
+{
+	return 0;
+}
+module_init(kernel_ext_init);
+
+/* Tables that were reclaimed last are still to be freed, by code of this module. */
+static void __exit kernel_ext_exit(void)
+{
+	rcu_barrier();
+}
+module_exit(kernel_ext_exit);
 
 MODULE_IMPORT_NS("IOMMUFD_INTERNAL");
 MODULE_DESCRIPTION("Safe Rust abstractions for IOMMU users and drivers");

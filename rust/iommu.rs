@@ -13,17 +13,38 @@
 //!     Attachment::new()     the group translates through it
 //!   PinnedMapping           pinned memory at an IOVA, in one or several page tables
 //! ```
+//!
+//! For those who drive IOMMUs, [`table`] has the tree of tables that IO page tables are built on, and
+//! [`IommuPages`] the memory for them.
 
 mod attach;
 mod domain;
 mod group;
+mod iommu_pages;
 mod mapping;
 mod page_table;
 mod reserved;
+mod run;
+mod table_layout;
+mod table_memory;
+mod table_tree;
+mod word;
 
 pub use attach::{AttachHandle, Attachment};
 pub use domain::Domain;
 pub use group::{is_capable, Capability, DmaOwner, Group};
+pub use iommu_pages::{IommuPages, RetiredPages, TableAllocation};
 pub use mapping::PinnedMapping;
-pub use page_table::{Access, Gather, Geometry, MemoryKind, PageTable, PhysRun};
+pub use page_table::{Gather, Geometry, PageTable};
 pub use reserved::{ReservedKind, ReservedRegion, ReservedRegions};
+pub use run::{Access, MemoryKind, PhysRun};
+
+/// The tree of tables below an IO page table.
+pub mod table {
+    pub use super::{
+        table_layout::{CountField, TableLayout, TableShape, MAX_LEVELS},
+        table_memory::TableMemory,
+        table_tree::*,
+        word::Word,
+    };
+}

@@ -29,6 +29,15 @@ int iommu_replace_group_handle(struct iommu_group *group,
 			       struct iommu_domain *new_domain,
 			       struct iommu_attach_handle *handle);
 
+/* drivers/iommu/iommu-pages.h is not installed either. */
+void *iommu_alloc_pages_node_sz(int nid, gfp_t gfp, size_t size);
+void iommu_free_pages(void *virt);
+int iommu_pages_start_incoherent(void *virt, struct device *dma_dev);
+#ifndef CONFIG_X86
+void iommu_pages_stop_incoherent_list(struct iommu_pages_list *list,
+				      struct device *dma_dev);
+#endif
+
 /*
  * The part of an iommufd context that vmlinux's iommufd driver core reads
  * through the opaque pointer.  layout.c compares it, and the structures below,
@@ -82,6 +91,15 @@ void kernel_ext_iotlb_sync(struct iommu_domain *domain,
 unsigned long kernel_ext_page_to_pfn(struct page *page);
 struct page *kernel_ext_pfn_to_page(unsigned long pfn);
 void kernel_ext_mm_add_pinned(struct mm_struct *mm, long npages);
+
+unsigned long kernel_ext_linear_map_offset(void);
+void *kernel_ext_table_alloc(struct device *iommu, size_t size, gfp_t gfp,
+			     bool coherent);
+void kernel_ext_table_free(struct device *iommu, void *table, bool coherent);
+void kernel_ext_table_flush(struct device *iommu, void *start, size_t length);
+void *kernel_ext_table_retire(void *next, void *table);
+void kernel_ext_tables_reclaim(struct device *iommu, void *first,
+			       bool coherent);
 
 struct user_struct *kernel_ext_get_current_user(void);
 unsigned long kernel_ext_memlock_limit(struct task_struct *task);

@@ -2,7 +2,10 @@
 
 //! Paging domains of whatever C driver runs the IOMMU.
 
-use super::page_table::{Access, Gather, Geometry, MemoryKind, PageTable, PhysRun};
+use super::{
+    page_table::{Gather, Geometry, PageTable},
+    run::{Access, MemoryKind, PhysRun},
+};
 use crate::{bindings, shim::device_ptr};
 use core::ptr::NonNull;
 use kernel::{

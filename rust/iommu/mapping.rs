@@ -10,7 +10,10 @@
 //! runs is kept. Where it is scattered, the list would cost more than the page table that holds the
 //! same information anyway: then they are read back from there.
 
-use super::page_table::{Access, MemoryKind, PageTable, PhysRun};
+use super::{
+    page_table::PageTable,
+    run::{Access, MemoryKind, PhysRun},
+};
 use crate::mm::{unpin, Charge, PfnRun, PinnedBatch, UserMemory};
 use kernel::{
     page::{PAGE_SHIFT, PAGE_SIZE},

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Words that everybody who maps memory for a device uses.
+//!
+//! Pure: this file is also compiled for the host, with the page tables.
+
+/// How the CPU sees the memory behind a run, which decides how it must be mapped.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum MemoryKind {
+    /// System memory: mapped cache-coherent.
+    Normal,
+    /// Registers or memory of a device: mapped as MMIO.
+    Mmio,
+}
+
+/// Bytes that lie next to each other in physical memory.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PhysRun {
+    /// Physical address of the first byte.
+    pub phys: u64,
+    /// Length in bytes; not zero.
+    pub length: usize,
+    /// What is there.
+    pub kind: MemoryKind,
+}
+
+/// What the device may do, seen from the device.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Access {
+    /// It may read memory.
+    pub read: bool,
+    /// It may write memory.
+    pub write: bool,
+}
