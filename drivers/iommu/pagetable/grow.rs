@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Making the tables that a map finds missing.
+//!
+//! They are allocated while nobody is looking, and linked from the top down. Whoever is slower than
+//! somebody else goes once more from the root, with the tables that are left over.
+
+use crate::{
+    base::{Entry, Frame, Refused, TableMemory, Tree, MAX_LEVELS},
+    error::Error,
+    format::Format,
+    gather::Gather,
+    page_table::PageTable,
+    place::Place,
+};
+
+/// Tables that are about to be linked, by their level.
+struct Spares<'t, F: Format, M: TableMemory>([Option<Frame<'t, F, M>>; MAX_LEVELS as usize]);
+
+impl<'t, F: Format, M: TableMemory> Spares<'t, F, M> {
+    /// One for each level from `lowest` on, up to the one below `missing`.
+    fn fill(
+        &mut self,
+        tree: &'t Tree<F, M>,
+        lowest: u32,
+        missing: u32,
+        flags: M::Flags,
+    ) -> Result<(), Error> {
+        for (level, spare) in (0..missing).zip(&mut self.0).skip(lowest as usize) {
+            if spare.is_none() {
+                *spare = Some(tree.allocate(level, flags).ok_or(Error::NoMemory)?);
+            }
+        }
+        Ok(())
+    }
+
+    fn slot(&mut self, level: u32) -> Option<&mut Option<Frame<'t, F, M>>> {
+        self.0.get_mut(level as usize)
+    }
+
+    fn has(&self, lowest: u32, missing: u32) -> bool {
+        (0..missing)
+            .zip(&self.0)
+            .skip(lowest as usize)
+            .all(|(_, spare)| spare.is_some())
+    }
+}
+
+/// Why a table could not be filled.
+pub(crate) enum Stop {
+    /// Tables are missing: the one below this level, and those below that.
+    Missing(u32),
+    /// Somebody else was faster, or is too busy: once more from the root.
+    Again,
+    /// Something is mapped there.
+    Exists,
+}
+
+impl From<Refused> for Stop {
+    fn from(refused: Refused) -> Self {
+        if let Refused::Full = refused {
+            core::hint::spin_loop();
+        }
+        Self::Again
+    }
+}
+
+impl<F: Format, M: TableMemory> PageTable<F, M> {
+    /// Sees to it that there is a table of `level` for `iova`; all of them were missing that are
+    /// below `missing`. The table counts an entry that is still to be written, so it stays.
+    #[cold]
+    pub(crate) fn build(
+        &self,
+        iova: u64,
+        level: u32,
+        mut missing: u32,
+        flags: M::Flags,
+        gather: &mut Gather<M>,
+    ) -> Result<(), Error> {
+        let mut spares = Spares([const { None }; MAX_LEVELS as usize]);
+
+        loop {
+            spares.fill(&self.tree, level, missing, flags)?;
+            match self.link_tables(iova, level, &mut spares, gather) {
+                Ok(()) => return Ok(()),
+                // What is missing now is to be seen.
+                Err(Stop::Again) => missing = level,
+                Err(Stop::Exists) => return Err(Error::Exists),
+                Err(Stop::Missing(now)) => missing = now,
+            }
+        }
+    }
+
+    /// Links tables down to `level`, if there are enough.
+    fn link_tables<'t>(
+        &'t self,
+        iova: u64,
+        level: u32,
+        spares: &mut Spares<'t, F, M>,
+        gather: &mut Gather<M>,
+    ) -> Result<(), Stop> {
+        let reader = self.tree.read();
+        let mut place = Place::seek_visible(&reader, iova, level);
+        let missing = place.table.level();
+
+        if missing > level {
+            match place.table.slot(iova).load() {
+                Entry::Leaf(_) => return Err(Stop::Exists),
+                Entry::Link(_) => return Err(Stop::Again),
+                Entry::Empty if !spares.has(level, missing) => return Err(Stop::Missing(missing)),
+                Entry::Empty => {}
+            }
+        }
+        if let Some(slot) = place.parent {
+            slot.reserve(place.table, 1)?;
+        }
+        for below in (level..missing).rev() {
+            let Some(spare) = spares.slot(below) else {
+                return Err(Stop::Again);
+            };
+            let Some(frame) = spare.take() else {
+                return Err(Stop::Again);
+            };
+            let slot = place.table.slot(iova);
+
+            match slot.link(0, frame, 1) {
+                Ok(table) => {
+                    place = Place {
+                        table,
+                        parent: Some(slot),
+                    }
+                }
+                Err(frame) => {
+                    *spare = Some(frame);
+                    place.give_back(&reader, iova, 1, gather);
+                    return Err(Stop::Again);
+                }
+            }
+        }
+        if missing > level {
+            self.filled_place(iova, iova | ((1 << F::GRANULE_BITS) - 1), gather);
+        }
+        Ok(())
+    }
+
+    /// Something was put where nothing was for `first` to `last`, both inclusive: a table, or a page
+    /// as large as one. If there was a table before, the device may still know the way to that.
+    #[inline(always)]
+    pub(crate) fn filled_place(&self, first: u64, last: u64, gather: &mut Gather<M>) {
+        if self.tree.has_unflushed() {
+            gather.add_tables(first, last);
+        }
+    }
+}

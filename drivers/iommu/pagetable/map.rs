@@ -1,0 +1,454 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Mapping.
+//!
+//! A batch of runs is mapped table by table. For each table there is one way down from the root, one
+//! count before the first entry is written and one after the last; in between a run costs what it
+//! takes to write its entries. Where tables are missing, [`grow`](crate::grow) makes them, and then
+//! the way down is taken again.
+
+use crate::{
+    base::{MemoryKind, PhysRun, Refused, Table, TableMemory},
+    error::Error,
+    format::Format,
+    gather::Gather,
+    grow::Stop,
+    page_table::{last_of, PageTable},
+    permissions::Permissions,
+    place::Place,
+};
+
+/// What is left to be mapped.
+struct Cursor<'a> {
+    iova: u64,
+    runs: &'a [PhysRun],
+    /// Bytes of the first of `runs` that are mapped already.
+    offset: u64,
+    /// Bytes that are still to be mapped.
+    left: u64,
+    /// Of [`MemoryKind::Normal`], [`MemoryKind::Mmio`].
+    attributes: [Option<u64>; 2],
+}
+
+impl<'a> Cursor<'a> {
+    /// What comes next: physical address, bytes up to the end of the run, attributes.
+    #[inline(always)]
+    fn front(&self) -> Option<(u64, u64, u64)> {
+        let run = self.runs.first()?;
+        let [normal, mmio] = self.attributes;
+        let attributes = match run.kind {
+            MemoryKind::Normal => normal?,
+            MemoryKind::Mmio => mmio?,
+        };
+
+        Some((
+            run.phys + self.offset,
+            run.length as u64 - self.offset,
+            attributes,
+        ))
+    }
+
+    /// `bytes` of the first run, not more than it has left, are mapped.
+    #[inline(always)]
+    fn advance(&mut self, bytes: u64) {
+        self.iova += bytes;
+        self.left -= bytes;
+        self.offset += bytes;
+        if let [run, rest @ ..] = self.runs {
+            if self.offset == run.length as u64 {
+                self.runs = rest;
+                self.offset = 0;
+            }
+        }
+    }
+}
+
+impl<F: Format, M: TableMemory> PageTable<F, M> {
+    /// Maps `runs` one behind the other from `iova` on, in the largest pages that the addresses
+    /// allow. Runs consist of whole pages of the smallest size.
+    ///
+    /// If `gather` is not empty afterwards, the device may rely on what was mapped only after a flush:
+    /// it may still know the way to a table that was removed here and that nobody has flushed yet. It
+    /// may also have got tables that were made and not needed after all.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Alignment`], [`Error::Range`], [`Error::Unsupported`], [`Error::Exists`],
+    /// [`Error::NoMemory`]. Nothing of `runs` is mapped then; what was mapped on the way is gone
+    /// again, and is in `gather`.
+    pub fn map(
+        &self,
+        iova: u64,
+        runs: &[PhysRun],
+        permissions: Permissions,
+        flags: M::Flags,
+        gather: &mut Gather<M>,
+    ) -> Result<(), Error> {
+        if let [run] = runs {
+            if let Some(attributes) = self.single_page(iova, run, permissions) {
+                let result = self.map_page(iova, run.phys, attributes, flags, gather);
+
+                self.memory().publish();
+                return result;
+            }
+        }
+        let attributes = [MemoryKind::Normal, MemoryKind::Mmio]
+            .map(|kind| F::attributes(self.options, permissions, kind));
+        let mut cursor = Cursor {
+            iova,
+            runs,
+            offset: 0,
+            left: self.check_runs(runs, attributes)?,
+            attributes,
+        };
+
+        Self::last(iova, cursor.left)?;
+        let result = self.map_all(&mut cursor, flags, gather);
+        self.memory().publish();
+        if result.is_err() {
+            self.undo_map(iova, cursor.iova, gather);
+        }
+        result
+    }
+
+    /// The attributes of a page, if `run` is one page of the smallest size that can be mapped.
+    #[inline(always)]
+    fn single_page(&self, iova: u64, run: &PhysRun, permissions: Permissions) -> Option<u64> {
+        let granule = 1u64 << F::GRANULE_BITS;
+
+        if run.length as u64 != granule
+            || (iova | run.phys) & (granule - 1) != 0
+            || run.phys > self.last_output
+            || iova > last_of(F::INPUT_BITS)
+        {
+            return None;
+        }
+        F::attributes(self.options, permissions, run.kind)
+    }
+
+    /// Maps one page of the smallest size, as the DMA API does all day.
+    #[inline(always)]
+    fn map_page(
+        &self,
+        iova: u64,
+        phys: u64,
+        attributes: u64,
+        flags: M::Flags,
+        gather: &mut Gather<M>,
+    ) -> Result<(), Error> {
+        self.write_page(iova, phys, attributes, false, gather)
+            .or_else(|stop| self.map_page_after(stop, iova, phys, attributes, flags, gather))
+    }
+
+    /// Goes on where a first try was stopped.
+    #[cold]
+    fn map_page_after(
+        &self,
+        mut stop: Stop,
+        iova: u64,
+        phys: u64,
+        attributes: u64,
+        flags: M::Flags,
+        gather: &mut Gather<M>,
+    ) -> Result<(), Error> {
+        loop {
+            let reserved = match stop {
+                Stop::Again => false,
+                Stop::Exists => return Err(Error::Exists),
+                Stop::Missing(missing) => {
+                    self.build(iova, 0, missing, flags, gather)?;
+                    true
+                }
+            };
+
+            match self.write_page(iova, phys, attributes, reserved, gather) {
+                Ok(()) => return Ok(()),
+                Err(now) => stop = now,
+            }
+        }
+    }
+
+    /// Writes one entry. `reserved` as for [`map_table`](Self::map_table).
+    #[inline(always)]
+    fn write_page(
+        &self,
+        iova: u64,
+        phys: u64,
+        attributes: u64,
+        reserved: bool,
+        gather: &mut Gather<M>,
+    ) -> Result<(), Stop> {
+        let reader = self.tree.read();
+        let place = Place::seek_visible(&reader, iova, 0);
+        let slot = place.table.slot(iova);
+
+        if place.table.level() != 0 {
+            return Err(Stop::Missing(place.table.level()));
+        }
+        if let (Some(parent), false) = (place.parent, reserved) {
+            parent.reserve(place.table, 1)?;
+        }
+        if slot.raw() != 0 {
+            place.give_back(&reader, iova, 1, gather);
+            return Err(Stop::Exists);
+        }
+        slot.set_leaf(F::leaf(0, phys, attributes));
+        slot.flush();
+        Ok(())
+    }
+
+    /// The bytes in `runs`, if they can be mapped.
+    #[inline(always)]
+    fn check_runs(&self, runs: &[PhysRun], attributes: [Option<u64>; 2]) -> Result<u64, Error> {
+        let mut total: u64 = 0;
+        let mut bits = 0;
+        let [normal, mmio] = attributes.map(|attributes| attributes.is_some());
+
+        for run in runs {
+            let length = run.length as u64;
+            let last = run.phys.checked_add(length.wrapping_sub(1));
+            let known = match run.kind {
+                MemoryKind::Normal => normal,
+                MemoryKind::Mmio => mmio,
+            };
+
+            if length == 0 || !known {
+                return Err(if known {
+                    Error::Alignment
+                } else {
+                    Error::Unsupported
+                });
+            }
+            if last.is_none_or(|last| last > self.last_output) {
+                return Err(Error::Range);
+            }
+            bits |= run.phys | length;
+            total = total.checked_add(length).ok_or(Error::Range)?;
+        }
+        if bits & ((1 << F::GRANULE_BITS) - 1) != 0 {
+            return Err(Error::Alignment);
+        }
+        Ok(total)
+    }
+
+    #[inline(always)]
+    fn map_all(
+        &self,
+        cursor: &mut Cursor<'_>,
+        flags: M::Flags,
+        gather: &mut Gather<M>,
+    ) -> Result<(), Error> {
+        let mut reserved = false;
+
+        while let Some((phys, length, _)) = cursor.front() {
+            let level = self.leaf_level(cursor.iova, phys, length);
+            // The compiler makes a copy for the lowest tables, where most of the work is.
+            let result = match level {
+                0 => self.map_table(cursor, 0, reserved, gather),
+                level => self.map_table(cursor, level, reserved, gather),
+            };
+
+            reserved = false;
+            match result {
+                Ok(()) | Err(Stop::Again) => {}
+                Err(Stop::Exists) => return Err(Error::Exists),
+                Err(Stop::Missing(missing)) => {
+                    self.build(cursor.iova, level, missing, flags, gather)?;
+                    reserved = true;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The level of the largest page, or the pages of the largest group, that can begin here.
+    #[inline(always)]
+    fn leaf_level(&self, iova: u64, phys: u64, length: u64) -> u32 {
+        let granule = 1 << F::GRANULE_BITS;
+
+        if length == granule {
+            return 0;
+        }
+        // The length is not below the granule, which spares `ilog2` the case of zero.
+        let aligned = (iova | phys)
+            .trailing_zeros()
+            .min((length | granule).ilog2());
+        let sizes = self.page_sizes & (u64::MAX >> (63 - aligned.min(63)));
+
+        (sizes | granule).ilog2().saturating_sub(F::GRANULE_BITS) / F::INDEX_BITS
+    }
+
+    /// Maps what fits into one table of `level`. If that is `reserved`, it counts an entry already
+    /// that is still to be written.
+    #[inline(always)]
+    fn map_table(
+        &self,
+        cursor: &mut Cursor<'_>,
+        level: u32,
+        reserved: bool,
+        gather: &mut Gather<M>,
+    ) -> Result<(), Stop> {
+        let iova = cursor.iova;
+        let reader = self.tree.read();
+        let place = Place::seek_visible(&reader, iova, level);
+
+        if place.table.level() != level {
+            return Err(Stop::Missing(place.table.level()));
+        }
+        let room = (1 << F::entries_bits(level)) - F::index(level, iova);
+        let wanted =
+            usize::try_from(cursor.left >> F::span_bits(level)).map_or(room, |n| n.min(room));
+        let counted = Self::reserve(&place, reserved, wanted)?;
+        let written = self.write_leaves(place.table, cursor, counted);
+
+        place.table.flush(iova, written);
+        if level > 0 && written > 0 {
+            self.filled_place(iova, cursor.iova - 1, gather);
+        }
+        if written < counted {
+            place.give_back(&reader, iova, (counted - written) as u64, gather);
+        }
+        if written == 0 {
+            return Err(Stop::Exists);
+        }
+        Ok(())
+    }
+
+    /// Has the table count `wanted` entries that are still to be written, or one if there is no room
+    /// for more in the count: then most of them exist. `one` is counted already if it says so. Returns
+    /// how many.
+    #[inline(always)]
+    fn reserve(place: &Place<'_, F, M>, one: bool, wanted: usize) -> Result<usize, Stop> {
+        let Some(slot) = place.parent else {
+            return Ok(wanted);
+        };
+        let more = wanted as u64 - u64::from(one);
+
+        if more == 0 {
+            return Ok(wanted);
+        }
+        match slot.reserve(place.table, more) {
+            Ok(()) => Ok(wanted),
+            Err(Refused::Full) if one => Ok(1),
+            Err(Refused::Full) => Ok(slot.reserve(place.table, 1).map(|()| 1)?),
+            Err(Refused::Gone) => Err(Stop::Again),
+        }
+    }
+
+    /// Writes up to `room` leaves into `table` from the cursor on, until something is in the way, or
+    /// another level fits better. Returns how many.
+    #[inline(always)]
+    fn write_leaves(
+        &self,
+        table: Table<'_, F, M>,
+        cursor: &mut Cursor<'_>,
+        mut room: usize,
+    ) -> usize {
+        let level = table.level();
+        let span = F::span_bits(level);
+        let mut written = 0;
+
+        while let Some((phys, length, attributes)) = cursor.front() {
+            // Only the first entry of a table can begin a page of a higher level, and that was
+            // looked at before; a page of a lower level can come at any time.
+            if level > 0 && phys & ((1 << span) - 1) != 0 {
+                break;
+            }
+            let wanted = usize::try_from(length >> span).map_or(room, |pages| pages.min(room));
+            let done = self.write_run(table, cursor.iova, phys, wanted, attributes);
+
+            cursor.advance((done as u64) << span);
+            written += done;
+            room -= done;
+            if done < wanted || room == 0 || done == 0 {
+                break;
+            }
+        }
+        written
+    }
+
+    /// Writes up to `count` leaves for memory from `phys` on; groups of them are marked. Returns how
+    /// many were free.
+    #[inline(always)]
+    fn write_run(
+        &self,
+        table: Table<'_, F, M>,
+        iova: u64,
+        phys: u64,
+        count: usize,
+        attributes: u64,
+    ) -> usize {
+        let level = table.level();
+        let span = F::span_bits(level);
+        let bits = F::group_bits(level);
+
+        if !self.has_groups(level) {
+            return Self::write_part(table, iova, phys, count, attributes, |leaf| leaf);
+        }
+        let group = 1usize << bits;
+        let into = (iova >> span) as usize & (group - 1);
+        let head = count.min((group - into) & (group - 1));
+        let in_phase = (iova ^ phys) & ((1 << (span + bits)) - 1) == 0;
+        let whole = (count - head) & !(group - 1);
+        // Of a group with one page in it the device might take that page for what is written here.
+        let mut places = table.slots_from(iova + ((head as u64) << span)).take(whole);
+        let middle = if in_phase && places.all(|slot| slot.raw() == 0) {
+            whole
+        } else {
+            0
+        };
+        let mut done = 0;
+
+        for (length, grouped) in [
+            (head, false),
+            (middle, true),
+            (count - head - middle, false),
+        ] {
+            let offset = (done as u64) << span;
+            let part = Self::write_part(
+                table,
+                iova + offset,
+                phys + offset,
+                length,
+                attributes,
+                |leaf| if grouped { F::grouped(leaf) } else { leaf },
+            );
+
+            done += part;
+            if part < length {
+                break;
+            }
+        }
+        done
+    }
+
+    #[inline(always)]
+    fn write_part(
+        table: Table<'_, F, M>,
+        iova: u64,
+        mut phys: u64,
+        count: usize,
+        attributes: u64,
+        mark: impl Fn(u64) -> u64,
+    ) -> usize {
+        let level = table.level();
+        let mut written = 0;
+
+        for slot in table.slots_from(iova).take(count) {
+            let leaf = mark(F::leaf(level, phys, attributes));
+            // Where a table can be, one may have been a moment ago: `filled_place` wants to know.
+            let done = if level == 0 {
+                slot.raw() == 0 && slot.set_leaf(leaf)
+            } else {
+                slot.replace_leaf(0, leaf)
+            };
+
+            if !done {
+                break;
+            }
+            phys += 1 << F::span_bits(level);
+            written += 1;
+        }
+        written
+    }
+}

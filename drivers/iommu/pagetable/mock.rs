@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A format of nobody's, with pages smaller than the CPU's: for the mock IOMMU and for tests.
+//!
+//! ```text
+//!  63  62   61     52 51                    11 10    6  5    4     3     2     1     0
+//! |   | V |  count   |        address         |      | MMIO | D |  W  |  R  | leaf | P |
+//! ```
+//!
+//! Pages of 2 KiB, 1 MiB and 512 MiB; four levels of 512 entries, so 47 bits of IOVA.
+
+use crate::{
+    base::{CountField, MemoryKind, TableLayout},
+    format::Format,
+    permissions::Permissions,
+};
+
+const PRESENT: u64 = 1 << 0;
+const LEAF: u64 = 1 << 1;
+const READ: u64 = 1 << 2;
+const WRITE: u64 = 1 << 3;
+const DIRTY: u64 = 1 << 4;
+const MMIO: u64 = 1 << 5;
+const ADDRESS: u64 = ((1 << 52) - 1) & !((1 << 11) - 1);
+
+/// The format.
+pub struct Mock;
+
+impl TableLayout for Mock {
+    const LEVELS: u32 = 4;
+    const GRANULE_BITS: u32 = 11;
+    const INDEX_BITS: u32 = 9;
+    const ROOT_BITS: u32 = 9;
+    const LINK_MASK: u64 = PRESENT | LEAF;
+    const LINK_TAG: u64 = PRESENT;
+    const LINK_FLAGS: u64 = 0;
+    const LINK_ADDRESS: u64 = ADDRESS;
+    const COUNT: CountField = CountField {
+        low: (52, 10),
+        high: (0, 0),
+    };
+    const VISIBLE: u64 = 1 << 62;
+}
+
+impl Format for Mock {
+    const NAME: &'static str = "mock";
+    type Options = ();
+    const OUTPUT_BITS: u32 = 52;
+    const LEAF_LEVELS: u32 = 3;
+    const CAN_CUT: bool = true;
+
+    fn attributes((): (), permissions: Permissions, kind: MemoryKind) -> Option<u64> {
+        let mut bits = 0;
+
+        if permissions.read {
+            bits |= READ;
+        }
+        if permissions.write {
+            bits |= WRITE;
+        }
+        if kind == MemoryKind::Mmio {
+            bits |= MMIO;
+        }
+        (permissions.read || permissions.write).then_some(bits)
+    }
+
+    fn leaf(_level: u32, phys: u64, attributes: u64) -> u64 {
+        PRESENT | LEAF | phys | attributes
+    }
+
+    fn phys(leaf: u64) -> u64 {
+        leaf & ADDRESS
+    }
+
+    fn attributes_of(leaf: u64) -> u64 {
+        leaf & (READ | WRITE | DIRTY | MMIO)
+    }
+
+    fn permissions(leaf: u64) -> Permissions {
+        Permissions {
+            read: leaf & READ != 0,
+            write: leaf & WRITE != 0,
+            execute: leaf & READ != 0,
+            privileged: false,
+        }
+    }
+
+    fn kind(leaf: u64) -> MemoryKind {
+        if leaf & MMIO != 0 {
+            MemoryKind::Mmio
+        } else {
+            MemoryKind::Normal
+        }
+    }
+
+    fn is_dirty(leaf: u64) -> bool {
+        leaf & DIRTY != 0
+    }
+
+    fn cleaned(leaf: u64) -> u64 {
+        leaf & !DIRTY
+    }
+
+    fn dirtied(leaf: u64) -> u64 {
+        leaf | DIRTY
+    }
+}

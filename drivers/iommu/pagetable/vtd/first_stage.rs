@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! VT-d's first-stage tables: those of x86-64 CPUs.
+//!
+//! Entries by level (9.7): FS-PTE 0, FS-PDE 1, FS-PDPE 2, FS-PML4E 3, FS-PML5E 4. IOVAs are the lower
+//! half of the canonical addresses; the upper half is not used.
+
+use super::{ADDRESS, IGNORED_MMIO, PAGE_SIZE};
+use crate::{
+    base::{CountField, MemoryKind, TableLayout},
+    format::Format,
+    permissions::Permissions,
+};
+
+const PRESENT: u64 = 1 << 0;
+const WRITE: u64 = 1 << 1;
+const USER: u64 = 1 << 2;
+/// Written by the hardware at every level, if it is not set.
+const ACCESSED: u64 = 1 << 5;
+/// Written by the hardware in pages, if it is not set.
+const DIRTY: u64 = 1 << 6;
+/// Ignored at every level.
+const IGNORED_VISIBLE: u64 = 1 << 9;
+/// No instructions are fetched from here, if NXE is set in the PASID-table entry; else it must be 0.
+const EXECUTE_DISABLE: u64 = 1 << 63;
+
+/// First-stage tables of 4 or 5 levels: 47 or 56 bits of IOVA.
+pub struct FirstStage<const LEVELS: u32>;
+
+/// What a driver decides for a whole first-stage table.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct FirstStageOptions {
+    /// The hardware heeds [`Permissions::execute`]: it has ECAP_REG.ERS, and NXE is set.
+    pub no_execute: bool,
+    /// Pages begin clean. Else they are dirty from the start, which spares the hardware a write.
+    pub track_dirty: bool,
+}
+
+impl<const LEVELS: u32> TableLayout for FirstStage<LEVELS> {
+    const LEVELS: u32 = {
+        assert!(LEVELS >= 4 && LEVELS <= 5);
+        LEVELS
+    };
+    const GRANULE_BITS: u32 = 12;
+    const INDEX_BITS: u32 = 9;
+    const ROOT_BITS: u32 = 9;
+    const LINK_MASK: u64 = PRESENT | PAGE_SIZE;
+    const LINK_TAG: u64 = PRESENT;
+    // Accessed from the start: then the hardware never writes to a link.
+    const LINK_FLAGS: u64 = WRITE | USER | ACCESSED;
+    const LINK_ADDRESS: u64 = ADDRESS;
+    // 62:52 are ignored.
+    const COUNT: CountField = CountField {
+        low: (52, 10),
+        high: (0, 0),
+    };
+    const VISIBLE: u64 = IGNORED_VISIBLE;
+}
+
+impl<const LEVELS: u32> Format for FirstStage<LEVELS> {
+    const NAME: &'static str = match LEVELS {
+        4 => "vtd-fs4",
+        _ => "vtd-fs5",
+    };
+    type Options = FirstStageOptions;
+    /// Addresses in the upper half of the tables are sign-extended, so not ours.
+    const INPUT_BITS: u32 = 11 + 9 * LEVELS;
+    const OUTPUT_BITS: u32 = 52;
+    const LEAF_LEVELS: u32 = 3;
+    const CAN_CUT: bool = true;
+
+    #[inline(always)]
+    fn attributes(
+        options: FirstStageOptions,
+        permissions: Permissions,
+        kind: MemoryKind,
+    ) -> Option<u64> {
+        let mut bits = ACCESSED;
+
+        // What can be written can be read: the format knows no other way.
+        if permissions.write {
+            bits |= WRITE;
+            if !options.track_dirty {
+                bits |= DIRTY;
+            }
+        }
+        if !permissions.privileged {
+            bits |= USER;
+        }
+        if options.no_execute && !permissions.execute {
+            bits |= EXECUTE_DISABLE;
+        }
+        if kind == MemoryKind::Mmio {
+            bits |= IGNORED_MMIO;
+        }
+        (permissions.read || permissions.write).then_some(bits)
+    }
+
+    #[inline(always)]
+    fn leaf(level: u32, phys: u64, attributes: u64) -> u64 {
+        let size = if level == 0 { 0 } else { PAGE_SIZE };
+
+        PRESENT | phys | attributes | size
+    }
+
+    #[inline(always)]
+    fn phys(leaf: u64) -> u64 {
+        leaf & ADDRESS
+    }
+
+    fn attributes_of(leaf: u64) -> u64 {
+        leaf & (WRITE | USER | ACCESSED | DIRTY | EXECUTE_DISABLE | IGNORED_MMIO)
+    }
+
+    fn permissions(leaf: u64) -> Permissions {
+        Permissions {
+            read: true,
+            write: leaf & WRITE != 0,
+            execute: leaf & EXECUTE_DISABLE == 0,
+            privileged: leaf & USER == 0,
+        }
+    }
+
+    #[inline(always)]
+    fn kind(leaf: u64) -> MemoryKind {
+        if leaf & IGNORED_MMIO != 0 {
+            MemoryKind::Mmio
+        } else {
+            MemoryKind::Normal
+        }
+    }
+
+    #[inline(always)]
+    fn is_dirty(leaf: u64) -> bool {
+        leaf & DIRTY != 0
+    }
+
+    fn cleaned(leaf: u64) -> u64 {
+        leaf & !DIRTY
+    }
+
+    fn dirtied(leaf: u64) -> u64 {
+        leaf | DIRTY
+    }
+}
