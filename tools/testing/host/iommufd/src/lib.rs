@@ -12,6 +12,7 @@
 )]
 
 mod base;
+pub mod fuzz;
 #[path = "../../../../../drivers/iommufd/interval.rs"]
 mod interval;
 #[path = "../../../../../drivers/iommufd/iova_map.rs"]

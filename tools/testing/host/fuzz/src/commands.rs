@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Structs of ioctls, of any bytes.
+
+#![no_main]
+
+use iommufd_pure::fuzz::commands;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &[u8]| {
+    commands(data);
+});
