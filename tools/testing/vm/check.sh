@@ -7,7 +7,7 @@
 in_toolchain "$0" "$@"
 
 # In the order of patience: the quick ones first.
-CHECKS='spdx unsafe rustfmt shellcheck host clippy rustdoc'
+CHECKS='spdx unsafe rustfmt shellcheck host races fuzz pictures qtest asan clippy rustdoc'
 
 find_check() {
 	local path
@@ -18,14 +18,14 @@ find_check() {
 	done
 }
 
-# The host tests count one by one, the other checks as one test each.
+# Tests that have names count one by one, other checks as one test each.
 record() {
 	[ -n "${IOMMUFD_RESULTS:-}" ] || return 0
-	if [ "$2" = host ] && [ "$1" = pass ]; then
-		"$VM_DIR/results.py" cargo host <"$LOGS/check-host.log" >>"$IOMMUFD_RESULTS"
-	else
-		echo "$1 check: $2" >>"$IOMMUFD_RESULTS"
-	fi
+	case $1:$2 in
+	pass:host | pass:races | pass:asan) "$VM_DIR/results.py" cargo "$2" <"$LOGS/check-$2.log" ;;
+	pass:qtest) "$VM_DIR/results.py" ktap qtest <"$LOGS/check-qtest.log" ;;
+	*) echo "$1 check: $2" ;;
+	esac >>"$IOMMUFD_RESULTS"
 }
 
 # A check says that it cannot be made here by exiting with this status.

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What is mapped in every table, and where one asks about it.
+
+use crate::image::Image;
+use iommu_pagetable_pure::{
+    window::WindowMemory, Format, Gather, MemoryKind, PageTable, Permissions, PhysRun,
+};
+use std::collections::BTreeSet;
+
+/// A table that is built in a window.
+pub type Table<'w, F> = PageTable<F, &'w WindowMemory>;
+
+/// Physical memory that the pages lead to.
+pub struct Targets {
+    /// The next free small page.
+    pub next: u64,
+    /// Memory for all pages of 2 MiB and more: they may share it, and its end, exclusive.
+    pub large: (u64, u64),
+}
+
+impl Targets {
+    /// Memory for a page of `size`.
+    fn take(&mut self, size: u64) -> Option<u64> {
+        if size < 1 << 21 {
+            let phys = self.next.next_multiple_of(size);
+
+            self.next = phys + size;
+            return Some(phys);
+        }
+        let phys = self.large.0.next_multiple_of(size);
+
+        (phys + size <= self.large.1).then_some(phys)
+    }
+}
+
+const READ_WRITE: Permissions = Permissions {
+    read: true,
+    write: true,
+    execute: true,
+    privileged: false,
+};
+
+/// Maps pages of every size, a batch of scattered ones across a border of tables, pages that cannot be
+/// written, and takes some away again. Returns the IOVAs to ask about.
+pub fn populate<F: Format>(table: &Table<'_, F>, targets: &mut Targets) -> Vec<u64> {
+    let granule = 1u64 << F::GRANULE_BITS;
+    let top = 1u64 << F::INPUT_BITS;
+    let mut probes = BTreeSet::from([0, top - 4, top / 2 - 4]);
+
+    for bits in (0..F::INPUT_BITS - 1).filter(|&bits| table.page_sizes() & (1 << bits) != 0) {
+        let size = 1u64 << bits;
+
+        for iova in [3 * size, top / 2 + size, top - size] {
+            if let Some(phys) = targets.take(size) {
+                map(table, iova, &[run(phys, size)], READ_WRITE);
+            }
+            probes.extend([iova, iova + size / 2, iova + size - 4, iova - 4]);
+            if iova + size < top {
+                probes.insert(iova + size);
+            }
+        }
+    }
+    scattered(table, targets, top / 4 - 3 * granule, &mut probes);
+    if let Some(phys) = targets.take(granule) {
+        let read_only = Permissions {
+            write: false,
+            ..READ_WRITE
+        };
+
+        map(table, top / 8, &[run(phys, granule)], read_only);
+        probes.insert(top / 8);
+    }
+    probes
+        .into_iter()
+        .filter(|iova| !interrupts(*iova))
+        .collect()
+}
+
+/// Writes there are interrupts for VT-d, whatever the tables say.
+fn interrupts(iova: u64) -> bool {
+    (0xfee0_0000..0xfef0_0000).contains(&iova)
+}
+
+/// Eight scattered pages, two of them unmapped again.
+fn scattered<F: Format>(
+    table: &Table<'_, F>,
+    targets: &mut Targets,
+    iova: u64,
+    probes: &mut BTreeSet<u64>,
+) {
+    let granule = 1u64 << F::GRANULE_BITS;
+    let mut gather = Gather::new();
+    let runs: Vec<_> = (0..8)
+        .filter_map(|_| {
+            targets.next += granule;
+            Some(run(targets.take(granule)?, granule))
+        })
+        .collect();
+
+    map(table, iova, &runs, READ_WRITE);
+    table
+        .unmap(iova + 4 * granule, 2 * granule, (), &mut gather, |_| ())
+        .expect("small pages are never cut");
+    gather.flush(&table, |_| ());
+    probes.extend((0..8).map(|page| iova + page * granule + 8));
+}
+
+/// `length` bytes of memory from `phys` on.
+pub fn run(phys: u64, length: u64) -> PhysRun {
+    PhysRun {
+        phys,
+        length: length as usize,
+        kind: MemoryKind::Normal,
+    }
+}
+
+/// Maps `runs` unless something is there already.
+pub fn map<F: Format>(table: &Table<'_, F>, iova: u64, runs: &[PhysRun], permissions: Permissions) {
+    let mut gather = Gather::new();
+    // Pages of different sizes may want the same place: the first one has it.
+    let _ = table.map(iova, runs, permissions, (), &mut gather);
+
+    gather.flush(&table, |_| ());
+}
+
+/// The address of the entry of `level` for `iova`, in tables at `root`.
+pub fn entry_of<F: Format>(image: &Image, root: u64, iova: u64, level: u32) -> u64 {
+    let mut table = root;
+    let mut at = F::LEVELS - 1;
+
+    loop {
+        let entry = table + 8 * F::index(at, iova) as u64;
+
+        if at == level {
+            return entry;
+        }
+        assert!(
+            F::is_link(at, image.word(entry)),
+            "no table below {iova:#x}"
+        );
+        table = image.word(entry) & F::LINK_ADDRESS;
+        at -= 1;
+    }
+}
+
+/// What somebody else may have written: a level, bits to set, bits to clear.
+pub struct Poke {
+    pub what: &'static str,
+    pub level: u32,
+    pub set: u64,
+    pub clear: u64,
+}
+
+/// `image` with the entries for `iova` changed so.
+pub fn poked<F: Format>(image: &Image, root: u64, iova: u64, poke: &Poke) -> Image {
+    let mut changed = image.clone();
+    let entry = entry_of::<F>(image, root, iova, poke.level);
+
+    changed.set(entry, image.word(entry) & !poke.clear | poke.set);
+    changed
+}

@@ -1,0 +1,24 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Is the page with the formats of page tables what the code's constants say? With
+# --write: write it.
+. "$(dirname "$0")/../lib.sh"
+in_toolchain "$0" "$@"
+
+PAGE=$ROOT/Documentation/driver-api/page-table-formats.rst
+
+pictures() {
+	cd "$ROOT/tools/testing/host" || exit
+	CARGO_TARGET_DIR=$(out_dir host) cargo run --quiet -p iommu-pagetable-pictures
+}
+
+mkdir -p "$LOGS"
+drawn=$LOGS/page-table-formats.rst
+pictures >"$drawn" || exit
+if [ "${1:-}" = --write ]; then
+	cat "$drawn" >"$PAGE"
+elif ! diff -u "$PAGE" "$drawn"; then
+	echo "the page is not of today: tools/testing/vm/checks/pictures.sh --write"
+	exit 1
+fi
