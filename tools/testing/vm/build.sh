@@ -6,7 +6,8 @@
 #
 #   build.sh modules     our .ko files, for KDIR (a kernel build directory, else
 #                        the lean kernel) into O (else a cached directory);
-#                        IOMMUFD_TEST=1 adds the hooks that upstream's tests drive
+#                        IOMMUFD_TEST=1 adds the hooks that upstream's tests drive,
+#                        PAGETABLE_TEST=1 the module that tests the page tables
 #   build.sh provoke     the module that commits sins on purpose, for KDIR
 #   build.sh demo        the program of `make run`
 #   build.sh selftests   the test programs, ours (tests.list) and the kernel's own
@@ -40,7 +41,9 @@ build_modules() {
 			die "IOMMUFD_TEST=1 needs a kernel with $MOCK_SYMBOL (CONFIG_IOMMUFD_TEST); $kdir has not"
 		args=(CONFIG_IOMMUFD_RUST_TEST=y)
 	fi
-	out=${O:-$(out_dir "modules/$(basename "$kdir")${IOMMUFD_TEST:+-test}")}
+	[ -z "${PAGETABLE_TEST:-}" ] || args+=(CONFIG_IOMMU_PAGETABLE_RUST_TEST=m)
+	[ -z "${IOMMUFD_BENCH:-}" ] || args+=(CONFIG_IOMMUFD_RUST_BENCH=m)
+	out=${O:-$(out_dir "modules/$(basename "$kdir")${IOMMUFD_TEST:+-test}${IOMMUFD_BENCH:+-bench}")}
 	kbuild modules "$ROOT" "$kdir" "$(realpath -m "$out")" "${args[@]}" || exit 1
 	realpath "$out"
 }

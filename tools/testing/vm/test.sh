@@ -55,7 +55,8 @@ build_all() {
 	build 'debug kernel' DEBUG "$VM_DIR/kernel.sh" build debug
 	build 'test programs' PROGRAMS "$VM_DIR/build.sh" selftests
 	[ -z "$DEBUG" ] || {
-		build 'modules for the debug kernel' MODULES env KDIR="$DEBUG" "$VM_DIR/build.sh" modules
+		build 'modules for the debug kernel' MODULES env KDIR="$DEBUG" PAGETABLE_TEST=1 \
+			"$VM_DIR/build.sh" modules
 		build 'module of sins' PROVOKE env KDIR="$DEBUG" "$VM_DIR/build.sh" provoke
 	}
 }
@@ -125,6 +126,7 @@ test_in_vms() {
 	for machine in ${MACHINES:-$(machines)}; do
 		test_machine "$machine"
 	done
+	boot pagetable vtd "$VM_DIR/guest/pagetable.sh"
 	boot provoke vtd "$VM_DIR/guest/provoke.sh"
 }
 

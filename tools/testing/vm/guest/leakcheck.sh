@@ -15,7 +15,7 @@ KMEMLEAK_AGE_S=6
 COMPLAINTS='BUG:|WARNING:|INFO: |KASAN|UBSAN|ODEBUG|Oops|Call Trace|general protection'
 COMPLAINTS="$COMPLAINTS|possible circular locking|possible recursive locking|inconsistent lock state"
 COMPLAINTS="$COMPLAINTS|suspicious RCU usage|corruption|refcount_t|scheduling while atomic"
-MODULES='vfio_pci vfio_pci_core vfio iommufd kernel_ext irqbypass'
+MODULES='vfio_pci vfio_pci_core vfio iommufd iommu_pagetable_test iommu_pagetable kernel_ext irqbypass'
 QUESTIONS='pins locked unload kmemleak lockdep messages'
 NUMBER=0
 FAILED=0
@@ -64,10 +64,25 @@ check_pins() {
 	result $? 'every pinned page came back'
 }
 
+tables() {
+	echo "$(vmstat nr_iommu_pages) pages of IOMMU tables"
+}
+
+# Not one of $QUESTIONS: drivers make tables for their devices when it suits them.
+check_tables() {
+	local before after
+
+	before=$(tail -n 1 "$BASELINE")
+	after=$(tables)
+	[ "$before" = "$after" ] || echo "# before: $before; now: $after"
+	[ "$before" = "$after" ]
+	result $? 'every page of an IOMMU table came back'
+}
+
 check_locked() {
 	local before after
 
-	before=$(cat "$BASELINE")
+	before=$(head -n 1 "$BASELINE")
 	after=$(locked)
 	[ "$before" = "$after" ] || echo "# before: $before; now: $after"
 	[ "$before" = "$after" ]
@@ -139,7 +154,7 @@ check_messages() {
 
 refresh_counters
 if [ "${1:-}" = baseline ]; then
-	locked >"$BASELINE"
+	{ locked; tables; } >"$BASELINE"
 	exit 0
 fi
 # shellcheck disable=SC2086

@@ -40,7 +40,7 @@ provoke() {
 
 echo '# program: leakcheck, provoked'
 echo 'KTAP version 1'
-echo '1..8'
+echo '1..9'
 sh /guest/leakcheck.sh baseline
 
 modprobe vfio-pci
@@ -57,6 +57,7 @@ wait
 
 provoke pin pins
 provoke mlock locked
+provoke table tables
 provoke leak kmemleak
 provoke atomic messages
 provoke lock lockdep

@@ -13,7 +13,7 @@
 
 static char *what = "";
 module_param(what, charp, 0);
-MODULE_PARM_DESC(what, "the sin: leak, uaf, lock, pin, mlock or atomic");
+MODULE_PARM_DESC(what, "the sin: leak, uaf, lock, pin, mlock, table or atomic");
 
 static struct page *sinned_on;
 
@@ -80,6 +80,15 @@ static int sin_mlock(void)
 	return 0;
 }
 
+static int sin_table(void)
+{
+	sinned_on = alloc_page(GFP_KERNEL);
+	if (!sinned_on)
+		return -ENOMEM;
+	mod_node_page_state(page_pgdat(sinned_on), NR_IOMMU_PAGES, 1);
+	return 0;
+}
+
 static DEFINE_SPINLOCK(spin);
 
 static int sin_atomic(void)
@@ -99,6 +108,7 @@ static const struct sin {
 	{ "lock", sin_lock },
 	{ "pin", sin_pin },
 	{ "mlock", sin_mlock },
+	{ "table", sin_table },
 	{ "atomic", sin_atomic },
 };
 
@@ -121,7 +131,10 @@ static void __exit provoke_exit(void)
 		unpin_user_page(sinned_on);
 		return;
 	}
-	mod_zone_page_state(page_zone(sinned_on), NR_MLOCK, -1);
+	if (!strcmp(what, "mlock"))
+		mod_zone_page_state(page_zone(sinned_on), NR_MLOCK, -1);
+	else
+		mod_node_page_state(page_pgdat(sinned_on), NR_IOMMU_PAGES, -1);
 	__free_page(sinned_on);
 }
 

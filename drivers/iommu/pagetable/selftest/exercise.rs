@@ -1,0 +1,336 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! One page table after the other, exercised and compared with a list of pages.
+//!
+//! It runs in the kernel, on the kernel's memory, and says no more than "right" or "wrong, here": the
+//! thorough tests of the same source are the host's, in `drivers/iommu/pagetable/tests`.
+
+use core::ops::ControlFlow;
+use iommu_pagetable::{
+    Error, Format, Gather, Limits, MemoryKind, PageTable, Permissions, PhysRun, TableMemory,
+};
+
+/// Pages of the window in which things are mapped at random.
+pub(crate) const WINDOW: usize = 2048;
+/// Random operations for each format.
+const STEPS: usize = 400;
+/// Runs of one call at most.
+const BATCH: usize = 64;
+/// What cannot be written is not the same in all formats; this can be said in all.
+pub(crate) const ALL: Permissions = Permissions {
+    read: true,
+    write: true,
+    execute: true,
+    privileged: false,
+};
+
+/// What went wrong, and with what.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Failure {
+    /// What was expected.
+    pub(crate) what: &'static str,
+    /// Where.
+    pub(crate) iova: u64,
+    /// What else one wants to know.
+    pub(crate) detail: u64,
+}
+
+/// Fails with `what` unless `condition`.
+fn check(condition: bool, what: &'static str, iova: u64, detail: u64) -> Result<(), Failure> {
+    if condition {
+        Ok(())
+    } else {
+        Err(Failure { what, iova, detail })
+    }
+}
+
+/// Numbers that look random and are the same every time (xorshift64).
+pub(crate) struct Numbers(u64);
+
+impl Numbers {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(seed | 1)
+    }
+
+    pub(crate) fn below(&mut self, end: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % end.max(1)
+    }
+}
+
+/// A page table, and the list of pages that it is compared with.
+pub(crate) struct Exercise<'a, F: Format, M: TableMemory> {
+    table: &'a PageTable<F, M>,
+    flags: M::Flags,
+    /// IOVA of the first page of the window.
+    base: u64,
+    /// Physical address of each page of the window plus one, or 0.
+    pages: &'a mut [u64],
+    numbers: Numbers,
+}
+
+impl<'a, F: Format, M: TableMemory> Exercise<'a, F, M> {
+    /// The window lies across the border of the largest tables, so that everything is needed twice.
+    pub(crate) fn new(
+        table: &'a PageTable<F, M>,
+        flags: M::Flags,
+        pages: &'a mut [u64],
+        seed: u64,
+    ) -> Self {
+        let middle = 1u64 << (F::INPUT_BITS - 1);
+
+        pages.fill(0);
+        Self {
+            table,
+            flags,
+            base: middle - ((pages.len() as u64 / 2) << F::GRANULE_BITS),
+            pages,
+            numbers: Numbers::new(seed),
+        }
+    }
+
+    /// Random maps and unmaps; in the end the table is empty.
+    pub(crate) fn run(&mut self) -> Result<(), Failure> {
+        for _ in 0..STEPS {
+            let first = self.numbers.below(self.pages.len() as u64) as usize;
+            let most = (self.pages.len() - first).min(600) as u64;
+            let count = 1 + self.numbers.below(most) as usize;
+
+            if self.numbers.below(2) == 0 {
+                self.map(first, count)?;
+            } else {
+                self.unmap(first, count)?;
+            }
+            // To look at every page takes longer than all the rest.
+            if self.numbers.below(8) == 0 {
+                self.compare()?;
+            }
+        }
+        self.compare()?;
+        self.unmap(0, self.pages.len())?;
+        self.compare()
+    }
+
+    fn iova(&self, page: usize) -> u64 {
+        self.base + ((page as u64) << F::GRANULE_BITS)
+    }
+
+    /// Runs for `count` pages at most, some of one page, some longer and aligned as the IOVA is.
+    fn runs(&mut self, first: usize, count: usize, runs: &mut [PhysRun]) -> (usize, usize) {
+        let mut used = 0;
+        let mut pages = 0;
+
+        for run in runs.iter_mut() {
+            let length = (1 + self.numbers.below(300) * self.numbers.below(2)) as usize;
+            let length = length.min(count - pages);
+            let large = self.numbers.below(1 << 10) << (F::GRANULE_BITS + F::INDEX_BITS);
+            let small = if length == 1 {
+                self.numbers.below(1 << F::INDEX_BITS) << F::GRANULE_BITS
+            } else {
+                self.iova(first + pages) & ((1 << (F::GRANULE_BITS + F::INDEX_BITS)) - 1)
+            };
+
+            if length == 0 {
+                break;
+            }
+            *run = PhysRun {
+                phys: large | small,
+                length: length << F::GRANULE_BITS,
+                kind: MemoryKind::Normal,
+            };
+            used += 1;
+            pages += length;
+        }
+        (used, pages)
+    }
+
+    fn map(&mut self, first: usize, count: usize) -> Result<(), Failure> {
+        let mut runs = [PhysRun {
+            phys: 0,
+            length: 0,
+            kind: MemoryKind::Normal,
+        }; BATCH];
+        let iova = self.iova(first);
+        let (used, pages) = self.runs(first, count, &mut runs);
+        let runs = &runs[..used];
+        let mut gather = Gather::new();
+        let result = self.table.map(iova, runs, ALL, self.flags, &mut gather);
+        let range = &mut self.pages[first..first + pages];
+        let free = range.iter().all(|&page| page == 0);
+
+        gather.flush(self.table, |_| ());
+        if free {
+            let mut pages = range.iter_mut();
+
+            check(
+                result.is_ok(),
+                "a map into nothing succeeds",
+                iova,
+                pages.len() as u64,
+            )?;
+            for run in runs {
+                for offset in (0..run.length as u64).step_by(1 << F::GRANULE_BITS) {
+                    if let Some(page) = pages.next() {
+                        *page = run.phys + offset + 1;
+                    }
+                }
+            }
+        } else {
+            let exists = result == Err(Error::Exists);
+
+            check(
+                exists,
+                "a map over something is refused",
+                iova,
+                pages as u64,
+            )?;
+        }
+        self.compare()
+    }
+
+    fn unmap(&mut self, first: usize, count: usize) -> Result<(), Failure> {
+        let iova = self.iova(first);
+        let length = (count as u64) << F::GRANULE_BITS;
+        let mut gather = Gather::new();
+        let range = &mut self.pages[first..first + count];
+        let mut expected = range.iter().filter(|&&page| page != 0);
+        let mut wrong = None;
+        let result = self
+            .table
+            .unmap(iova, length, self.flags, &mut gather, |run| {
+                for offset in (0..run.length as u64).step_by(1 << F::GRANULE_BITS) {
+                    if expected.next() != Some(&(run.phys + offset + 1)) {
+                        wrong = Some(run.phys + offset);
+                    }
+                }
+            });
+        let all = expected.next().is_none();
+        let mapped = range.iter().filter(|&&page| page != 0).count() as u64;
+
+        gather.flush(self.table, |_| ());
+        if result == Err(Error::Indivisible) && !F::CAN_CUT {
+            return Ok(());
+        }
+        check(
+            wrong.is_none(),
+            "an unmap gives what was mapped",
+            iova,
+            wrong.unwrap_or(0),
+        )?;
+        check(all, "an unmap gives all that was mapped", iova, length)?;
+        let bytes = mapped << F::GRANULE_BITS;
+
+        check(result == Ok(bytes), "an unmap counts right", iova, bytes)?;
+        range.fill(0);
+        Ok(())
+    }
+
+    /// Is every page of the window what the list says?
+    fn compare(&self) -> Result<(), Failure> {
+        let last = self.iova(self.pages.len()) - 1;
+        let mut seen = 0;
+
+        for (page, &expected) in self.pages.iter().enumerate() {
+            let found = self
+                .table
+                .translate(self.iova(page))
+                .map_or(0, |phys| phys + 1);
+
+            check(
+                found == expected,
+                "lookup says what was mapped",
+                self.iova(page),
+                found,
+            )?;
+        }
+        self.table.for_each(self.base, last, |leaf| {
+            seen += leaf.size >> F::GRANULE_BITS;
+            ControlFlow::Continue(())
+        });
+        let mapped = self.pages.iter().filter(|&&page| page != 0).count() as u64;
+
+        check(
+            seen == mapped,
+            "iterating finds every page once",
+            self.base,
+            seen,
+        )
+    }
+
+    /// A page of every size: mapped as one, cut or not, and gone again.
+    pub(crate) fn large_pages(&mut self) -> Result<(), Failure> {
+        for bits in (0..F::INPUT_BITS).filter(|&bits| self.table.page_sizes() & (1 << bits) != 0) {
+            self.large_page(1 << bits)?;
+        }
+        Ok(())
+    }
+
+    fn large_page(&mut self, size: u64) -> Result<(), Failure> {
+        let granule = 1u64 << F::GRANULE_BITS;
+        let run = PhysRun {
+            phys: size,
+            length: size as usize,
+            kind: MemoryKind::Normal,
+        };
+        let mut gather = Gather::new();
+        let mapped = self.table.map(size, &[run], ALL, self.flags, &mut gather);
+
+        if size >= 1 << (F::INPUT_BITS - 1) {
+            return Ok(());
+        }
+        check(mapped.is_ok(), "a large page can be mapped", size, size)?;
+        let last = size + (size - granule);
+
+        check(
+            self.table.translate(last) == Some(last),
+            "it is there",
+            last,
+            size,
+        )?;
+        let part = self
+            .table
+            .unmap(last, granule, self.flags, &mut gather, |_| ());
+        let divisible = size == granule || F::CAN_CUT;
+        let expected = if divisible {
+            Ok(granule)
+        } else {
+            Err(Error::Indivisible)
+        };
+
+        check(part == expected, "a part can go, or not", last, size)?;
+        let rest = self
+            .table
+            .unmap(size, size, self.flags, &mut gather, |_| ());
+        let left = if divisible { size - granule } else { size };
+
+        check(rest == Ok(left), "the rest can go", size, left)?;
+        gather.flush(self.table, |_| ());
+        check(
+            self.table.lookup(size).is_none(),
+            "nothing is left",
+            size,
+            size,
+        )
+    }
+}
+
+/// An empty table in the format `F`, run through everything.
+pub(crate) fn exercise<F: Format, M: TableMemory>(
+    memory: M,
+    options: F::Options,
+    flags: M::Flags,
+    pages: &mut [u64],
+) -> Result<(), Failure> {
+    let table =
+        PageTable::<F, M>::new(memory, options, Limits::default(), flags).map_err(|_| Failure {
+            what: "a table can be made",
+            iova: 0,
+            detail: 0,
+        })?;
+    let mut exercise = Exercise::new(&table, flags, pages, 0x5eed_0000 + u64::from(F::INPUT_BITS));
+
+    exercise.large_pages()?;
+    exercise.run()
+}
