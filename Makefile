@@ -36,6 +36,12 @@ test: ## all checks, host tests and kselftests on all machines
 check: ## formatting, lints, documentation, unsafe and SPDX rules, host tests
 	@$(VM)/check.sh
 
+bench: ## what page tables cost: ours, and the kernel's beside them
+	@$(VM)/bench.sh
+
+bench-host: ## what ours cost on this machine, in time
+	@$(VM)/bench.sh host
+
 ##@ Build parts of it
 modules: ## our .ko files (KDIR=<kernel build> O=<output> IOMMUFD_TEST=1)
 	@$(VM)/build.sh modules
@@ -74,5 +80,5 @@ help: ## this list
 	@printf '\nVariables: V=1 shows more; KSRC= a Linux source, KDIR= a kernel build,\n'
 	@printf 'IOMMUFD_CACHE= where to build, IOMMUFD_TOOLCHAIN=host|sysroot which tools.\n'
 
-.PHONY: help run shell test check modules selftests toolchain kernel kernels fmt \
-	rust-analyzer clean distclean
+.PHONY: help run shell test check bench bench-host modules selftests toolchain kernel \
+	kernels fmt rust-analyzer clean distclean

@@ -8,17 +8,20 @@
 #   vm.sh run --kernel KDIR --machine NAME --script FILE [--modules DIR[:DIR...]]
 #             [--bin FILE]... [--timeout S] [--log FILE] [--quiet]
 #             [--smp N] [--mem M] [--append "kernel parameters"]
+#             [--tcg] [--icount]
 #   vm.sh shell ...    the same, with a terminal in the guest
 #
 # The script's output goes to stdout (not with --quiet) and to the log file, the
 # kernel's messages to the log file's name with .kernel added, and to stderr if
-# V=1 is set. Machines are described in machine/.
+# V=1 is set. Machines are described in machine/. --tcg does not use KVM even if
+# it works; --icount has the guest's clocks count its instructions instead of
+# time, one for a nanosecond and for a tick of the TSC, on one CPU.
 . "$(dirname "$0")/lib.sh"
 . "$VM_DIR/initramfs.sh"
 . "$VM_DIR/accel.sh"
 
-KERNEL='' MODULES='' MACHINE=vtd SCRIPT='' TIMEOUT=300 LOG='' QUIET='' SMP=2 MEM=1G APPEND=''
-BINS=()
+KERNEL='' MODULES='' MACHINE=vtd SCRIPT='' TIMEOUT=300 LOG='' QUIET='' SMP=2 MEM=1G APPEND='' ACCEL=''
+BINS=() ICOUNT=()
 
 parse() {
 	local opt
@@ -26,7 +29,11 @@ parse() {
 	while [ $# -gt 0 ]; do
 		opt=$1
 		shift
-		[ "$opt" != --quiet ] || { QUIET=1; continue; }
+		case $opt in
+		--quiet) QUIET=1 && continue ;;
+		--tcg) ACCEL=tcg && continue ;;
+		--icount) count_instructions && continue ;;
+		esac
 		[ $# -gt 0 ] || die "vm.sh: $opt wants a value"
 		case $opt in
 		--kernel) KERNEL=$1 ;;
@@ -49,6 +56,12 @@ parse() {
 		die "vm.sh: no machine '$MACHINE'; there are: $(cd "$VM_DIR/machine" && echo *.sh)"
 }
 
+count_instructions() {
+	ACCEL=tcg,thread=single
+	SMP=1
+	ICOUNT=(-icount 'shift=0,sleep=off,align=off')
+}
+
 # Without 5-level paging: with it, a timer interrupt while the kernel identifies
 # its CPU makes KASAN take every address for a wild one, over and over.
 CPU=max,la57=off
@@ -63,7 +76,8 @@ qemu_command() {
 
 	. "$VM_DIR/machine/$MACHINE.sh"
 	QEMU=("qemu-system-$ARCH" "${QEMU_ARGS[@]}"
-		-accel "$(accel "$KERNEL")" -cpu "$CPU" -smp "$SMP" -m "$MEM"
+		-accel "${ACCEL:-$(accel "$KERNEL")}" "${ICOUNT[@]}"
+		-cpu "$CPU" -smp "$SMP" -m "$MEM"
 		-nodefaults -display none -monitor none -no-reboot
 		-chardev "file,id=kernel,path=$LOG.kernel" -serial chardev:kernel
 		-chardev "stdio,id=script,$1" -serial chardev:script
