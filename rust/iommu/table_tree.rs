@@ -21,10 +21,10 @@
 //! # What the device may have cached
 //!
 //! Until it has been told to forget it, the device may know the way to a table that was removed, and
-//! find nothing there. Who puts something in the place of such a table must have the device forget
-//! that way, too. So a tree counts those who have removed tables that the device was not yet told
-//! of, from before the first one goes; who has filled an empty place [asks](Tree::has_unflushed)
-//! after that.
+//! find nothing there. Who puts something in the place of such a table, or below what somebody else
+//! has put there, must have the device forget that way, too. So a tree counts those who have removed
+//! tables that the device was not yet told of, from before the first one goes; who has written an
+//! entry [asks](Tree::has_unflushed) after that.
 //!
 //! Pure: this file is also compiled for the host, with the page tables.
 
@@ -103,8 +103,8 @@ impl<L: TableLayout, M: TableMemory> Tree<L, M> {
         (frame.phys() & !L::LINK_ADDRESS == 0).then_some(frame)
     }
 
-    /// May the device know the way to a table that is gone? Meaningful to who has just filled an
-    /// empty place by a compare-and-exchange.
+    /// May the device know the way to a table that is gone? Meaningful to who has just reserved an
+    /// entry, or filled an empty place, by a compare-and-exchange.
     #[inline(always)]
     pub fn has_unflushed(&self) -> bool {
         self.unflushed.load() != 0

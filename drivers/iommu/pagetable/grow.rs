@@ -137,18 +137,6 @@ impl<F: Format, M: TableMemory> PageTable<F, M> {
                 }
             }
         }
-        if missing > level {
-            self.filled_place(iova, iova | ((1 << F::GRANULE_BITS) - 1), gather);
-        }
         Ok(())
-    }
-
-    /// Something was put where nothing was for `first` to `last`, both inclusive: a table, or a page
-    /// as large as one. If there was a table before, the device may still know the way to that.
-    #[inline(always)]
-    pub(crate) fn filled_place(&self, first: u64, last: u64, gather: &mut Gather<M>) {
-        if self.tree.has_unflushed() {
-            gather.add_tables(first, last);
-        }
     }
 }

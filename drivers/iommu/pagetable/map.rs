@@ -89,6 +89,7 @@ impl<F: Format, M: TableMemory> PageTable<F, M> {
                 let result = self.map_page(iova, run.phys, attributes, flags, gather);
 
                 self.memory().publish();
+                self.tell_of_old_tables(iova, iova | ((1 << F::GRANULE_BITS) - 1), gather);
                 return result;
             }
         }
@@ -107,8 +108,20 @@ impl<F: Format, M: TableMemory> PageTable<F, M> {
         self.memory().publish();
         if result.is_err() {
             self.undo_map(iova, cursor.iova, gather);
+        } else if cursor.iova != iova {
+            self.tell_of_old_tables(iova, cursor.iova - 1, gather);
         }
         result
+    }
+
+    /// Something was mapped from `first` to `last`, both inclusive. There, or above, a table may have
+    /// been before to which the device still knows the way, also if somebody else has put a new one
+    /// in its place: no matter who, it must be forgotten before anybody relies on the map.
+    #[inline(always)]
+    fn tell_of_old_tables(&self, first: u64, last: u64, gather: &mut Gather<M>) {
+        if self.tree.has_unflushed() {
+            gather.add_tables(first, last);
+        }
     }
 
     /// The attributes of a page, if `run` is one page of the smallest size that can be mapped.
@@ -302,9 +315,6 @@ impl<F: Format, M: TableMemory> PageTable<F, M> {
         let written = self.write_leaves(place.table, cursor, counted);
 
         place.table.flush(iova, written);
-        if level > 0 && written > 0 {
-            self.filled_place(iova, cursor.iova - 1, gather);
-        }
         if written < counted {
             place.give_back(&reader, iova, (counted - written) as u64, gather);
         }
@@ -436,7 +446,7 @@ impl<F: Format, M: TableMemory> PageTable<F, M> {
 
         for slot in table.slots_from(iova).take(count) {
             let leaf = mark(F::leaf(level, phys, attributes));
-            // Where a table can be, one may have been a moment ago: `filled_place` wants to know.
+            // Where a table can be, one may have been a moment ago: `tell_of_old_tables` comes after.
             let done = if level == 0 {
                 slot.raw() == 0 && slot.set_leaf(leaf)
             } else {

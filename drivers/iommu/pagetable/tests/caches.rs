@@ -67,6 +67,13 @@ fn a_page_where_a_table_was() {
 
     assert!(gather.has_tables());
     assert!(gather.range().contains(&(6 * PAGE)));
+    // So must whoever maps below the table that was just put there, and did not put it there.
+    let neighbour = map(&table, 8 * PAGE, PAGE).expect("free");
+
+    assert!(neighbour.has_tables());
+    assert!(neighbour.range().contains(&(8 * PAGE)));
+    neighbour.flush(&table, |_| ());
+    unmap(&table, 8 * PAGE, PAGE).flush(&table, |_| ());
     let mut flushed = 0;
 
     gather.flush(&table, |_| flushed += 1);
