@@ -5,7 +5,7 @@
 mod account;
 mod pin;
 
-pub use account::{Charge, ChargeMode};
+pub use account::{Charge, ChargeMode, Payer};
 pub use pin::UserMemory;
 pub(crate) use pin::{unpin, PfnRun, PinnedBatch};
 

@@ -9,7 +9,7 @@ use crate::ioas::Table;
 use kernel::prelude::*;
 use kernel_ext::{
     iommu::{Access, PinnedMapping},
-    mm::{Charge, UserMemory},
+    mm::{Charge, Payer, UserMemory},
 };
 
 /// A range of memory.
@@ -31,7 +31,7 @@ impl Pages {
         Ok(Self {
             mapping: None,
             memory: UserMemory::current(address, length, writable)?,
-            charge: Charge::current()?,
+            charge: Charge::new(Payer::current()?),
         })
     }
 
@@ -63,7 +63,7 @@ impl Pages {
                 Ok(())
             }
             Err(error) => {
-                self.charge.clear();
+                self.charge.sub(self.charge.npages());
                 Err(error)
             }
         }
@@ -88,7 +88,7 @@ impl Pages {
             .take()
             .and_then(|mapping| mapping.remove_table(table));
         if self.mapping.is_none() {
-            self.charge.clear();
+            self.charge.sub(self.charge.npages());
         }
     }
 }

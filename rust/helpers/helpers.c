@@ -3,9 +3,13 @@
  * Inline functions and macros of the kernel as symbols that Rust can call.
  * Nothing is decided here.
  */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
 #include <linux/fs.h>
 #include <linux/jiffies.h>
+#include <linux/printk.h>
 #include <linux/sched/signal.h>
+#include <linux/uidgid.h>
 
 #include "helpers.h"
 
@@ -109,6 +113,11 @@ struct user_struct *kernel_ext_get_current_user(void)
 	return get_uid(current_user());
 }
 
+void kernel_ext_get_user(struct user_struct *user)
+{
+	get_uid(user);
+}
+
 unsigned long kernel_ext_memlock_limit(struct task_struct *task)
 {
 	return task_rlimit(task, RLIMIT_MEMLOCK) >> PAGE_SHIFT;
@@ -130,4 +139,48 @@ bool kernel_ext_user_charge(struct user_struct *user, unsigned long npages,
 void kernel_ext_user_uncharge(struct user_struct *user, unsigned long npages)
 {
 	atomic_long_sub(npages, &user->locked_vm);
+}
+
+unsigned long kernel_ext_user_locked(struct user_struct *user)
+{
+	return atomic_long_read(&user->locked_vm);
+}
+
+int kernel_ext_mm_account(struct mm_struct *mm, struct task_struct *task,
+			  unsigned long npages, bool charge)
+{
+	int rc;
+
+	mmap_write_lock(mm);
+	rc = __account_locked_vm(mm, npages, charge, task, false);
+	mmap_write_unlock(mm);
+	return rc;
+}
+
+unsigned long kernel_ext_mm_locked(struct mm_struct *mm)
+{
+	return READ_ONCE(mm->locked_vm);
+}
+
+#define PAGES_TO_KIB(npages) ((npages) << (PAGE_SHIFT - 10))
+
+void kernel_ext_report_user_limit(struct task_struct *task,
+				  struct user_struct *user,
+				  unsigned long wanted, unsigned long used,
+				  unsigned long limit)
+{
+	pr_notice_ratelimited("cannot pin %lu KiB for %s[%d]: user %u has locked %lu KiB, RLIMIT_MEMLOCK is %lu KiB\n",
+			      PAGES_TO_KIB(wanted), task->comm,
+			      task_tgid_nr(task),
+			      from_kuid(&init_user_ns, user->uid),
+			      PAGES_TO_KIB(used), PAGES_TO_KIB(limit));
+}
+
+void kernel_ext_report_mm_limit(struct task_struct *task, unsigned long wanted,
+				unsigned long used, unsigned long limit)
+{
+	pr_notice_ratelimited("cannot pin %lu KiB for %s[%d]: the process has locked %lu KiB, RLIMIT_MEMLOCK is %lu KiB\n",
+			      PAGES_TO_KIB(wanted), task->comm,
+			      task_tgid_nr(task), PAGES_TO_KIB(used),
+			      PAGES_TO_KIB(limit));
 }

@@ -102,9 +102,20 @@ void kernel_ext_tables_reclaim(struct device *iommu, void *first,
 			       bool coherent);
 
 struct user_struct *kernel_ext_get_current_user(void);
+void kernel_ext_get_user(struct user_struct *user);
 unsigned long kernel_ext_memlock_limit(struct task_struct *task);
 bool kernel_ext_user_charge(struct user_struct *user, unsigned long npages,
 			    unsigned long limit);
 void kernel_ext_user_uncharge(struct user_struct *user, unsigned long npages);
+unsigned long kernel_ext_user_locked(struct user_struct *user);
+int kernel_ext_mm_account(struct mm_struct *mm, struct task_struct *task,
+			  unsigned long npages, bool charge);
+unsigned long kernel_ext_mm_locked(struct mm_struct *mm);
+void kernel_ext_report_user_limit(struct task_struct *task,
+				  struct user_struct *user,
+				  unsigned long wanted, unsigned long used,
+				  unsigned long limit);
+void kernel_ext_report_mm_limit(struct task_struct *task, unsigned long wanted,
+				unsigned long used, unsigned long limit);
 
 #endif

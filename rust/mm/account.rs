@@ -2,21 +2,28 @@
 
 //! Who pays for pinned pages.
 //!
-//! Every pinned page shows in the `VmPin` of the process whose memory it is. Beside that it counts
-//! against `RLIMIT_MEMLOCK`, summed over all processes of the user, unless the process may lock as
-//! much memory as it likes.
+//! Every pinned page shows in the `VmPin` of a process. Beside that it counts against
+//! `RLIMIT_MEMLOCK`, either of the whole user (as io_uring counts) or of one process (as VFIO's
+//! type 1 driver counts, shown in `VmLck`), unless the process may lock as much as it likes.
 
 use crate::bindings;
 use core::ptr::NonNull;
-use kernel::{mm::Mm, prelude::*, sync::aref::ARef, task::Task};
+use kernel::{
+    mm::{Mm, MmWithUser},
+    prelude::*,
+    sync::aref::ARef,
+    task::Task,
+};
 
-/// What a charge counts against.
-#[derive(Clone, Copy, PartialEq, Eq)]
+/// What a charge counts against, beside `VmPin`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ChargeMode {
     /// Nothing: the process has `CAP_IPC_LOCK`.
     Nobody,
-    /// `RLIMIT_MEMLOCK` of the process, against the sum over its user.
+    /// `RLIMIT_MEMLOCK` of the process, against the sum over all processes of its user.
     User,
+    /// `RLIMIT_MEMLOCK` of the process, against what it has locked itself.
+    Process,
 }
 
 /// A reference to the accounting of one user.
@@ -33,93 +40,257 @@ unsafe impl Sync for User {}
 
 impl User {
     fn current() -> Option<Self> {
-        // INVARIANT: `get_uid()` took the reference.
+        // INVARIANT: The helper took the reference.
         // SAFETY: A running task has a user.
         NonNull::new(unsafe { bindings::kernel_ext_get_current_user() }).map(Self)
+    }
+
+    fn as_ptr(&self) -> *mut bindings::user_struct {
+        self.0.as_ptr()
+    }
+}
+
+impl Clone for User {
+    fn clone(&self) -> Self {
+        // SAFETY: By the type invariant the pointer is valid.
+        unsafe { bindings::kernel_ext_get_user(self.as_ptr()) };
+        // INVARIANT: The new reference belongs to the new value.
+        Self(self.0)
     }
 }
 
 impl Drop for User {
     fn drop(&mut self) {
         // SAFETY: By the type invariant this value owns the reference.
-        unsafe { bindings::free_uid(self.0.as_ptr()) };
+        unsafe { bindings::free_uid(self.as_ptr()) };
     }
 }
 
-/// A number of pinned pages that a user and a process are charged for.
-///
-/// Dropping it gives everything back, which cannot fail.
-pub struct Charge {
+/// A process and its user, and how they are charged.
+#[derive(Clone)]
+pub struct Payer {
     mode: ChargeMode,
+    /// The leader of the thread group: its limits count.
     task: ARef<Task>,
     user: User,
     mm: ARef<Mm>,
-    npages: usize,
 }
 
-impl Charge {
-    /// An empty charge to the calling process for pinning pages of its memory.
+impl Payer {
+    /// The calling process, which pays as its user unless it has `CAP_IPC_LOCK`.
     ///
     /// # Errors
     ///
     /// `EFAULT` if the caller has no memory of its own (a kernel thread).
     pub fn current() -> Result<Self> {
-        let current = kernel::current!();
-        let mm = current.mm().ok_or(EFAULT)?;
         // SAFETY: This only reads the credentials of the calling task.
         let unlimited = unsafe { bindings::capable(bindings::CAP_IPC_LOCK as c_int) };
 
+        Self::current_in_mode(if unlimited {
+            ChargeMode::Nobody
+        } else {
+            ChargeMode::User
+        })
+    }
+
+    /// The calling process, for memory that counts against no limit whoever maps it.
+    ///
+    /// # Errors
+    ///
+    /// As for [`current`](Self::current).
+    pub fn nobody() -> Result<Self> {
+        Self::current_in_mode(ChargeMode::Nobody)
+    }
+
+    fn current_in_mode(mode: ChargeMode) -> Result<Self> {
+        let current = kernel::current!();
+
         Ok(Self {
-            mode: if unlimited {
-                ChargeMode::Nobody
-            } else {
-                ChargeMode::User
-            },
+            mode,
             task: current.group_leader().into(),
             user: User::current().ok_or(EFAULT)?,
-            mm: ARef::from(&**mm),
-            npages: 0,
+            mm: ARef::from(&**current.mm().ok_or(EFAULT)?),
         })
+    }
+
+    /// The same, but the process pays where its user would have.
+    pub fn per_process(mut self) -> Self {
+        if self.mode == ChargeMode::User {
+            self.mode = ChargeMode::Process;
+        }
+        self
+    }
+
+    /// What is charged.
+    pub fn mode(&self) -> ChargeMode {
+        self.mode
+    }
+
+    /// The same people, charged as `other` is.
+    pub fn with_mode_of(&self, other: &Payer) -> Self {
+        Self {
+            mode: other.mode,
+            ..self.clone()
+        }
+    }
+
+    /// Whether a charge to `self` counts exactly where one to `other` does, so that nothing has to
+    /// move when the one takes the other's place.
+    ///
+    /// Even who pays against no limit is somebody: pinned pages show in his `VmPin`.
+    pub fn pays_like(&self, other: &Payer) -> bool {
+        let same_user = self.mode != ChargeMode::User || self.user.0 == other.user.0;
+
+        self.mode == other.mode && self.mm.as_raw() == other.mm.as_raw() && same_user
+    }
+
+    fn charge(&self, npages: usize) -> Result {
+        match self.mode {
+            ChargeMode::Nobody => {}
+            ChargeMode::User => self.charge_user(npages)?,
+            ChargeMode::Process => self.charge_process(npages)?,
+        }
+        // SAFETY: `mm` is a valid mm; its counter is atomic.
+        unsafe { bindings::kernel_ext_mm_add_pinned(self.mm.as_raw(), npages as c_long) };
+        Ok(())
+    }
+
+    fn uncharge(&self, npages: usize) {
+        match self.mode {
+            ChargeMode::Nobody => {}
+            // SAFETY: By the invariant of `User` the pointer is valid; so much was charged.
+            ChargeMode::User => unsafe {
+                bindings::kernel_ext_user_uncharge(self.user.as_ptr(), npages)
+            },
+            ChargeMode::Process => self.uncharge_process(npages),
+        }
+        // SAFETY: `mm` is a valid mm; its counter is atomic.
+        unsafe { bindings::kernel_ext_mm_add_pinned(self.mm.as_raw(), -(npages as c_long)) };
+    }
+
+    fn charge_user(&self, npages: usize) -> Result {
+        let limit = self.limit();
+
+        // SAFETY: By the invariant of `User` the pointer is valid.
+        if unsafe { bindings::kernel_ext_user_charge(self.user.as_ptr(), npages, limit) } {
+            return Ok(());
+        }
+        // SAFETY: As above.
+        let used = unsafe { bindings::kernel_ext_user_locked(self.user.as_ptr()) };
+        let (task, user) = (self.task.as_ptr(), self.user.as_ptr());
+        // SAFETY: `task` is a valid task, and `user` a valid user.
+        unsafe { bindings::kernel_ext_report_user_limit(task, user, npages, used, limit) };
+        Err(ENOMEM)
+    }
+
+    fn charge_process(&self, npages: usize) -> Result {
+        let mm = self.address_space().ok_or(EINVAL)?;
+
+        if self.account(&mm, npages, true) == 0 {
+            return Ok(());
+        }
+        // SAFETY: `mm` is a valid mm.
+        let used = unsafe { bindings::kernel_ext_mm_locked(mm.as_raw()) };
+        let (task, limit) = (self.task.as_ptr(), self.limit());
+        // SAFETY: `task` is a valid task.
+        unsafe { bindings::kernel_ext_report_mm_limit(task, npages, used, limit) };
+        Err(ENOMEM)
+    }
+
+    fn uncharge_process(&self, npages: usize) {
+        // What a process had locked is forgotten when it exits.
+        if let Some(mm) = self.address_space() {
+            self.account(&mm, npages, false);
+        }
+    }
+
+    /// Counts against the process's own limit: 0, or a negative error number, which there cannot
+    /// be when pages are given back.
+    fn account(&self, mm: &MmWithUser, npages: usize, charge: bool) -> c_int {
+        // SAFETY: The address space is alive, and `task` is a valid task.
+        unsafe { bindings::kernel_ext_mm_account(mm.as_raw(), self.task.as_ptr(), npages, charge) }
+    }
+
+    /// The address space, unless the process has exited.
+    fn address_space(&self) -> Option<ARef<MmWithUser>> {
+        self.mm.mmget_not_zero()
+    }
+
+    /// `RLIMIT_MEMLOCK` in pages.
+    fn limit(&self) -> usize {
+        // SAFETY: `task` is a valid task.
+        unsafe { bindings::kernel_ext_memlock_limit(self.task.as_ptr()) }
+    }
+}
+
+/// A number of pinned pages that somebody is charged for.
+///
+/// Dropping it gives everything back, which cannot fail.
+///
+/// Charging a process takes its mmap lock: whoever changes a charge must not hold one.
+pub struct Charge {
+    payer: Payer,
+    npages: usize,
+}
+
+impl Charge {
+    /// An empty charge to `payer`.
+    pub fn new(payer: Payer) -> Self {
+        Self { payer, npages: 0 }
     }
 
     /// Charges for `npages` more pages.
     ///
     /// # Errors
     ///
-    /// `ENOMEM` if that would pass the limit; nothing is charged then.
+    /// `ENOMEM` if that would pass the limit, which one (rate-limited) kernel message names;
+    /// `EINVAL` if the process is to pay and has exited. Nothing is charged then.
     pub fn add(&mut self, npages: usize) -> Result {
-        if self.mode == ChargeMode::User {
-            // SAFETY: `task` is a valid task.
-            let limit = unsafe { bindings::kernel_ext_memlock_limit(self.task.as_ptr()) };
-            // SAFETY: By the invariant of `User` the pointer is valid.
-            if !unsafe { bindings::kernel_ext_user_charge(self.user.0.as_ptr(), npages, limit) } {
-                return Err(ENOMEM);
-            }
+        if npages != 0 {
+            self.payer.charge(npages)?;
+            self.npages += npages;
         }
-        // SAFETY: `mm` is a valid mm; its counter is atomic.
-        unsafe { bindings::kernel_ext_mm_add_pinned(self.mm.as_raw(), npages as c_long) };
-        self.npages += npages;
         Ok(())
     }
 
-    /// Gives the whole charge back.
-    pub fn clear(&mut self) {
-        let npages = core::mem::take(&mut self.npages);
+    /// Gives `npages` pages back, or all if there are fewer.
+    pub fn sub(&mut self, npages: usize) {
+        let npages = npages.min(self.npages);
 
-        if npages == 0 {
-            return;
+        if npages != 0 {
+            self.npages -= npages;
+            self.payer.uncharge(npages);
         }
-        if self.mode == ChargeMode::User {
-            // SAFETY: By the invariant of `User` the pointer is valid; `npages` were charged.
-            unsafe { bindings::kernel_ext_user_uncharge(self.user.0.as_ptr(), npages) };
-        }
-        // SAFETY: `mm` is a valid mm; its counter is atomic.
-        unsafe { bindings::kernel_ext_mm_add_pinned(self.mm.as_raw(), -(npages as c_long)) };
+    }
+
+    /// How many pages are charged for.
+    pub fn npages(&self) -> usize {
+        self.npages
+    }
+
+    /// Who pays.
+    pub fn payer(&self) -> &Payer {
+        &self.payer
+    }
+
+    /// Lets the payer of `pot` pay from now on, out of what he has paid into the pot already.
+    ///
+    /// The old payer gets his pages back. A pot with too little is a mistake of the caller; the
+    /// charge is smaller then.
+    pub fn move_to(&mut self, pot: &mut Charge) {
+        let npages = self.npages;
+        let moved = npages.min(pot.npages);
+
+        debug_assert!(moved == npages);
+        self.sub(npages);
+        pot.npages -= moved;
+        self.npages = moved;
+        self.payer = pot.payer.clone();
     }
 }
 
 impl Drop for Charge {
     fn drop(&mut self) {
-        self.clear();
+        self.sub(self.npages);
     }
 }
