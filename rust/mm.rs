@@ -1,12 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Memory of a process: pinning its pages, and charging somebody for them.
+//! Memory of processes and files: pinning its pages, and charging somebody for them.
 
 mod account;
+mod batch;
+mod memory;
+mod page_map;
+mod pfn_run;
 mod pin;
+mod slots;
 
 pub use account::{Charge, ChargeMode, Payer};
-pub use pin::UserMemory;
-pub(crate) use pin::{unpin, PfnRun, PinnedBatch};
+pub use batch::batch_bytes;
+#[cfg(CONFIG_IOMMUFD_RUST_TEST)]
+pub use batch::set_batch_bytes;
+pub use memory::{FileMemory, Memory, UserMemory};
+pub(crate) use pfn_run::PfnRun;
+pub(crate) use pin::{unpin, PinnedBatch};
 
 pub use kernel::page::{PAGE_SHIFT, PAGE_SIZE};

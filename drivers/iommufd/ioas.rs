@@ -153,7 +153,7 @@ impl Ioas {
         let mut map = self.map.write();
         let iova = match iova {
             Some(iova) => iova,
-            None => map.find(length, memory.address() as u64)?,
+            None => map.find(length, memory.address())?,
         };
         let last = map.check(iova, length, memory.offset() as u64)?;
 

@@ -9,7 +9,7 @@ use crate::ioas::Table;
 use kernel::prelude::*;
 use kernel_ext::{
     iommu::{Access, PinnedMapping},
-    mm::{Charge, Payer, UserMemory},
+    mm::{Charge, Memory, Payer, UserMemory},
 };
 
 /// A range of memory.
@@ -18,7 +18,7 @@ use kernel_ext::{
 pub(crate) struct Pages {
     mapping: Option<PinnedMapping>,
     charge: Charge,
-    memory: UserMemory,
+    memory: Memory,
 }
 
 impl Pages {
@@ -30,13 +30,13 @@ impl Pages {
     pub(crate) fn user(address: usize, length: usize, writable: bool) -> Result<Self> {
         Ok(Self {
             mapping: None,
-            memory: UserMemory::current(address, length, writable)?,
+            memory: Memory::User(UserMemory::current(address, length, writable)?),
             charge: Charge::new(Payer::current()?),
         })
     }
 
     /// Where the memory is.
-    pub(crate) fn memory(&self) -> &UserMemory {
+    pub(crate) fn memory(&self) -> &Memory {
         &self.memory
     }
 

@@ -103,6 +103,27 @@ struct page *kernel_ext_pfn_to_page(unsigned long pfn)
 	return pfn_to_page(pfn);
 }
 
+struct folio *kernel_ext_page_folio(struct page *page)
+{
+	return page_folio(page);
+}
+
+unsigned long kernel_ext_folio_nr_pages(struct folio *folio)
+{
+	return folio_nr_pages(folio);
+}
+
+/* The small pages of a huge page of hugetlbfs, and which of them @page is; else 0. */
+unsigned long kernel_ext_hugetlb_pages(struct page *page, unsigned long *index)
+{
+	struct folio *folio = page_folio(page);
+
+	if (!folio_test_hugetlb(folio))
+		return 0;
+	*index = folio_page_idx(folio, page);
+	return folio_nr_pages(folio);
+}
+
 void kernel_ext_mm_add_pinned(struct mm_struct *mm, long npages)
 {
 	atomic64_add(npages, &mm->pinned_vm);

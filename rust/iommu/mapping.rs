@@ -14,7 +14,7 @@ use super::{
     page_table::PageTable,
     run::{Access, MemoryKind, PhysRun},
 };
-use crate::mm::{unpin, Charge, PfnRun, PinnedBatch, UserMemory};
+use crate::mm::{unpin, Charge, Memory, PfnRun, PinnedBatch};
 use kernel::{
     page::{PAGE_SHIFT, PAGE_SIZE},
     prelude::*,
@@ -107,7 +107,7 @@ impl PinnedMapping {
     /// clear the charge.
     pub fn new<'a>(
         iova: u64,
-        memory: &UserMemory,
+        memory: &Memory,
         access: Access,
         tables: impl Iterator<Item = &'a Table>,
         charge: &mut Charge,
@@ -125,7 +125,7 @@ impl PinnedMapping {
             writable: memory.writable(),
             runs: Some(KVVec::new()),
         };
-        let mut batch = PinnedBatch::new(memory)?;
+        let mut batch = PinnedBatch::new(memory, memory.npages())?;
 
         for table in tables {
             mapping.tables.push(table.clone())?;
@@ -134,7 +134,7 @@ impl PinnedMapping {
             return Err(EINVAL);
         }
         while mapping.pages < memory.npages() {
-            charge.add(batch.pin(memory, mapping.pages)?)?;
+            charge.add(batch.pin(memory, mapping.pages, usize::MAX)?)?;
             mapping.extend(&mut batch)?;
         }
         Ok(mapping)
