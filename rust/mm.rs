@@ -4,6 +4,7 @@
 
 mod account;
 mod batch;
+mod copy;
 mod memory;
 mod page_map;
 mod pfn_run;
@@ -14,6 +15,8 @@ pub use account::{Charge, ChargeMode, Payer};
 pub use batch::batch_bytes;
 #[cfg(CONFIG_IOMMUFD_RUST_TEST)]
 pub use batch::set_batch_bytes;
+pub(crate) use copy::copy_run;
+pub use copy::CopyBuffer;
 pub use memory::{FileMemory, Memory, UserMemory};
 pub(crate) use pfn_run::PfnRun;
 pub(crate) use pin::{unpin, PinnedBatch};

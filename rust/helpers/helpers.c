@@ -6,6 +6,7 @@
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/fs.h>
+#include <linux/highmem.h>
 #include <linux/jiffies.h>
 #include <linux/printk.h>
 #include <linux/sched/signal.h>
@@ -122,6 +123,18 @@ unsigned long kernel_ext_hugetlb_pages(struct page *page, unsigned long *index)
 		return 0;
 	*index = folio_page_idx(folio, page);
 	return folio_nr_pages(folio);
+}
+
+void kernel_ext_copy_from_page(void *to, struct page *page, size_t offset,
+			       size_t length)
+{
+	memcpy_from_page(to, page, offset, length);
+}
+
+void kernel_ext_copy_to_page(struct page *page, size_t offset, const void *from,
+			     size_t length)
+{
+	memcpy_to_page(page, offset, from, length);
 }
 
 void kernel_ext_mm_add_pinned(struct mm_struct *mm, long npages)

@@ -93,6 +93,10 @@ struct page *kernel_ext_pfn_to_page(unsigned long pfn);
 struct folio *kernel_ext_page_folio(struct page *page);
 unsigned long kernel_ext_folio_nr_pages(struct folio *folio);
 unsigned long kernel_ext_hugetlb_pages(struct page *page, unsigned long *index);
+void kernel_ext_copy_from_page(void *to, struct page *page, size_t offset,
+			       size_t length);
+void kernel_ext_copy_to_page(struct page *page, size_t offset, const void *from,
+			     size_t length);
 void kernel_ext_mm_add_pinned(struct mm_struct *mm, long npages);
 
 unsigned long kernel_ext_linear_map_offset(void);
