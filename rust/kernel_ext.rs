@@ -8,9 +8,10 @@
 //!
 //! | module | what it owns |
 //! |---|---|
+//! | [`dma_buf`] | memory of devices that another driver shares |
 //! | [`iommu`] | groups, DMA ownership, domains, attachments, pinned mappings |
 //! | [`iommufd`] | the object table and context whose layout C code shares, the C entry points |
-//! | [`mm`] | pinned user pages, the charge for them |
+//! | [`mm`] | pinned pages of processes and files, the charge for them, copying |
 //! | [`miscdev`] | character devices with a mode and a recognisable `file_operations` |
 //! | [`sync`] | reader-writer semaphores |
 //! | [`uaccess`] | structs that carry their own size across the user boundary |
@@ -18,6 +19,7 @@
 #![warn(missing_docs)]
 
 mod bindings;
+pub mod dma_buf;
 pub mod iommu;
 pub mod iommufd;
 pub mod miscdev;

@@ -125,4 +125,13 @@ void kernel_ext_report_user_limit(struct task_struct *task,
 void kernel_ext_report_mm_limit(struct task_struct *task, unsigned long wanted,
 				unsigned long used, unsigned long limit);
 
+struct dma_buf;
+struct dma_buf_attachment;
+struct dma_buf_ops;
+
+int kernel_ext_dma_buf_phys(struct dma_buf_attachment *attachment,
+			    struct phys_vec *phys);
+struct dma_buf *kernel_ext_dma_buf_export(const struct dma_buf_ops *ops,
+					  size_t size, int flags, void *priv);
+
 #endif

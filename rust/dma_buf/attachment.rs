@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Dma-bufs, and being attached to one.
+
+use super::{Importer, PhysRange};
+use crate::{bindings, shim::device_ptr};
+use core::ptr::NonNull;
+use kernel::{
+    device::Device,
+    error::{from_err_ptr, to_result},
+    prelude::*,
+    sync::Arc,
+};
+
+/// A reference to a dma-buf.
+///
+/// # Invariants
+///
+/// `0` is valid, and this value owns one reference to it.
+pub struct DmaBuf(NonNull<bindings::dma_buf>);
+
+// SAFETY: A dma-buf may be used from any thread.
+unsafe impl Send for DmaBuf {}
+// SAFETY: It has locks of its own.
+unsafe impl Sync for DmaBuf {}
+
+impl DmaBuf {
+    /// The dma-buf that the caller has open as `fd`.
+    ///
+    /// # Errors
+    ///
+    /// `EBADF` if there is no such file, `EINVAL` if it is no dma-buf.
+    pub fn from_fd(fd: i32) -> Result<Self> {
+        // SAFETY: There is nothing to be seen to.
+        let raw = from_err_ptr(unsafe { bindings::dma_buf_get(fd) })?;
+
+        // INVARIANT: The reference was taken just now.
+        NonNull::new(raw).map(Self).ok_or(EINVAL)
+    }
+
+    /// The length in bytes.
+    pub fn size(&self) -> usize {
+        // SAFETY: By the type invariant it is valid; the size never changes.
+        unsafe { (*self.as_ptr()).size }
+    }
+
+    pub(super) fn as_ptr(&self) -> *mut bindings::dma_buf {
+        self.0.as_ptr()
+    }
+
+    /// Takes the reservation lock, which orders all that moves or revokes the memory.
+    pub(super) fn lock(&self) -> Reservation<'_> {
+        // SAFETY: By the type invariant it is valid; its reservation never changes.
+        let lock = unsafe { (*self.as_ptr()).resv };
+
+        // INVARIANT: The lock is held now. Without a context there is nothing that can fail.
+        // SAFETY: The reservation lives as long as the dma-buf.
+        unsafe { bindings::dma_resv_lock(lock, core::ptr::null_mut()) };
+        Reservation(self)
+    }
+}
+
+impl Drop for DmaBuf {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariant this value owns the reference.
+        unsafe { bindings::dma_buf_put(self.as_ptr()) };
+    }
+}
+
+/// The reservation lock of a dma-buf, held.
+///
+/// # Invariants
+///
+/// The caller holds the lock.
+pub(super) struct Reservation<'a>(&'a DmaBuf);
+
+#[cfg(CONFIG_IOMMUFD_RUST_TEST)]
+impl Reservation<'_> {
+    /// Whose lock it is.
+    pub(super) fn buffer(&self) -> &DmaBuf {
+        self.0
+    }
+}
+
+impl Drop for Reservation<'_> {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariant of `DmaBuf` it is valid.
+        let lock = unsafe { (*self.0.as_ptr()).resv };
+        // SAFETY: By the type invariant the lock is held.
+        unsafe { bindings::dma_resv_unlock(lock) };
+    }
+}
+
+/// An importer, attached to a dma-buf whose memory stays where it is until it is revoked.
+///
+/// Dropping it takes the reservation lock, and must not be done with it held.
+///
+/// # Invariants
+///
+/// `raw` is an attachment to `buffer`, pinned if `pinned` says so. Its private data are `importer`.
+pub struct Attachment<T: Importer> {
+    raw: NonNull<bindings::dma_buf_attachment>,
+    pinned: bool,
+    buffer: DmaBuf,
+    importer: Arc<T>,
+}
+
+// SAFETY: An attachment may be used from any thread; the importer can.
+unsafe impl<T: Importer> Send for Attachment<T> {}
+// SAFETY: There is nothing to do with a `&Attachment`.
+unsafe impl<T: Importer> Sync for Attachment<T> {}
+
+impl<T: Importer> Attachment<T> {
+    const OPERATIONS: bindings::dma_buf_attach_ops = bindings::dma_buf_attach_ops {
+        allow_peer2peer: true,
+        invalidate_mappings: Some(Self::invalidate),
+    };
+
+    /// Attaches `importer`, in the name of `device`, and tells it where the memory is.
+    ///
+    /// # Errors
+    ///
+    /// `ENODEV` if the memory is revoked now; `EOPNOTSUPP` if the exporter cannot say where it is;
+    /// `ENOMEM`; or what the exporter gives.
+    pub fn new(buffer: DmaBuf, device: &Device, importer: Arc<T>) -> Result<Self> {
+        let data = Arc::as_ptr(&importer).cast_mut().cast();
+        let device = device_ptr(device);
+        let operations = &Self::OPERATIONS;
+        // SAFETY: The dma-buf and the device are valid. The data live as long as the attachment.
+        let raw = from_err_ptr(unsafe {
+            bindings::dma_buf_dynamic_attach(buffer.as_ptr(), device, operations, data)
+        })?;
+        // INVARIANT: It was made just now, and is not pinned.
+        let mut attachment = Self {
+            raw: NonNull::new(raw).ok_or(EINVAL)?,
+            pinned: false,
+            buffer,
+            importer,
+        };
+        let reservation = attachment.buffer.lock();
+        // SAFETY: By the type invariant this is an attachment; its lock is held.
+        to_result(unsafe { bindings::dma_buf_pin(raw) })?;
+        // INVARIANT: It is.
+        attachment.pinned = true;
+        // SAFETY: By the type invariant this is an attachment to the dma-buf that is locked.
+        let range = unsafe { physical_range(raw, &reservation) }?;
+        attachment.importer.attached(range);
+        drop(reservation);
+        Ok(attachment)
+    }
+
+    /// # Safety
+    ///
+    /// Called by the exporter for an attachment with these operations, with the reservation lock
+    /// held.
+    unsafe extern "C" fn invalidate(attachment: *mut bindings::dma_buf_attachment) {
+        // SAFETY: The attachment is valid.
+        let data = unsafe { (*attachment).importer_priv };
+        // SAFETY: The data are the importer, which lives as long as the attachment.
+        unsafe { &*data.cast::<T>() }.revoked();
+    }
+}
+
+impl<T: Importer> Drop for Attachment<T> {
+    fn drop(&mut self) {
+        if self.pinned {
+            let _reservation = self.buffer.lock();
+            // SAFETY: By the type invariant it is pinned; the lock is held.
+            unsafe { bindings::dma_buf_unpin(self.raw.as_ptr()) };
+        }
+        // SAFETY: By the type invariant this is an attachment to `buffer`, and nobody else's.
+        unsafe { bindings::dma_buf_detach(self.buffer.as_ptr(), self.raw.as_ptr()) };
+    }
+}
+
+/// Where the memory is, until it is revoked.
+///
+/// # Safety
+///
+/// This is an attachment to the dma-buf whose lock is held.
+unsafe fn physical_range(
+    attachment: *mut bindings::dma_buf_attachment,
+    _reservation: &Reservation<'_>,
+) -> Result<PhysRange> {
+    #[cfg(CONFIG_IOMMUFD_RUST_TEST)]
+    if let Some(result) = super::test_exporter::physical_range(_reservation) {
+        return result;
+    }
+    let mut phys = bindings::phys_vec::default();
+
+    // SAFETY: The caller vouches for the attachment; `phys` can be written.
+    to_result(unsafe { bindings::kernel_ext_dma_buf_phys(attachment, &mut phys) })?;
+    Ok(PhysRange {
+        phys: phys.paddr,
+        length: phys.len,
+    })
+}
