@@ -11,6 +11,7 @@
 use crate::bindings;
 use core::marker::PhantomData;
 use kernel::{
+    device::Device,
     error::to_result,
     fs::File,
     prelude::*,
@@ -25,8 +26,8 @@ pub trait MiscDevice: Sized + 'static {
     /// The `file_operations` of this device: a `static` of the implementor.
     fn operations() -> &'static FileOperations<Self>;
 
-    /// Makes the data of a newly opened file.
-    fn open(file: &File) -> Result<Self::Data>;
+    /// Makes the data of a file that is being opened on `device`.
+    fn open(file: &File, device: &Device) -> Result<Self::Data>;
 
     /// Carries out one ioctl.
     fn ioctl(
@@ -70,7 +71,13 @@ impl<T: MiscDevice> FileOperations<T> {
     /// Called by the VFS for a file that is being opened on a device with this table.
     unsafe extern "C" fn open(_inode: *mut bindings::inode, file: *mut bindings::file) -> c_int {
         // SAFETY: The file is valid for the whole call, and no `fdget_pos` is going on.
-        match T::open(unsafe { File::from_raw_file(file) }) {
+        let opened = unsafe { File::from_raw_file(file) };
+        // SAFETY: The misc class has left the device that was found there.
+        let misc = unsafe { (*file).private_data.cast::<bindings::miscdevice>() };
+        // SAFETY: It is registered at least until the file is open.
+        let device = unsafe { Device::from_raw((*misc).this_device) };
+
+        match T::open(opened, device) {
             Ok(data) => {
                 // SAFETY: The private data belong to `open` until it returns.
                 unsafe { (*file).private_data = data.into_foreign() };

@@ -11,6 +11,7 @@ use crate::{
 };
 use core::{ffi::c_void, mem::ManuallyDrop, ops::Deref, ptr::NonNull};
 use kernel::{
+    device::Device,
     error::to_result,
     fs::File,
     prelude::*,
@@ -44,8 +45,8 @@ impl<I: Iommufd> MiscDevice for I {
         <I as Iommufd>::operations()
     }
 
-    fn open(file: &File) -> Result<OpenContext<I>> {
-        OpenContext::new(file)
+    fn open(file: &File, device: &Device) -> Result<OpenContext<I>> {
+        OpenContext::new(file, device)
     }
 
     fn ioctl(context: &Context<I>, cmd: u32, arg: usize) -> Result<isize> {
@@ -61,6 +62,7 @@ impl<I: Iommufd> MiscDevice for I {
 pub struct Context<I: Iommufd> {
     #[pin]
     shared: Opaque<bindings::iommufd_ctx_layout>,
+    device: ARef<Device>,
     #[pin]
     state: I::State,
 }
@@ -98,7 +100,7 @@ pub struct OpenContext<I: Iommufd>(Pin<KBox<Context<I>>>);
 
 impl<I: Iommufd> OpenContext<I> {
     /// A context without objects for a file that is being opened, and that it goes with.
-    fn new(file: &File) -> Result<Self> {
+    fn new(file: &File, device: &Device) -> Result<Self> {
         let file = file.as_ptr();
         let context = try_pin_init!(Context::<I> {
             shared <- Opaque::ffi_init(move |slot: *mut bindings::iommufd_ctx_layout| {
@@ -108,6 +110,7 @@ impl<I: Iommufd> OpenContext<I> {
                     bindings::kernel_ext_iommufd_ctx_init(slot, file);
                 }
             }),
+            device: device.into(),
             state <- I::state(),
         }? Error);
 
@@ -190,6 +193,11 @@ fn destroy_wait(shared: &Opaque<bindings::iommufd_ctx_layout>) -> *mut bindings:
 }
 
 impl<I: Iommufd> Context<I> {
+    /// The character device that it was opened on: a device for those who must name one.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
     fn file(&self) -> *mut bindings::file {
         // SAFETY: The field is written once, before the context is shared.
         unsafe { (*self.shared.get()).file }
