@@ -11,7 +11,8 @@
 //!   DmaOwner::claim(dev)    nobody else drives DMA of the group; it is blocked
 //!     Domain::new(dev)      an empty page table that suits the device
 //!     Attachment::new()     the group translates through it
-//!   PinnedMapping           pinned memory at an IOVA, in one or several page tables
+//!   SharedPages             memory, pinned once however often it is used
+//!     Mapping               a part of it at an IOVA, in one or several page tables
 //! ```
 //!
 //! For those who drive IOMMUs, [`table`] has the tree of tables that IO page tables are built on, and
@@ -21,8 +22,8 @@ mod attach;
 mod domain;
 mod group;
 mod iommu_pages;
-mod mapping;
 mod page_table;
+mod pages;
 mod reserved;
 mod run;
 mod table_layout;
@@ -34,8 +35,8 @@ pub use attach::{AttachHandle, Attachment};
 pub use domain::Domain;
 pub use group::{is_capable, Capability, DmaOwner, Group};
 pub use iommu_pages::{IommuPages, RetiredPages, TableAllocation};
-pub use mapping::PinnedMapping;
 pub use page_table::{Gather, Geometry, PageTable};
+pub use pages::{CopyPath, Mapping, PageSlots, PagesKind, SharedPages, Table, View};
 pub use reserved::{ReservedKind, ReservedRegion, ReservedRegions};
 pub use run::{Access, MemoryKind, PhysRun};
 

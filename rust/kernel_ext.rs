@@ -9,7 +9,8 @@
 //! | module | what it owns |
 //! |---|---|
 //! | [`dma_buf`] | memory of devices that another driver shares |
-//! | [`iommu`] | groups, DMA ownership, domains, attachments, pinned mappings |
+//! | [`interval`] | a map from intervals to values |
+//! | [`iommu`] | groups, DMA ownership, domains, attachments, shared pages and their mappings |
 //! | [`iommufd`] | the object table and context whose layout C code shares, the C entry points |
 //! | [`mm`] | pinned pages of processes and files, the charge for them, copying |
 //! | [`miscdev`] | character devices with a mode and a recognisable `file_operations` |
@@ -18,8 +19,10 @@
 
 #![warn(missing_docs)]
 
+mod base;
 mod bindings;
 pub mod dma_buf;
+pub mod interval;
 pub mod iommu;
 pub mod iommufd;
 pub mod miscdev;

@@ -27,16 +27,14 @@ mod device_file;
 mod dispatch;
 mod group;
 mod hwpt;
-mod interval;
 mod ioas;
 mod iova_map;
 mod kernel_api;
-mod pages;
 mod uapi;
 
 use device_file::Iommufd;
 use kernel::prelude::*;
-use kernel_ext::miscdev;
+use kernel_ext::{interval, miscdev};
 
 module! {
     type: IommufdModule,

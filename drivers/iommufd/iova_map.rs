@@ -82,13 +82,13 @@ impl<A: Area, O: PartialEq> IovaMap<A, O> {
         Ok(())
     }
 
-    /// Whether an area of `length` bytes may be placed at `iova`: its last address.
+    /// Whether areas of `length` bytes may be placed at `iova`: their last address.
     ///
     /// # Errors
     ///
     /// `EINVAL` if it is not aligned, or reserved; `EOVERFLOW` past the end of the address space;
     /// `EEXIST` if there is an area.
-    pub(crate) fn check(&self, iova: u64, length: u64, page_offset: u64) -> Result<u64> {
+    pub(crate) fn check(&self, iova: u64, length: u64) -> Result<u64> {
         self.check_length(length)?;
         if iova & (self.alignment - 1) != 0 {
             return Err(EINVAL);
@@ -104,10 +104,19 @@ impl<A: Area, O: PartialEq> IovaMap<A, O> {
         if self.areas.first_in(iova, last).is_some() {
             return Err(EEXIST);
         }
-        if page_offset & (self.alignment - 1) != 0 {
+        Ok(last)
+    }
+
+    /// Whether memory that begins at an offset in its page may be mapped.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` if it is not aligned.
+    pub(crate) fn check_page_offset(&self, offset: u64) -> Result {
+        if offset & (self.alignment - 1) != 0 {
             return Err(EINVAL);
         }
-        Ok(last)
+        Ok(())
     }
 
     /// Chooses an IOVA for `length` bytes of memory at address `addr`: the lowest that keeps as

@@ -236,4 +236,12 @@ impl Memory {
             Memory::File(memory) => memory.start(),
         }
     }
+
+    /// Where page 0 begins: a user address, or an offset in the file.
+    pub fn base(&self) -> u64 {
+        match self {
+            Memory::User(memory) => memory.base() as u64,
+            Memory::File(memory) => memory.base(),
+        }
+    }
 }

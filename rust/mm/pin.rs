@@ -91,6 +91,11 @@ impl PinnedBatch {
         left.iter().map(|&word| PfnRun::from_word(word))
     }
 
+    /// How many pages have not been handed on.
+    pub(crate) fn remaining(&self) -> usize {
+        self.runs().map(|run| run.count).sum()
+    }
+
     /// Hands the pins of the first `count` pages over to the caller.
     pub(crate) fn take(&mut self, mut count: usize) {
         while let Some(word) = self.slots.words_mut().get_mut(self.first) {

@@ -5,7 +5,6 @@
 use super::Ioas;
 use crate::{
     dispatch::Call,
-    pages::Pages,
     uapi::{IoasAlloc, IoasIovaRanges, IoasMap, IoasUnmap, IovaRange, UnmapRange},
 };
 use kernel::{prelude::*, uaccess::UserPtr};
@@ -65,17 +64,18 @@ pub(crate) fn iova_ranges(command: &mut IoasIovaRanges, call: &Call<'_>) -> Resu
 pub(crate) fn map(command: &mut IoasMap, call: &Call<'_>) -> Result {
     let flags = command.check()?;
     let ioas = ioas(call, command.ioas_id)?;
-    let pages = Pages::user(
-        command.user_va as usize,
-        command.length as usize,
-        flags.write,
-    )?;
     let access = Access {
         read: flags.read,
         write: flags.write,
     };
 
-    command.iova = ioas.map_pages(pages, flags.fixed.then_some(command.iova), access)?;
+    command.iova = ioas.map_user(
+        call.context,
+        command.user_va as usize,
+        command.length as usize,
+        flags.fixed.then_some(command.iova),
+        access,
+    )?;
     call.respond(command)
 }
 
@@ -87,8 +87,9 @@ pub(crate) fn map(command: &mut IoasMap, call: &Call<'_>) -> Result {
 pub(crate) fn unmap(command: &mut IoasUnmap, call: &Call<'_>) -> Result {
     let ioas = ioas(call, command.ioas_id)?;
     let range = command.range()?;
-    let unmapped = ioas.unmap(range)?;
+    let (unmapped, result) = ioas.unmap(range);
 
+    result?;
     if unmapped == 0 && range != UnmapRange::All {
         return Err(ENOENT);
     }

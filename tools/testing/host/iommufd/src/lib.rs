@@ -13,7 +13,7 @@
 
 mod base;
 pub mod fuzz;
-#[path = "../../../../../drivers/iommufd/interval.rs"]
+#[path = "../../../../../rust/interval.rs"]
 mod interval;
 #[path = "../../../../../drivers/iommufd/iova_map.rs"]
 mod iova_map;

@@ -14,11 +14,11 @@ use core::cmp::Ordering;
 type Link<V> = Option<Box<Node<V>>>;
 
 /// An interval of addresses with a value: `first` and `last` both inclusive.
-pub(crate) struct Node<V> {
+pub struct Node<V> {
     first: u64,
     last: u64,
     /// What belongs to the interval.
-    pub(crate) value: V,
+    pub value: V,
     left: Link<V>,
     right: Link<V>,
     subtree: Subtree,
@@ -38,7 +38,7 @@ struct Subtree {
 
 impl<V> Node<V> {
     /// A node for [`IntervalMap::insert`]; `first` must not be above `last`.
-    pub(crate) fn new(first: u64, last: u64, value: V) -> Self {
+    pub fn new(first: u64, last: u64, value: V) -> Self {
         debug_assert!(first <= last);
         Self {
             first,
@@ -56,13 +56,26 @@ impl<V> Node<V> {
     }
 
     /// The first address.
-    pub(crate) fn first(&self) -> u64 {
+    pub fn first(&self) -> u64 {
         self.first
     }
 
     /// The last address, inclusive.
-    pub(crate) fn last(&self) -> u64 {
+    pub fn last(&self) -> u64 {
         self.last
+    }
+
+    /// The value, out of a node that is in no map.
+    pub fn into_value(self) -> V {
+        self.value
+    }
+
+    /// Gives the upper part of the interval up: `last` is the new last address. For a node that is
+    /// in no map.
+    pub fn shorten(&mut self, last: u64) {
+        debug_assert!((self.first..=self.last).contains(&last));
+        self.last = last;
+        self.update();
     }
 
     /// Works out `subtree` from the children.
@@ -245,18 +258,18 @@ fn clip(gap: (u64, u64), bounds: (u64, u64), size: u64) -> Option<(u64, u64)> {
 }
 
 /// A map from intervals that do not overlap to values.
-pub(crate) struct IntervalMap<V> {
+pub struct IntervalMap<V> {
     root: Link<V>,
 }
 
 impl<V> IntervalMap<V> {
     /// A map without intervals.
-    pub(crate) const fn new() -> Self {
+    pub const fn new() -> Self {
         Self { root: None }
     }
 
     /// Adds an interval; gives the node back if it overlaps one that is there.
-    pub(crate) fn insert(&mut self, node: Box<Node<V>>) -> Result<(), Box<Node<V>>> {
+    pub fn insert(&mut self, node: Box<Node<V>>) -> Result<(), Box<Node<V>>> {
         if self.first_in(node.first, node.last).is_some() {
             return Err(node);
         }
@@ -265,14 +278,14 @@ impl<V> IntervalMap<V> {
     }
 
     /// Takes out the interval that begins at `first`.
-    pub(crate) fn remove(&mut self, first: u64) -> Option<Box<Node<V>>> {
+    pub fn remove(&mut self, first: u64) -> Option<Box<Node<V>>> {
         let (rest, removed) = remove_at(self.root.take(), first);
         self.root = rest;
         removed
     }
 
     /// The lowest interval that meets `first..=last`.
-    pub(crate) fn first_in(&self, first: u64, last: u64) -> Option<&Node<V>> {
+    pub fn first_in(&self, first: u64, last: u64) -> Option<&Node<V>> {
         let mut link = &self.root;
         let mut found = None;
 
@@ -287,8 +300,13 @@ impl<V> IntervalMap<V> {
         found.filter(|node| node.first <= last)
     }
 
+    /// Whether there is no interval.
+    pub fn is_empty(&self) -> bool {
+        self.root.is_none()
+    }
+
     /// The value of the interval that begins at `first`.
-    pub(crate) fn get_mut(&mut self, first: u64) -> Option<&mut V> {
+    pub fn get_mut(&mut self, first: u64) -> Option<&mut V> {
         let mut link = &mut self.root;
 
         while let Some(node) = link {
@@ -302,7 +320,7 @@ impl<V> IntervalMap<V> {
     }
 
     /// All intervals, lowest first.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Node<V>> {
+    pub fn iter(&self) -> impl Iterator<Item = &Node<V>> {
         let mut next = Some(0);
 
         core::iter::from_fn(move || {
@@ -314,7 +332,7 @@ impl<V> IntervalMap<V> {
 
     /// The lowest range without intervals within `low..=high` that has at least `size` addresses,
     /// as large as it is there.
-    pub(crate) fn first_gap(&self, low: u64, high: u64, size: u64) -> Option<(u64, u64)> {
+    pub fn first_gap(&self, low: u64, high: u64, size: u64) -> Option<(u64, u64)> {
         let bounds = (low, high);
         let Some(root) = &self.root else {
             return clip(bounds, bounds, size);

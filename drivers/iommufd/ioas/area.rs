@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What is mapped at a range of IOVA.
+
+use crate::{interval::Node, iova_map};
+use kernel::sync::atomic::{Atomic, Relaxed};
+use kernel_ext::{
+    iommu::{Access, Mapping, SharedPages, View},
+    mm::PAGE_SIZE,
+};
+
+/// Bytes of some pages.
+#[derive(Clone)]
+pub(crate) struct Slice {
+    /// The pages.
+    pub(crate) pages: SharedPages,
+    /// The first byte, counted from the start of page 0.
+    pub(crate) start: usize,
+    /// How many bytes.
+    pub(crate) length: usize,
+}
+
+impl Slice {
+    /// What the IOVA is best aligned to: the address of the first byte, wherever that is.
+    pub(crate) fn address(&self) -> u64 {
+        self.pages.base().wrapping_add(self.start as u64)
+    }
+
+    /// Where in its page the first byte lies.
+    pub(crate) fn page_offset(&self) -> u64 {
+        (self.start % PAGE_SIZE) as u64
+    }
+
+    /// The bytes at an IOVA.
+    pub(crate) fn view(&self, iova: u64, access: Access) -> View {
+        View {
+            iova,
+            start: self.start,
+            length: self.length,
+            access,
+        }
+    }
+}
+
+/// A mapped range.
+pub(crate) struct Area {
+    /// What devices may do.
+    pub(crate) access: Access,
+    /// What is mapped. Its length is that of the area.
+    pub(crate) slice: Slice,
+    /// In transit: it belongs to the thread that is mapping or unmapping it.
+    pub(crate) in_transit: bool,
+    /// The page tables that show it, if there are any.
+    pub(crate) mapping: Option<Mapping>,
+    /// It is to be unmapped: users in the kernel are asked to give its pages back, and get no more.
+    pub(crate) prevent_access: bool,
+    /// How often users in the kernel have pinned pages of it.
+    accesses: Atomic<usize>,
+}
+
+impl Area {
+    /// An area in transit.
+    pub(crate) fn new(slice: Slice, access: Access) -> Self {
+        Self {
+            access,
+            slice,
+            in_transit: true,
+            mapping: None,
+            prevent_access: false,
+            accesses: Atomic::new(0),
+        }
+    }
+
+    /// How often users in the kernel have pinned pages of it.
+    pub(crate) fn accesses(&self) -> usize {
+        self.accesses.load(Relaxed)
+    }
+
+    /// Counts one more, or one less, pinned by a user in the kernel. The map is locked for reading at
+    /// least.
+    pub(crate) fn count_access(&self, more: bool) {
+        if more {
+            self.accesses.fetch_add(1, Relaxed);
+        } else {
+            self.accesses.fetch_sub(1, Relaxed);
+        }
+    }
+}
+
+impl iova_map::Area for Area {
+    fn page_offset(&self) -> u64 {
+        self.slice.page_offset()
+    }
+}
+
+/// The bytes of an area from an IOVA on.
+pub(crate) fn bytes_from(area: &Node<Area>, iova: u64) -> usize {
+    area.value.slice.start + (iova - area.first()) as usize
+}

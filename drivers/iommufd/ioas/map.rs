@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Mapping, and sharing what is mapped.
+
+use super::{
+    area::{bytes_from, Area, Slice},
+    Ioas, Map,
+};
+use crate::{device_file::Context, interval::Node};
+use kernel::prelude::*;
+use kernel_ext::{
+    iommu::{Access, Mapping, SharedPages},
+    mm::{Memory, Payer, UserMemory},
+};
+
+/// Memory for the node of an area.
+type Slot = KBox<core::mem::MaybeUninit<Node<Area>>>;
+
+fn new_slot() -> Result<Slot> {
+    Ok(KBox::new_uninit(GFP_KERNEL_ACCOUNT)?)
+}
+
+impl Ioas {
+    /// Maps `length` bytes at `address` of the calling process, as [`map`](Self::map) does.
+    ///
+    /// # Errors
+    ///
+    /// Also those of [`UserMemory::current`].
+    pub(crate) fn map_user(
+        &self,
+        _context: &Context,
+        address: usize,
+        length: usize,
+        iova: Option<u64>,
+        access: Access,
+    ) -> Result<u64> {
+        let memory = Memory::User(UserMemory::current(address, length, access.write)?);
+        let start = memory.offset();
+        let slice = Slice {
+            pages: SharedPages::pinned(memory, Payer::current()?)?,
+            start,
+            length,
+        };
+
+        self.map(&slice, iova, access)
+    }
+
+    /// Maps bytes, at `iova` or where there is room. Returns where.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`IovaMap::check`](crate::iova_map::IovaMap::check) and
+    /// [`IovaMap::find`](crate::iova_map::IovaMap::find); `EPERM` if devices may write what may not be
+    /// written; then those of [`Mapping::new`]. Nothing has changed then.
+    pub(crate) fn map(&self, slice: &Slice, iova: Option<u64>, access: Access) -> Result<u64> {
+        // Allocated before locking, and then told where it goes.
+        let slot = new_slot()?;
+
+        self.map_into(
+            core::slice::from_ref(slice),
+            core::iter::once(slot),
+            iova,
+            access,
+        )
+    }
+
+    /// Maps bytes of several pages one behind the other, as [`map`](Self::map) does. There is at least
+    /// one slice.
+    pub(crate) fn map_all(
+        &self,
+        slices: &[Slice],
+        iova: Option<u64>,
+        access: Access,
+    ) -> Result<u64> {
+        let mut slots = KVVec::with_capacity(slices.len(), GFP_KERNEL_ACCOUNT)?;
+
+        for _ in slices {
+            slots.push_within_capacity(new_slot()?)?;
+        }
+        self.map_into(slices, slots.into_iter(), iova, access)
+    }
+
+    fn map_into(
+        &self,
+        slices: &[Slice],
+        slots: impl Iterator<Item = Slot>,
+        iova: Option<u64>,
+        access: Access,
+    ) -> Result<u64> {
+        let iova = self.reserve_areas(slices, slots, iova, access)?;
+        let users = self.users.read();
+        let mut at = iova;
+
+        for (index, slice) in slices.iter().enumerate() {
+            let mapping = if users.tables.is_empty() {
+                Ok(None)
+            } else {
+                let view = slice.view(at, access);
+                Mapping::new(&slice.pages, view, users.tables.iter(), users.large_pages).map(Some)
+            };
+            let mapping = match mapping {
+                Ok(mapping) => mapping,
+                Err(error) => {
+                    self.abandon(slices, iova);
+                    return Err(error);
+                }
+            };
+            let mut map = self.map.write();
+
+            if let Some(area) = map.area_mut(at) {
+                area.mapping = mapping;
+            }
+            at = at.wrapping_add(slice.length as u64);
+            if index + 1 == slices.len() {
+                for_each_place(slices, iova, |place| {
+                    if let Some(area) = map.area_mut(place) {
+                        area.in_transit = false;
+                    }
+                });
+            }
+        }
+        Ok(iova)
+    }
+
+    /// Puts areas in transit where slices are to be mapped.
+    fn reserve_areas(
+        &self,
+        slices: &[Slice],
+        slots: impl Iterator<Item = Slot>,
+        iova: Option<u64>,
+        access: Access,
+    ) -> Result<u64> {
+        let first = slices.first().ok_or(EINVAL)?;
+        let length = slices.iter().try_fold(0u64, |sum, slice| {
+            sum.checked_add(slice.length as u64).ok_or(EOVERFLOW)
+        })?;
+        let mut map = self.map.write();
+        let iova = match iova {
+            Some(iova) => iova,
+            None => map.find(length, first.address())?,
+        };
+
+        map.check(iova, length)?;
+        for slice in slices {
+            if access.write && !slice.pages.writable() {
+                return Err(EPERM);
+            }
+            map.check_page_offset(slice.page_offset())?;
+        }
+
+        let mut at = iova;
+        for (slice, slot) in slices.iter().zip(slots) {
+            let last = at + (slice.length as u64 - 1);
+            let node = Node::new(at, last, Area::new(slice.clone(), access));
+
+            map.insert(KBox::write(slot, node)).map_err(|_| EEXIST)?;
+            at = last.wrapping_add(1);
+        }
+        Ok(iova)
+    }
+
+    /// Takes areas in transit away, and what they have mapped by now.
+    fn abandon(&self, slices: &[Slice], iova: u64) {
+        for_each_place(slices, iova, |place| {
+            let area = self.map.write().remove(place);
+            drop(area);
+        });
+    }
+
+    /// What is mapped in a range, as slices that a copy can be made of.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` for an empty range, `EOVERFLOW` for one past the end of the address space; `ENOENT` if
+    /// something in it is not mapped.
+    pub(crate) fn slices(&self, iova: u64, length: u64) -> Result<KVVec<Slice>> {
+        let last = iova
+            .checked_add(length.checked_sub(1).ok_or(EINVAL)?)
+            .ok_or(EOVERFLOW)?;
+        let map = self.map.read();
+        let mut slices = KVVec::new();
+        let mut at = iova;
+
+        loop {
+            let area = settled_at(&map, at).ok_or(ENOENT)?;
+            let end = area.last().min(last);
+            let slice = Slice {
+                pages: area.value.slice.pages.clone(),
+                start: bytes_from(area, at),
+                length: (end - at) as usize + 1,
+            };
+
+            slices.push(slice, GFP_KERNEL_ACCOUNT)?;
+            if end == last {
+                return Ok(slices);
+            }
+            at = end + 1;
+        }
+    }
+}
+
+/// The area at an IOVA, unless it is in transit.
+pub(super) fn settled_at(map: &Map, iova: u64) -> Option<&Node<Area>> {
+    map.first_in(iova, iova)
+        .filter(|area| !area.value.in_transit)
+}
+
+/// Calls `f` with the IOVA of each of some slices that are mapped one behind the other.
+fn for_each_place(slices: &[Slice], iova: u64, mut f: impl FnMut(u64)) {
+    let mut at = iova;
+
+    for slice in slices {
+        f(at);
+        at = at.wrapping_add(slice.length as u64);
+    }
+}

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Unmapping, and cutting what is mapped so that parts of it can be unmapped.
+
+use super::{
+    area::{bytes_from, Area, Slice},
+    Ioas, Map,
+};
+use crate::{interval::Node, uapi::UnmapRange};
+use kernel::prelude::*;
+use kernel_ext::{iommu::PagesKind, mm::PAGE_SIZE};
+
+impl Ioas {
+    /// Unmaps all areas that lie in a range. Returns how many bytes they had, also where it could not
+    /// go on.
+    ///
+    /// # Errors
+    ///
+    /// `ENOENT` at an area that lies in it only in part, `EBUSY` at one in transit. The areas below
+    /// are gone then.
+    pub(crate) fn unmap(&self, range: UnmapRange) -> (u64, Result) {
+        let mut unmapped = 0;
+        let result = self.unmap_counting(range, &mut unmapped);
+
+        (unmapped, result)
+    }
+
+    fn unmap_counting(&self, range: UnmapRange, unmapped: &mut u64) -> Result {
+        let (mut start, last) = match range {
+            UnmapRange::All => (0, u64::MAX),
+            UnmapRange::Range(first, last) => (first, last),
+        };
+        let _users = self.users.read();
+        let mut map = self.map.write();
+
+        while let Some((first, area_last)) = map
+            .first_in(start, last)
+            .map(|area| (area.first(), area.last()))
+        {
+            let area = map.area_mut(first).ok_or(ENOENT)?;
+
+            if area.in_transit {
+                return Err(EBUSY);
+            }
+            if first < start || area_last > last {
+                return Err(ENOENT);
+            }
+            area.in_transit = true;
+
+            let mapping = area.mapping.take();
+            drop(map);
+            drop(mapping);
+
+            map = self.map.write();
+            let area = map.remove(first);
+            drop(map);
+            drop(area);
+            // Areas may fill the whole address space: then this wraps to zero.
+            *unmapped = unmapped.wrapping_add(area_last - first + 1);
+
+            // Others may have mapped something below meanwhile: that is theirs.
+            map = self.map.write();
+            match area_last.checked_add(1) {
+                Some(next) if area_last < last => start = next,
+                _ => break,
+            }
+        }
+        Ok(())
+    }
+
+    /// Cuts areas so that each address of `at` that is mapped is the last of one.
+    ///
+    /// # Errors
+    ///
+    /// `EBUSY` at an area in transit; `EOPNOTSUPP` at memory of a device; `EINVAL` where an entry of a
+    /// page table may lie on both sides, or a user in the kernel has pages of the area, or the place
+    /// is not aligned; `ENOMEM`. Cuts made before stay: they change nothing that can be seen.
+    pub(crate) fn cut(&self, at: &[u64]) -> Result {
+        let users = self.users.read();
+
+        for &last in at {
+            let slot = KBox::<Node<Area>>::new_uninit(GFP_KERNEL_ACCOUNT)?;
+            let mut map = self.map.write();
+
+            if let Some(upper) = cut_area(&mut map, last, users.large_pages)? {
+                let inserted = map.insert(KBox::write(slot, upper));
+                kernel::warn_on!(inserted.is_err());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Shortens the area at `last` to end there. Returns the rest of it, if there is one.
+fn cut_area(map: &mut Map, last: u64, large_pages: bool) -> Result<Option<Node<Area>>> {
+    let alignment = map.alignment();
+    let Some(area) = map.first_in(last, last) else {
+        return Ok(None);
+    };
+    let (first, area_last) = (area.first(), area.last());
+    if last == first || last == area_last {
+        return Ok(None);
+    }
+    let upper = last + 1;
+    let start = bytes_from(area, upper);
+
+    if area.value.in_transit || area.value.prevent_access {
+        return Err(EBUSY);
+    }
+    if area.value.slice.pages.kind() == PagesKind::DmaBuf {
+        return Err(EOPNOTSUPP);
+    }
+    if (upper | start as u64) & (alignment - 1) != 0
+        || area.value.accesses() != 0
+        || area.value.mapping.is_some() && large_pages
+    {
+        return Err(EINVAL);
+    }
+    let mut lower = map.remove(first).ok_or(EINVAL)?;
+    let length = (upper - first) as usize;
+    let rest = lower.value.cut(length);
+
+    if rest.is_ok() {
+        lower.shorten(last);
+    }
+    let inserted = map.insert(lower);
+    kernel::warn_on!(inserted.is_err());
+    Ok(Some(Node::new(upper, area_last, rest?)))
+}
+
+impl Area {
+    /// Divides it in two: keeps `length` bytes, returns the rest.
+    fn cut(&mut self, length: usize) -> Result<Self> {
+        let slice = Slice {
+            pages: self.slice.pages.clone(),
+            start: self.slice.start + length,
+            length: self.slice.length - length,
+        };
+        let mut rest = Self::new(slice, self.access);
+
+        debug_assert!(self.mapping.is_none() || rest.slice.start % PAGE_SIZE == 0);
+        rest.mapping = match &mut self.mapping {
+            Some(mapping) => Some(mapping.split(length)?),
+            None => None,
+        };
+        rest.in_transit = false;
+        self.slice.length = length;
+        Ok(rest)
+    }
+}

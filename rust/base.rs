@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the pure parts of this crate need from their surroundings.
+//!
+//! They call nothing of the kernel beside. They are also compiled for the host, where
+//! `tools/testing/host` has another file of this name over `std`.
+
+pub(crate) use kernel::prelude::Result;
+use kernel::prelude::*;
+
+/// An owned allocation.
+pub type Box<T> = KBox<T>;
+/// Memory for a `T` that is allocated before it is known what goes in.
+pub type Slot<T> = KBox<core::mem::MaybeUninit<T>>;
+/// A growing array.
+pub(crate) type Vec<T> = KVVec<T>;
+
+/// Allocates memory for a `T`.
+pub(crate) fn new_slot<T>() -> Result<Slot<T>> {
+    Ok(KBox::new_uninit(GFP_KERNEL_ACCOUNT)?)
+}
+
+/// Moves a value to where memory was allocated for it.
+pub(crate) fn fill_slot<T>(slot: Slot<T>, value: T) -> Box<T> {
+    KBox::write(slot, value)
+}
+
+/// Moves a value out of its allocation, which is freed.
+pub(crate) fn unbox<T>(value: Box<T>) -> T {
+    KBox::into_inner(value)
+}
+
+/// Appends to an array.
+pub(crate) fn push<T>(array: &mut Vec<T>, value: T) -> Result {
+    Ok(array.push(value, GFP_KERNEL_ACCOUNT)?)
+}

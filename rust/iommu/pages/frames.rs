@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Lists of page frames: which page of memory lies where.
+//!
+//! Pure: no kernel calls.
+
+use super::held::Split;
+use crate::{
+    base::{push, Result, Vec},
+    mm::PfnRun,
+};
+
+/// The page frames of a range of pages, in order, as the longest runs possible.
+///
+/// The first run needs no allocation: memory that is small, or physically contiguous, has no other.
+pub(crate) struct FrameList {
+    /// How many pages there are.
+    count: usize,
+    /// The frame of the first page.
+    first: usize,
+    /// The runs behind the first.
+    more: Vec<Start>,
+}
+
+/// Where a run begins; it ends where the next begins, or with the list.
+#[derive(Clone, Copy)]
+struct Start {
+    /// The page, counted from the start of the list.
+    at: usize,
+    pfn: usize,
+}
+
+impl FrameList {
+    /// A list without pages.
+    pub(crate) const fn new() -> Self {
+        Self {
+            count: 0,
+            first: 0,
+            more: Vec::new(),
+        }
+    }
+
+    /// How many pages there are.
+    pub(crate) fn count(&self) -> usize {
+        self.count
+    }
+
+    /// How many runs there are.
+    pub(crate) fn runs(&self) -> usize {
+        match self.count {
+            0 => 0,
+            _ => 1 + self.more.len(),
+        }
+    }
+
+    fn start(&self, run: usize) -> Option<Start> {
+        match run.checked_sub(1) {
+            None => Some(Start {
+                at: 0,
+                pfn: self.first,
+            }),
+            Some(more) => self.more.get(more).copied(),
+        }
+    }
+
+    /// Adds pages at the end.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`; the list is unchanged then.
+    pub(crate) fn push(&mut self, run: PfnRun) -> Result {
+        if self.count == 0 {
+            self.first = run.pfn;
+        } else {
+            let last = self.more.last().copied().unwrap_or(Start {
+                at: 0,
+                pfn: self.first,
+            });
+
+            if last.pfn + (self.count - last.at) != run.pfn {
+                push(
+                    &mut self.more,
+                    Start {
+                        at: self.count,
+                        pfn: run.pfn,
+                    },
+                )?;
+            }
+        }
+        self.count += run.count;
+        Ok(())
+    }
+
+    /// The runs of `count` pages from page `from` on, cut at both ends.
+    pub(crate) fn iter(&self, from: usize, count: usize) -> impl Iterator<Item = PfnRun> + '_ {
+        let end = (from + count).min(self.count);
+        let mut next = from;
+        let mut run = self.more.partition_point(|start| start.at <= from);
+
+        core::iter::from_fn(move || {
+            if next >= end {
+                return None;
+            }
+            let start = self.start(run)?;
+            let stop = self
+                .more
+                .get(run)
+                .map_or(end, |following| following.at.min(end));
+            let part = PfnRun {
+                pfn: start.pfn + (next - start.at),
+                count: stop - next,
+            };
+
+            run += 1;
+            next = stop;
+            Some(part)
+        })
+    }
+}
+
+impl Split for FrameList {
+    fn split_off(&mut self, at: usize) -> Result<Self> {
+        let mut upper = Self::new();
+
+        for run in self.iter(at, self.count) {
+            upper.push(run)?;
+        }
+        self.count = at;
+        self.more
+            .truncate(self.more.partition_point(|start| start.at < at));
+        Ok(upper)
+    }
+}
+
+#[cfg(test)]
+#[path = "../tests/frames.rs"]
+mod tests;

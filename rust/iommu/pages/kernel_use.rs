@@ -1,0 +1,294 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Users in the kernel: pages that stay pinned for them, and copies from and to pages.
+
+use super::{
+    frames::FrameList,
+    held,
+    pinned::{PinnedPages, State},
+    release::unpin_unless,
+    window::Chunk,
+};
+use crate::{
+    base::{fill_slot, new_slot},
+    bindings,
+    mm::{copy_run, CopyBuffer, Memory, PfnRun, PinnedBatch},
+};
+use core::{marker::PhantomData, ops::Range};
+use kernel::{page::PAGE_SIZE, prelude::*};
+
+/// Where a caller in C wants pointers to pages: a `struct page **`, which may be null.
+///
+/// # Invariants
+///
+/// `first` is null, or valid for writing `count` pointers.
+pub struct PageSlots<'a> {
+    first: *mut *mut bindings::page,
+    count: usize,
+    _array: PhantomData<&'a mut [*mut bindings::page]>,
+}
+
+impl PageSlots<'_> {
+    /// # Safety
+    ///
+    /// `first` is null, or valid for writing `count` pointers for as long as the result lives.
+    pub(crate) unsafe fn new(first: *mut *mut bindings::page, count: usize) -> Self {
+        // INVARIANT: The caller vouches for it.
+        Self {
+            first,
+            count,
+            _array: PhantomData,
+        }
+    }
+
+    /// For a caller who wants `count` pages to be pinned, and no pointers to them.
+    pub fn unwanted(count: usize) -> Self {
+        // INVARIANT: Null.
+        Self {
+            first: core::ptr::null_mut(),
+            count,
+            _array: PhantomData,
+        }
+    }
+
+    /// How many pages are wanted.
+    pub fn len(&self) -> usize {
+        self.count
+    }
+
+    /// Whether no page is wanted.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// Some of the slots: as many of them as there are.
+    pub fn part(&mut self, slots: Range<usize>) -> PageSlots<'_> {
+        let end = slots.end.min(self.count);
+        let start = slots.start.min(end);
+        let first = if self.first.is_null() {
+            self.first
+        } else {
+            self.first.wrapping_add(start)
+        };
+
+        // INVARIANT: The part lies within the array, which stays borrowed.
+        PageSlots {
+            first,
+            count: end - start,
+            _array: PhantomData,
+        }
+    }
+
+    /// Writes the pages of a run, from slot `at` on.
+    fn put(&mut self, at: usize, run: PfnRun) {
+        if self.first.is_null() {
+            return;
+        }
+        for index in 0..run.count.min(self.count.saturating_sub(at)) {
+            // SAFETY: Pinned memory has page structures.
+            let page = unsafe { bindings::kernel_ext_pfn_to_page(run.pfn + index) };
+            // SAFETY: By the type invariant there are `count` slots, and this is one of them.
+            unsafe { self.first.add(at + index).write(page) };
+        }
+    }
+}
+
+/// How a copy may reach the memory of a process.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum CopyPath {
+    /// If it is the caller's, through the caller's page tables.
+    Caller,
+    /// The caller is a kernel thread: it may borrow the process's page tables.
+    Kthread,
+    /// Page by page.
+    Slow,
+}
+
+impl PinnedPages {
+    /// Pins pages from `first` on for the kernel, and tells where they are.
+    ///
+    /// # Errors
+    ///
+    /// What pinning or charging reports, or `ENOMEM`. Nothing has changed then.
+    pub(super) fn pin(&self, first: usize, mut out: PageSlots<'_>) -> Result {
+        let pages = first..first + out.len();
+        let mut guard = self.state.lock();
+        let state = &mut *guard;
+
+        state.accessed.cut(pages.start)?;
+        state.accessed.cut(pages.end)?;
+
+        let mut page = pages.start;
+        while page < pages.end {
+            let (accessed, next) = state.accessed.at(page..pages.end);
+
+            if accessed.is_some() {
+                state.accessed.hold(page);
+            } else if let Err(error) = self.pin_gap(state, page..next) {
+                state.release_accessed(pages.start..page);
+                return Err(error);
+            }
+            page = next;
+        }
+        for node in state.accessed.iter(pages.clone()) {
+            let mut at = held::pages(node).start - pages.start;
+
+            for run in node.value.value.iter(0, usize::MAX) {
+                out.put(at, run);
+                at += run.count;
+            }
+        }
+        Ok(())
+    }
+
+    /// Pins pages that no other user in the kernel has. On failure nothing has changed.
+    fn pin_gap(&self, state: &mut State, gap: Range<usize>) -> Result {
+        let slot = new_slot()?;
+        let mut frames = FrameList::new();
+        let listed = self.list_gap(state, gap.clone(), &mut frames);
+        let end = gap.start + frames.count();
+
+        if end != gap.start {
+            let node = held::new_node(gap.start..end, frames);
+            state.accessed.insert(fill_slot(slot, node));
+        }
+        listed.inspect_err(|_| state.release_accessed(gap.start..end))
+    }
+
+    /// Lists the page frames of a gap. Those on the list are pinned, whatever happens.
+    fn list_gap(&self, state: &mut State, gap: Range<usize>, frames: &mut FrameList) -> Result {
+        let mut batch = None;
+
+        while gap.start + frames.count() < gap.end {
+            let page = gap.start + frames.count();
+            let (extent, next) = state.extents.at(page..gap.end);
+
+            if extent.is_some() {
+                for &run in state.frames(page..next).ok_or(EFAULT)?.runs() {
+                    frames.push(run)?;
+                }
+                continue;
+            }
+            let batch = match &mut batch {
+                Some(batch) => batch,
+                None => batch.insert(PinnedBatch::new(&self.memory, gap.len())?),
+            };
+
+            state
+                .charge
+                .add(batch.pin(&self.memory, page, next - page)?)?;
+            while !batch.is_empty() {
+                for &run in Chunk::of(batch.runs()).runs() {
+                    if let Err(error) = frames.push(run) {
+                        state.charge.sub(batch.remaining());
+                        return Err(error);
+                    }
+                    batch.take(run.count);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Undoes [`pin`](Self::pin) for the same pages. False, and nothing has changed, if they were not
+    /// pinned.
+    pub(super) fn unpin(&self, first: usize, count: usize) -> bool {
+        let pages = first..first.saturating_add(count);
+        let mut state = self.state.lock();
+
+        if !state.accessed.has_exactly(pages.clone()) {
+            return false;
+        }
+        state.release_accessed(pages);
+        true
+    }
+
+    /// Copies bytes from `start` on, counted from the start of page 0.
+    ///
+    /// # Errors
+    ///
+    /// `EPERM` for a write to memory that is pinned for reading only; `EFAULT` where there is no
+    /// memory; else what pinning reports. What was copied before stays.
+    pub(super) fn copy(&self, start: usize, mut data: CopyBuffer<'_>, path: CopyPath) -> Result {
+        if data.is_write() && !self.memory.writable() {
+            return Err(EPERM);
+        }
+        if let Memory::User(memory) = &self.memory {
+            if path != CopyPath::Slow {
+                let kthread = path == CopyPath::Kthread;
+
+                if let Some(done) = memory.copy(start, data.reborrow(), kthread) {
+                    return done;
+                }
+            }
+            if start / PAGE_SIZE == (start + data.len() - 1) / PAGE_SIZE {
+                if let Some(done) = memory.copy_page(start, data.reborrow()) {
+                    return done;
+                }
+            }
+        }
+        self.copy_slowly(start, data)
+    }
+
+    /// Copies by the page frames that a device would see.
+    fn copy_slowly(&self, start: usize, mut data: CopyBuffer<'_>) -> Result {
+        let state = self.state.lock();
+        let end = (start + data.len()).div_ceil(PAGE_SIZE);
+        let mut page = start / PAGE_SIZE;
+        let mut offset = start % PAGE_SIZE;
+
+        while page < end {
+            let (accessed, next) = state.accessed.at(page..end);
+            let mut copied = 0;
+            let mut copy = |chunk: &Chunk| {
+                for &run in chunk.runs() {
+                    // SAFETY: The pages are pinned.
+                    unsafe { copy_run(run, offset, data.take_front(run.count * PAGE_SIZE - offset)) };
+                    offset = 0;
+                    copied += run.count;
+                }
+            };
+
+            if let Some(node) = accessed {
+                let from = page - held::pages(node).start;
+                copy(&Chunk::of(node.value.value.iter(from, next - page)));
+            } else if let Some(chunk) = state.frames(page..next) {
+                copy(&chunk);
+            } else {
+                let (_, next) = state.extents.at(page..next);
+                // Pinned for the copy alone, which nobody is charged for.
+                let mut batch = PinnedBatch::new(&self.memory, next - page)?;
+
+                batch.pin(&self.memory, page, next - page)?;
+                copy(&Chunk::of(batch.runs()));
+            }
+            page += copied;
+        }
+        Ok(())
+    }
+}
+
+impl State {
+    /// Takes a user in the kernel away from pages, and unpins what nobody holds any more.
+    fn release_accessed(&mut self, pages: Range<usize>) {
+        let Self {
+            extents,
+            accessed,
+            charge,
+            writable,
+            ..
+        } = self;
+        let mut unpinned = 0;
+
+        accessed.release(pages, |pages, frames| {
+            let mut page = pages.start;
+
+            for run in frames.iter(0, frames.count()) {
+                // SAFETY: No user in the kernel has these pages any more.
+                unpinned += unsafe { unpin_unless(extents, page, run, *writable) };
+                page += run.count;
+            }
+        });
+        charge.sub(unpinned);
+    }
+}

@@ -1,0 +1,422 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Pinned memory that several windows and users in the kernel share.
+//!
+//! Page by page there is at most one pin, whoever asked first. It is held by the windows whose page
+//! tables show the page (`extents`), by users in the kernel (`accessed`), or by both, and given back
+//! when the last of them goes.
+//!
+//! To give pins back, one must know the page frames. Where memory is contiguous, a short list of
+//! runs is kept. Where it is scattered, the list would cost more than the page table that holds the
+//! same information anyway: then they are read back from there. Users in the kernel always have a
+//! list, so that page tables may come and go beside them.
+
+use super::{
+    frames::FrameList,
+    held::{self, HeldRanges, Split},
+    window::{Chunk, NotMapped, Table, Tables, Window, WindowId, Windows},
+};
+use crate::{
+    base::{fill_slot, new_slot},
+    iommu::run::MemoryKind,
+    mm::{Charge, Memory, Payer, PfnRun, PinnedBatch},
+};
+use core::ops::Range;
+use kernel::{new_mutex, page::PAGE_SIZE, prelude::*, sync::Mutex};
+
+/// A list of runs is kept while it has at most so many entries, and one more for each ...
+const LISTED_RUNS: usize = 8;
+/// ... so many pages: a quarter of a byte per page.
+const PAGES_PER_LISTED_RUN: usize = 64;
+const NORMAL: MemoryKind = MemoryKind::Normal;
+
+/// Memory that is pinned where somebody needs it.
+#[pin_data]
+pub(super) struct PinnedPages {
+    pub(super) memory: Memory,
+    #[pin]
+    pub(super) state: Mutex<State>,
+}
+
+/// Who holds which pages.
+///
+/// # Invariants
+///
+/// A page is pinned exactly once if an extent or a range of `accessed` has it, else not at all.
+///
+/// The tables of each window of `windows` show all of its view: the page frames of the extents there.
+/// Each extent has as many holders as there are windows over it, and ends where one of them does.
+pub(super) struct State {
+    pub(super) extents: HeldRanges<Extent>,
+    pub(super) accessed: HeldRanges<FrameList>,
+    pub(super) windows: Windows,
+    pub(super) charge: Charge,
+    /// Whether pages may have been written, and are to be unpinned as dirty.
+    pub(super) writable: bool,
+    /// Whether a change of who pays has counted these pages already.
+    pub(super) counted: bool,
+}
+
+/// Pages that page tables show.
+pub(super) enum Extent {
+    /// Their page frames.
+    Listed(FrameList),
+    /// Their page frames stand in the tables of any window over them.
+    InTables,
+}
+
+impl Split for Extent {
+    fn split_off(&mut self, at: usize) -> Result<Self> {
+        Ok(match self {
+            Self::Listed(frames) => Self::Listed(frames.split_off(at)?),
+            Self::InTables => Self::InTables,
+        })
+    }
+}
+
+impl Extent {
+    /// Remembers a run, as long as the list is worth its memory.
+    fn push(&mut self, run: PfnRun) {
+        let Self::Listed(frames) = self else { return };
+        let limit = LISTED_RUNS + (frames.count() + run.count) / PAGES_PER_LISTED_RUN;
+
+        if frames.runs() > limit || frames.push(run).is_err() {
+            *self = Self::InTables;
+        }
+    }
+}
+
+/// How far filling a window has come when it could not go on.
+pub(super) struct Stopped {
+    pub(super) error: Error,
+    /// The tables show the view up to this page.
+    pub(super) shown: usize,
+    /// The extents up to this page have the window as a holder.
+    pub(super) held: usize,
+}
+
+impl PinnedPages {
+    /// Memory of which nothing is pinned yet, for which `payer` will pay.
+    pub(super) fn new(memory: Memory, payer: Payer) -> impl PinInit<Self, Error> {
+        let writable = memory.writable();
+
+        try_pin_init!(Self {
+            // INVARIANT: Nobody holds anything.
+            state <- new_mutex!(State {
+                extents: HeldRanges::new(),
+                accessed: HeldRanges::new(),
+                windows: Windows::default(),
+                charge: Charge::new(payer),
+                writable,
+                counted: false,
+            }, "PinnedPages::state"),
+            memory,
+        })
+    }
+
+    /// Opens a window: pins what of its pages nobody has pinned, and fills its tables.
+    ///
+    /// # Errors
+    ///
+    /// What pinning, charging or a page table reports. Nothing has changed then.
+    pub(super) fn open(&self, window: Window) -> Result<WindowId> {
+        let mut state = self.state.lock();
+        let id = state.windows.reserve()?;
+
+        self.fill(&mut state, &window)?;
+        // INVARIANT: Its tables are filled.
+        state.windows.put(id, window);
+        Ok(id)
+    }
+
+    /// Closes a window: empties its tables and unpins what nobody else holds.
+    pub(super) fn close(&self, id: WindowId) {
+        let mut state = self.state.lock();
+
+        if let Some(window) = state.windows.take(id) {
+            let pages = window.view.pages();
+            state.empty(&window, pages.clone(), pages);
+        }
+    }
+
+    /// Fills one more table of a window.
+    ///
+    /// # Errors
+    ///
+    /// What the table reports, or `ENOMEM`. Nothing has changed then.
+    pub(super) fn add_table(&self, id: WindowId, table: &Table) -> Result {
+        let mut state = self.state.lock();
+
+        state.windows.get_mut(id).ok_or(EINVAL)?.tables.reserve()?;
+
+        let window = state.windows.get(id).ok_or(EINVAL)?;
+        let this = || core::iter::once(table);
+        let pages = window.view.pages();
+
+        if let Err(stopped) = state.show(window, this(), pages.clone()) {
+            let bytes = window.view.bytes(pages.start..stopped.shown);
+            // SAFETY: It shows this much, which ends where a call of `map` ended.
+            if !unsafe { window.view.unmap(this(), bytes) } {
+                state.pin_for_ever(pages);
+            }
+            return Err(stopped.error);
+        }
+        if let Some(window) = state.windows.get_mut(id) {
+            window.tables.push_reserved(table.clone());
+        }
+        Ok(())
+    }
+
+    /// Empties one of several tables of a window.
+    pub(super) fn remove_table(&self, id: WindowId, table: &Table) {
+        let mut state = self.state.lock();
+        let Some(window) = state.windows.get_mut(id) else {
+            return;
+        };
+        let pages = window.view.pages();
+        let bytes = window.view.bytes(pages.clone());
+
+        if let Some(table) = window.tables.remove(table) {
+            // SAFETY: By the type invariant the table shows all of the view.
+            if !unsafe { window.view.unmap(core::iter::once(&table), bytes) } {
+                state.pin_for_ever(pages);
+            }
+        }
+    }
+
+    /// Divides a window in two. Returns the number of the upper.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` if byte `at` of the view is not the first of a page, or an entry of a table may
+    /// cover both sides; `ENOMEM`. Nothing has changed then.
+    pub(super) fn split(&self, id: WindowId, at: usize) -> Result<WindowId> {
+        let mut state = self.state.lock();
+        let upper_id = state.windows.reserve()?;
+        let window = state.windows.get(id).ok_or(EINVAL)?;
+        let first = window.view.start + at;
+
+        if !window.divisible || first % PAGE_SIZE != 0 || !(1..window.view.length).contains(&at) {
+            return Err(EINVAL);
+        }
+        let upper = Window {
+            view: window.view.upper(at),
+            tables: Tables::new(window.tables.iter())?,
+            divisible: true,
+        };
+
+        state.extents.cut(first / PAGE_SIZE)?;
+        if let Some(lower) = state.windows.get_mut(id) {
+            lower.view.length = at;
+        }
+        // INVARIANT: The two show together what the one did, and each extent lies in one of them.
+        state.windows.put(upper_id, upper);
+        Ok(upper_id)
+    }
+
+    /// Fills the tables of a window. On failure they show nothing, and nothing has changed.
+    fn fill(&self, state: &mut State, window: &Window) -> Result {
+        let pages = window.view.pages();
+
+        state.extents.cut(pages.start)?;
+        state.extents.cut(pages.end)?;
+        self.fill_from(state, window).map_err(|stopped| {
+            state.empty(window, pages.start..stopped.shown, pages.start..stopped.held);
+            stopped.error
+        })
+    }
+
+    fn fill_from(
+        &self,
+        state: &mut State,
+        window: &Window,
+    ) -> core::result::Result<(), Stopped> {
+        let Range { mut start, end } = window.view.pages();
+
+        while start < end {
+            let (extent, next) = state.extents.at(start..end);
+
+            if extent.is_some() {
+                state.show(window, window.tables.iter(), start..next)?;
+                state.extents.hold(start);
+            } else {
+                self.fill_gap(state, window, start..next)?;
+            }
+            start = next;
+        }
+        Ok(())
+    }
+
+    /// Fills a window where no other window is: makes an extent.
+    fn fill_gap(
+        &self,
+        state: &mut State,
+        window: &Window,
+        gap: Range<usize>,
+    ) -> core::result::Result<(), Stopped> {
+        let stopped = |error| Stopped {
+            error,
+            shown: gap.start,
+            held: gap.start,
+        };
+        let slot = new_slot().map_err(stopped)?;
+        let mut new = NewExtent {
+            extent: Extent::Listed(FrameList::new()),
+            end: gap.start,
+        };
+        let filled = self.pin_and_show(state, window, gap.clone(), &mut new);
+
+        if new.end != gap.start {
+            let node = held::new_node(gap.start..new.end, new.extent);
+            state.extents.insert(fill_slot(slot, node));
+        }
+        filled.map_err(|error| Stopped {
+            error,
+            shown: new.end,
+            held: new.end,
+        })
+    }
+
+    fn pin_and_show(
+        &self,
+        state: &mut State,
+        window: &Window,
+        gap: Range<usize>,
+        new: &mut NewExtent,
+    ) -> Result {
+        let mut batch = None;
+
+        while new.end < gap.end {
+            let (accessed, next) = state.accessed.at(new.end..gap.end);
+
+            if let Some(node) = accessed {
+                let from = new.end - held::pages(node).start;
+                let chunk = Chunk::of(node.value.value.iter(from, next - new.end));
+
+                new.show(window, &chunk)
+                    .map_err(|not_mapped| not_mapped.error)?;
+                continue;
+            }
+            let batch = match &mut batch {
+                Some(batch) => batch,
+                None => batch.insert(PinnedBatch::new(&self.memory, gap.len())?),
+            };
+
+            state
+                .charge
+                .add(batch.pin(&self.memory, new.end, next - new.end)?)?;
+            if let Err(error) = new.show_batch(window, batch) {
+                state.charge.sub(batch.remaining());
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// An extent that is being made.
+struct NewExtent {
+    extent: Extent,
+    /// Where it ends by now: the tables show all pages before.
+    end: usize,
+}
+
+impl NewExtent {
+    /// Puts pages into the tables of a window, as many as one call takes, and remembers them.
+    fn show(
+        &mut self,
+        window: &Window,
+        chunk: &Chunk,
+    ) -> core::result::Result<usize, NotMapped> {
+        let (view, tables) = (&window.view, window.tables.iter());
+        // SAFETY: The pages are pinned, and stay so until the tables show them no more.
+        let pages = unsafe { view.map(tables, self.end, chunk.runs(), window.how(NORMAL)) }?;
+        let mut left = pages;
+
+        for run in chunk.runs() {
+            let count = run.count.min(left);
+
+            self.extent.push(PfnRun {
+                pfn: run.pfn,
+                count,
+            });
+            left -= count;
+        }
+        self.end += pages;
+        Ok(pages)
+    }
+
+    /// Takes over the pins of a batch.
+    fn show_batch(&mut self, window: &Window, batch: &mut PinnedBatch) -> Result {
+        while !batch.is_empty() {
+            let chunk = Chunk::of(batch.runs());
+
+            match self.show(window, &chunk) {
+                Ok(pages) => batch.take(pages),
+                Err(not_mapped) => {
+                    if !not_mapped.gone {
+                        // A device may still reach them: they stay pinned for ever.
+                        batch.take(not_mapped.pages);
+                    }
+                    return Err(not_mapped.error);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl State {
+    /// Some page frames of pages that extents have, from the first on, and at least one.
+    pub(super) fn frames(&self, pages: Range<usize>) -> Option<Chunk> {
+        let (extent, end) = self.extents.at(pages.clone());
+        let node = extent?;
+
+        match &node.value.value {
+            Extent::Listed(frames) => {
+                let from = pages.start - held::pages(node).start;
+                Some(Chunk::of(frames.iter(from, end - pages.start)))
+            }
+            Extent::InTables => {
+                let window = self
+                    .windows
+                    .iter()
+                    .find(|window| window.view.pages().contains(&pages.start))?;
+                let end = end.min(window.view.pages().end);
+                // SAFETY: By the type invariant the tables show it, and while the state is borrowed
+                // nobody changes that.
+                Some(unsafe { window.view.read(window.tables.any()?, pages.start..end) })
+            }
+        }
+    }
+
+    /// Puts pages that extents have into tables.
+    pub(super) fn show<'a>(
+        &self,
+        window: &Window,
+        tables: impl Iterator<Item = &'a Table> + Clone,
+        pages: Range<usize>,
+    ) -> core::result::Result<(), Stopped> {
+        let mut page = pages.start;
+
+        while page < pages.end {
+            let shown = match self.frames(page..pages.end) {
+                // SAFETY: By the type invariant they are pinned, and the caller becomes a holder of
+                // them, or takes them out again.
+                Some(chunk) => unsafe {
+                    let how = window.how(NORMAL);
+                    window.view.map(tables.clone(), page, chunk.runs(), how)
+                }
+                .map_err(|not_mapped| not_mapped.error),
+                None => Err(EFAULT),
+            };
+
+            page += shown.map_err(|error| Stopped {
+                error,
+                shown: page,
+                held: pages.start,
+            })?;
+        }
+        Ok(())
+    }
+}

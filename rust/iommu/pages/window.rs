@@ -1,0 +1,389 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Windows: ranges of IOVA through which page tables show a part of some pages.
+
+use crate::{
+    iommu::{
+        page_table::PageTable,
+        run::{Access, MemoryKind, PhysRun},
+    },
+    mm::PfnRun,
+};
+use core::ops::Range;
+use kernel::{
+    page::{PAGE_SHIFT, PAGE_SIZE},
+    prelude::*,
+    sync::Arc,
+};
+
+/// Runs that are mapped with one call: what fits well on a stack.
+const CHUNK: usize = 32;
+
+/// A few runs of page frames.
+pub(super) struct Chunk {
+    runs: [PfnRun; CHUNK],
+    count: usize,
+}
+
+impl Chunk {
+    /// The first of `runs`.
+    pub(super) fn of(runs: impl Iterator<Item = PfnRun>) -> Self {
+        let mut chunk = Self {
+            runs: [PfnRun { pfn: 0, count: 0 }; CHUNK],
+            count: 0,
+        };
+
+        for (slot, run) in chunk.runs.iter_mut().zip(runs) {
+            *slot = run;
+            chunk.count += 1;
+        }
+        chunk
+    }
+
+    pub(super) fn runs(&self) -> &[PfnRun] {
+        self.runs.get(..self.count).unwrap_or(&[])
+    }
+}
+
+pub(super) const NO_RUN: PhysRun = PhysRun {
+    phys: 0,
+    length: 0,
+    kind: MemoryKind::Normal,
+};
+
+/// A page table as the owners of mappings share it.
+pub type Table = Arc<dyn PageTable>;
+
+/// Which bytes of some pages are to be seen where.
+#[derive(Clone, Copy)]
+pub struct View {
+    /// IOVA of the first byte.
+    pub iova: u64,
+    /// The first byte, counted from the start of page 0.
+    pub start: usize,
+    /// How many bytes; not zero.
+    pub length: usize,
+    /// What devices may do.
+    pub access: Access,
+}
+
+impl View {
+    /// The pages that the bytes lie in.
+    pub(super) fn pages(&self) -> Range<usize> {
+        let end = self.start.saturating_add(self.length).div_ceil(PAGE_SIZE);
+
+        self.start >> PAGE_SHIFT..end
+    }
+
+    /// Which bytes of the view, counted from its first, lie in some of its pages.
+    pub(super) fn bytes(&self, pages: Range<usize>) -> Range<usize> {
+        let at = |page: usize| {
+            page.saturating_mul(PAGE_SIZE)
+                .saturating_sub(self.start)
+                .min(self.length)
+        };
+
+        at(pages.start)..at(pages.end)
+    }
+
+    /// The page that a byte, counted from the first of the view, lies in.
+    pub(super) fn page_of(&self, byte: usize) -> usize {
+        (self.start + byte) >> PAGE_SHIFT
+    }
+
+    /// Reads from `table` which page frames it shows for some pages, as many runs as fit in a chunk.
+    ///
+    /// # Safety
+    ///
+    /// The table shows all of them, and goes on doing so meanwhile.
+    pub(super) unsafe fn read(&self, table: &Table, pages: Range<usize>) -> Chunk {
+        let mut chunk = [NO_RUN; CHUNK];
+        let bytes = self.bytes(pages);
+        let iova = self.iova + bytes.start as u64;
+        // SAFETY: The caller vouches for the range.
+        let count = unsafe { table.read_runs(iova, bytes.len(), &mut chunk) };
+
+        Chunk::of(chunk.iter().take(count).map(frames_of))
+    }
+
+    /// The part of the view from byte `at` on.
+    pub(super) fn upper(&self, at: usize) -> Self {
+        Self {
+            iova: self.iova + at as u64,
+            start: self.start + at,
+            length: self.length - at,
+            access: self.access,
+        }
+    }
+
+    /// The part of the view in the page frames `run`, which begin with page `page`.
+    fn phys_run(&self, page: usize, run: PfnRun, kind: MemoryKind) -> PhysRun {
+        let skipped = self.start.saturating_sub(page << PAGE_SHIFT);
+
+        PhysRun {
+            phys: ((run.pfn << PAGE_SHIFT) + skipped) as u64,
+            length: self.bytes(page..page + run.count).len(),
+            kind,
+        }
+    }
+
+    /// Puts the page frames `runs`, which begin with page `page`, into each of `tables`, as many as
+    /// one call takes. Returns how many pages these were.
+    ///
+    /// # Errors
+    ///
+    /// What a page table reports. Then none of them is in any table.
+    ///
+    /// # Safety
+    ///
+    /// The memory stays valid for DMA until it has been taken out of the tables again; these show
+    /// nothing there yet.
+    pub(super) unsafe fn map<'a>(
+        &self,
+        tables: impl Iterator<Item = &'a Table> + Clone,
+        page: usize,
+        runs: &[PfnRun],
+        how: How,
+    ) -> core::result::Result<usize, NotMapped> {
+        let mut chunk = [NO_RUN; CHUNK];
+        let (mut count, mut pages) = (0, 0);
+
+        'full: for &run in runs {
+            let mut run = run;
+
+            while run.count != 0 {
+                let Some(slot) = chunk.get_mut(count) else {
+                    break 'full;
+                };
+                let part = PfnRun {
+                    pfn: run.pfn,
+                    count: if how.large_pages { run.count } else { 1 },
+                };
+
+                *slot = self.phys_run(page + pages, part, how.kind);
+                count += 1;
+                pages += part.count;
+                run.pfn += part.count;
+                run.count -= part.count;
+            }
+        }
+        let runs = chunk.get(..count).unwrap_or(&[]);
+        let bytes = self.bytes(page..page + pages);
+        let iova = self.iova + bytes.start as u64;
+
+        for (done, table) in tables.clone().enumerate() {
+            // SAFETY: The caller vouches for memory and range.
+            if let Err(error) = unsafe { table.map(iova, runs, self.access) } {
+                // SAFETY: These were mapped just now.
+                let gone = unsafe { self.unmap(tables.take(done), bytes) };
+
+                return Err(NotMapped { error, gone, pages });
+            }
+        }
+        Ok(pages)
+    }
+
+    /// Takes a range of bytes, counted from the first of the view, out of page tables, so that no
+    /// device reaches them any more. Whether that worked: nothing else is the fault of a driver, and
+    /// the memory must stay where it is then.
+    ///
+    /// # Safety
+    ///
+    /// Both ends are ends of runs given to [`map`](Self::map), or borders between page frames that
+    /// are not next to each other; everything between is in the tables.
+    #[must_use]
+    pub(super) unsafe fn unmap<'a>(
+        &self,
+        tables: impl Iterator<Item = &'a Table>,
+        bytes: Range<usize>,
+    ) -> bool {
+        let mut gone = true;
+
+        if bytes.is_empty() {
+            return true;
+        }
+        for table in tables {
+            // SAFETY: The caller vouches for the range.
+            gone &= unsafe { table.unmap_and_sync(self.iova + bytes.start as u64, bytes.len()) };
+        }
+        gone
+    }
+}
+
+/// The page frames that a run lies in.
+pub(super) fn frames_of(run: &PhysRun) -> PfnRun {
+    let start = run.phys as usize;
+
+    PfnRun {
+        pfn: start >> PAGE_SHIFT,
+        count: (start % PAGE_SIZE + run.length).div_ceil(PAGE_SIZE),
+    }
+}
+
+/// How pages are mapped.
+#[derive(Clone, Copy)]
+pub(super) struct How {
+    /// What the memory is.
+    pub(super) kind: MemoryKind,
+    /// Whether neighbours may share an entry of the table. If not, each page can be taken out alone.
+    pub(super) large_pages: bool,
+}
+
+/// Why some page frames are in no table.
+pub(super) struct NotMapped {
+    pub(super) error: Error,
+    /// Whether they really are in none: if not, a device may still reach them.
+    pub(super) gone: bool,
+    /// How many pages these are.
+    pub(super) pages: usize,
+}
+
+/// A view and the page tables that show it.
+pub(super) struct Window {
+    pub(super) view: View,
+    pub(super) tables: Tables,
+    /// Whether it can be cut at any border between pages, because no entry covers two.
+    pub(super) divisible: bool,
+}
+
+impl Window {
+    /// How its pages are mapped.
+    pub(super) fn how(&self, kind: MemoryKind) -> How {
+        How {
+            kind,
+            large_pages: !self.divisible,
+        }
+    }
+}
+
+/// The page tables of a window: nearly always one, which costs no allocation.
+#[derive(Default)]
+pub(super) struct Tables {
+    first: Option<Table>,
+    more: KVec<Table>,
+}
+
+impl Tables {
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub(super) fn new<'a>(tables: impl Iterator<Item = &'a Table>) -> Result<Self> {
+        let mut new = Self::default();
+
+        for table in tables {
+            new.reserve()?;
+            new.push_reserved(table.clone());
+        }
+        Ok(new)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Table> + Clone {
+        Iterator::chain(self.first.iter(), self.more.iter())
+    }
+
+    /// One of them.
+    pub(super) fn any(&self) -> Option<&Table> {
+        self.first.as_ref()
+    }
+
+    /// Makes room for one more.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub(super) fn reserve(&mut self) -> Result {
+        if self.first.is_some() {
+            self.more.reserve(1, GFP_KERNEL_ACCOUNT)?;
+        }
+        Ok(())
+    }
+
+    /// Adds one for which there is room.
+    pub(super) fn push_reserved(&mut self, table: Table) {
+        if self.first.is_none() {
+            self.first = Some(table);
+        } else {
+            let pushed = self.more.push_within_capacity(table);
+            debug_assert!(pushed.is_ok());
+        }
+    }
+
+    /// Takes one out.
+    pub(super) fn remove(&mut self, table: &Table) -> Option<Table> {
+        let same = |other: &Table| core::ptr::addr_eq(&raw const **other, &raw const **table);
+
+        if self.first.as_ref().is_some_and(same) {
+            return core::mem::replace(&mut self.first, self.more.pop());
+        }
+        let at = self.more.iter().position(same)?;
+        self.more.remove(at).ok()
+    }
+}
+
+/// The windows of some pages, each with a number that stays the same: nearly always one, which costs
+/// no allocation.
+#[derive(Default)]
+pub(super) struct Windows {
+    first: Option<Window>,
+    more: KVec<Option<Window>>,
+    /// All slots of `more` before this one are taken.
+    taken: usize,
+}
+
+/// The number of a window.
+#[derive(Clone, Copy)]
+pub(super) struct WindowId(usize);
+
+impl Windows {
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Window> {
+        Iterator::chain(self.first.iter(), self.more.iter().flatten())
+    }
+
+    /// Makes room for one more.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub(super) fn reserve(&mut self) -> Result<WindowId> {
+        if self.first.is_none() {
+            return Ok(WindowId(0));
+        }
+        while self.more.get(self.taken).is_some_and(Option::is_some) {
+            self.taken += 1;
+        }
+        if self.taken == self.more.len() {
+            self.more.push(None, GFP_KERNEL_ACCOUNT)?;
+        }
+        Ok(WindowId(self.taken + 1))
+    }
+
+    fn slot(&mut self, id: WindowId) -> Option<&mut Option<Window>> {
+        match id.0.checked_sub(1) {
+            None => Some(&mut self.first),
+            Some(at) => self.more.get_mut(at),
+        }
+    }
+
+    /// Puts a window where there is room for it.
+    pub(super) fn put(&mut self, id: WindowId, window: Window) {
+        if let Some(slot) = self.slot(id) {
+            *slot = Some(window);
+        }
+    }
+
+    pub(super) fn get(&self, id: WindowId) -> Option<&Window> {
+        match id.0.checked_sub(1) {
+            None => self.first.as_ref(),
+            Some(at) => self.more.get(at)?.as_ref(),
+        }
+    }
+
+    pub(super) fn get_mut(&mut self, id: WindowId) -> Option<&mut Window> {
+        self.slot(id)?.as_mut()
+    }
+
+    pub(super) fn take(&mut self, id: WindowId) -> Option<Window> {
+        self.taken = self.taken.min(id.0.saturating_sub(1));
+        self.slot(id)?.take()
+    }
+}

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the pure parts need from their surroundings, over `std`; allocations fail when a test wants
+//! them to.
+
+use std::{cell::Cell, mem::MaybeUninit};
+
+pub(crate) type Box<T> = std::boxed::Box<T>;
+pub(crate) type Slot<T> = std::boxed::Box<MaybeUninit<T>>;
+pub(crate) type Vec<T> = std::vec::Vec<T>;
+pub(crate) type Result<T = (), E = OutOfMemory> = core::result::Result<T, E>;
+
+/// `ENOMEM`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct OutOfMemory;
+
+thread_local! {
+    /// How many allocations still succeed.
+    static LEFT: Cell<usize> = const { Cell::new(usize::MAX) };
+}
+
+/// Lets all allocations of this thread fail but the next `count`.
+pub(crate) fn set_allocations_left(count: usize) {
+    LEFT.set(count);
+}
+
+fn allocate() -> Result {
+    let left = LEFT.get().checked_sub(1).ok_or(OutOfMemory)?;
+
+    LEFT.set(left);
+    Ok(())
+}
+
+pub(crate) fn new_slot<T>() -> Result<Slot<T>> {
+    allocate()?;
+    Ok(Box::new_uninit())
+}
+
+pub(crate) fn fill_slot<T>(slot: Slot<T>, value: T) -> Box<T> {
+    Box::write(slot, value)
+}
+
+pub(crate) fn unbox<T>(value: Box<T>) -> T {
+    *value
+}
+
+pub(crate) fn push<T>(array: &mut Vec<T>, value: T) -> Result {
+    if array.len() == array.capacity() {
+        allocate()?;
+    }
+    array.push(value);
+    Ok(())
+}

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The pure parts of `rust/iommu/pages`, as they stand there, over `std` instead of the kernel.
+//!
+//! Their tests lie in `rust/iommu/tests` and `rust/tests`.
+
+#![forbid(unsafe_code)]
+#![allow(
+    dead_code,
+    reason = "the parts are used whole in the kernel, and here as far as they are tested"
+)]
+
+mod base;
+#[path = "../../../../../rust/iommu/pages/frames.rs"]
+mod frames;
+#[path = "../../../../../rust/iommu/pages/held.rs"]
+mod held;
+#[path = "../../../../../rust/interval.rs"]
+mod interval;
+#[path = "../../../../../rust/mm/pfn_run.rs"]
+mod pfn_run;
+
+mod mm {
+    pub(crate) use crate::pfn_run::PfnRun;
+}
