@@ -4,8 +4,12 @@
 //! its own.
 
 use crate::{
-    base::{EINVAL, EOPNOTSUPP, EOVERFLOW},
-    uapi::{IoasAlloc, IoasIovaRanges, IoasMap, IoasUnmap, MapFlags, UnmapRange},
+    base::{Result, EINVAL, EOPNOTSUPP, EOVERFLOW},
+    uapi::{
+        GetHwInfo, HwptAlloc, IoasAlloc, IoasAllowIovas, IoasChangeProcess, IoasCopy,
+        IoasIovaRanges, IoasMap, IoasMapFile, IoasUnmap, IommuOption, MapFlags, OptionId, OptionOp,
+        UnmapRange, VfioIoas,
+    },
 };
 use zerocopy::FromBytes;
 
@@ -32,24 +36,35 @@ pub fn commands(data: &[u8]) {
     alloc(&bytes);
     map(&bytes);
     unmap(&bytes);
+    option(&bytes);
+    hardware(&bytes);
+}
+
+fn only_zero(word: u32) -> Result {
+    if word == 0 {
+        Ok(())
+    } else {
+        Err(EOPNOTSUPP)
+    }
 }
 
 fn alloc(bytes: &[u8; 64]) {
     let (alloc, _) = IoasAlloc::read_from_prefix(bytes).expect("room");
     let (ranges, _) = IoasIovaRanges::read_from_prefix(bytes).expect("room");
-    let only_zero = |word: u32| if word == 0 { Ok(()) } else { Err(EOPNOTSUPP) };
+    let (allow, _) = IoasAllowIovas::read_from_prefix(bytes).expect("room");
+    let (process, _) = IoasChangeProcess::read_from_prefix(bytes).expect("room");
 
     assert_eq!(alloc.check(), only_zero(word(bytes, 4)));
     assert_eq!(ranges.check(), only_zero(word(bytes, 12)));
+    assert_eq!(allow.check(), only_zero(word(bytes, 12)));
+    assert_eq!(process.check(), only_zero(word(bytes, 4)));
 }
 
-fn map(bytes: &[u8; 64]) {
-    let (map, _) = IoasMap::read_from_prefix(bytes).expect("room");
-    let (flags, reserved) = (word(bytes, 4), word(bytes, 12));
-    let (length, iova) = (long(bytes, 24), long(bytes, 32));
-    let expected = if flags > 7 || reserved != 0 {
+/// What the flags of a mapping mean beside these numbers.
+fn flags(flags: u32, numbers: &[u64]) -> Result<MapFlags> {
+    if flags > 7 {
         Err(EOPNOTSUPP)
-    } else if length == u64::MAX || iova == u64::MAX {
+    } else if numbers.iter().any(|&number| number == u64::MAX) {
         Err(EOVERFLOW)
     } else if flags < 2 {
         Err(EINVAL)
@@ -59,9 +74,70 @@ fn map(bytes: &[u8; 64]) {
             write: matches!(flags, 2 | 3 | 6 | 7),
             read: flags >= 4,
         })
+    }
+}
+
+fn map(bytes: &[u8; 64]) {
+    let (map, _) = IoasMap::read_from_prefix(bytes).expect("room");
+    let (file, _) = IoasMapFile::read_from_prefix(bytes).expect("room");
+    let (copy, _) = IoasCopy::read_from_prefix(bytes).expect("room");
+    let numbers = [16, 24, 32].map(|at| long(bytes, at));
+    let expected = flags(word(bytes, 4), &numbers[1..]);
+
+    assert_eq!(
+        map.check(),
+        only_zero(word(bytes, 12)).and_then(|()| expected)
+    );
+    assert_eq!(file.check(), expected);
+    assert_eq!(copy.check(), flags(word(bytes, 4), &numbers));
+}
+
+fn option(bytes: &[u8; 64]) {
+    let (option, _) = IommuOption::read_from_prefix(bytes).expect("room");
+    let (vfio, _) = VfioIoas::read_from_prefix(bytes).expect("room");
+    let (op, reserved) = (word(bytes, 8) & 0xffff, word(bytes, 8) >> 16);
+    let id = match (reserved, word(bytes, 4)) {
+        (0, 0) => Ok(OptionId::RlimitMode),
+        (0, 1) => Ok(OptionId::HugePages),
+        _ => Err(EOPNOTSUPP),
+    };
+    let known = match op {
+        0 => Ok(OptionOp::Set(long(bytes, 16))),
+        1 => Ok(OptionOp::Get),
+        _ => Err(EOPNOTSUPP),
     };
 
-    assert_eq!(map.check(), expected);
+    assert_eq!(option.check(), id);
+    assert_eq!(option.op(), known);
+    assert_eq!(vfio.check().is_ok(), reserved == 0 && op < 3);
+}
+
+fn hardware(bytes: &[u8; 64]) {
+    let (alloc, _) = HwptAlloc::read_from_prefix(bytes).expect("room");
+    let (info, _) = GetHwInfo::read_from_prefix(bytes).expect("room");
+    let (data_type, data_len) = (word(bytes, 24), word(bytes, 28));
+    let flags = word(bytes, 4);
+
+    assert_eq!(
+        alloc.check(),
+        match word(bytes, 20) {
+            0 if (data_type == 0) == (data_len == 0) => Ok(()),
+            0 => Err(EINVAL),
+            _ => Err(EOPNOTSUPP),
+        }
+    );
+    assert_eq!(
+        alloc.paging_flags().is_ok(),
+        flags < 16 && flags & 0b101 != 0b101
+    );
+    assert_eq!(
+        info.check(),
+        match flags {
+            0 if data_len >> 8 == 0 => Ok(0),
+            1 if data_len >> 8 == 0 => Ok(data_type),
+            _ => Err(EOPNOTSUPP),
+        }
+    );
 }
 
 fn unmap(bytes: &[u8; 64]) {
