@@ -5,7 +5,10 @@
 use crate::{
     device_file::Context,
     ioas,
-    uapi::{self, Command, Destroy, IoasAlloc, IoasIovaRanges, IoasMap, IoasUnmap},
+    uapi::{
+        self, Command, Destroy, IoasAlloc, IoasChangeProcess, IoasCopy, IoasIovaRanges, IoasMap,
+        IoasMapFile, IoasUnmap,
+    },
 };
 use kernel::{
     prelude::*,
@@ -55,11 +58,14 @@ impl Entry {
 }
 
 /// Every command.
-static COMMANDS: [Entry; 5] = [
+static COMMANDS: [Entry; 8] = [
     Entry::of::<Destroy>(),
     Entry::of::<IoasAlloc>(),
+    Entry::of::<IoasChangeProcess>(),
+    Entry::of::<IoasCopy>(),
     Entry::of::<IoasIovaRanges>(),
     Entry::of::<IoasMap>(),
+    Entry::of::<IoasMapFile>(),
     Entry::of::<IoasUnmap>(),
 ];
 
@@ -106,6 +112,18 @@ impl Execute for IoasAlloc {
     }
 }
 
+impl Execute for IoasChangeProcess {
+    fn execute(&mut self, call: &Call<'_>) -> Result {
+        ioas::ioctl::change_process(self, call)
+    }
+}
+
+impl Execute for IoasCopy {
+    fn execute(&mut self, call: &Call<'_>) -> Result {
+        ioas::ioctl::copy(self, call)
+    }
+}
+
 impl Execute for IoasIovaRanges {
     fn execute(&mut self, call: &Call<'_>) -> Result {
         ioas::ioctl::iova_ranges(self, call)
@@ -115,6 +133,12 @@ impl Execute for IoasIovaRanges {
 impl Execute for IoasMap {
     fn execute(&mut self, call: &Call<'_>) -> Result {
         ioas::ioctl::map(self, call)
+    }
+}
+
+impl Execute for IoasMapFile {
+    fn execute(&mut self, call: &Call<'_>) -> Result {
+        ioas::ioctl::map_file(self, call)
     }
 }
 
