@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A map from intervals that do not overlap to values.
+//! Maps from intervals to values: one whose intervals do not overlap, and one whose may.
 //!
 //! An AVL tree ordered by address. Each node also knows the lowest and the highest address of its
 //! subtree and the widest gap in it, so that looking up what meets a range and finding a hole of a
@@ -13,7 +13,8 @@ use core::cmp::Ordering;
 
 type Link<V> = Option<Box<Node<V>>>;
 
-/// An interval of addresses with a value: `first` and `last` both inclusive.
+/// An interval of addresses with a value: `first` and `last` both inclusive. A node that is in no map
+/// has no children.
 pub struct Node<V> {
     first: u64,
     last: u64,
@@ -37,7 +38,7 @@ struct Subtree {
 }
 
 impl<V> Node<V> {
-    /// A node for [`IntervalMap::insert`]; `first` must not be above `last`.
+    /// A node to be inserted; `first` must not be above `last`.
     pub fn new(first: u64, last: u64, value: V) -> Self {
         debug_assert!(first <= last);
         Self {
@@ -87,15 +88,17 @@ impl<V> Node<V> {
             gap: 0,
         };
 
+        // Where intervals overlap, the one that begins last need not be the one that ends last.
         if let Some(left) = self.left.as_ref().map(|left| left.subtree) {
             all.height = all.height.max(left.height + 1);
             all.first = left.first;
+            all.last = all.last.max(left.last);
             all.gap = all.gap.max(left.gap).max(between(left.last, self.first));
         }
         if let Some(right) = self.right.as_ref().map(|right| right.subtree) {
             all.height = all.height.max(right.height + 1);
-            all.last = right.last;
-            all.gap = all.gap.max(right.gap).max(between(self.last, right.first));
+            all.gap = all.gap.max(right.gap).max(between(all.last, right.first));
+            all.last = all.last.max(right.last);
         }
         self.subtree = all;
     }
@@ -339,6 +342,60 @@ impl<V> IntervalMap<V> {
         };
         gap_at(root, 0, bounds, size)
             .or_else(|| clip((root.subtree.last.checked_add(1)?, u64::MAX), bounds, size))
+    }
+}
+
+/// A map from intervals that may overlap to values.
+pub struct OverlapMap<V> {
+    root: Link<V>,
+}
+
+impl<V> OverlapMap<V> {
+    /// A map without intervals.
+    pub const fn new() -> Self {
+        Self { root: None }
+    }
+
+    /// Adds an interval.
+    pub fn insert(&mut self, node: Box<Node<V>>) {
+        self.root = Some(insert_at(self.root.take(), node));
+    }
+
+    /// Of the intervals that meet `first..=last`, one that begins first.
+    pub fn first_in(&self, first: u64, last: u64) -> Option<&Node<V>> {
+        let mut link = &self.root;
+
+        while let Some(node) = link {
+            // What begins lowest of all that do not end too low lies on the left if anything does.
+            let on_the_left = node
+                .left
+                .as_ref()
+                .is_some_and(|left| left.subtree.last >= first);
+
+            if on_the_left {
+                link = &node.left;
+            } else if node.last >= first {
+                return Some(&**node).filter(|node| node.first <= last);
+            } else {
+                link = &node.right;
+            }
+        }
+        None
+    }
+
+    /// Drops the intervals whose values do not satisfy `keep`, which takes time for all of them.
+    pub fn retain(&mut self, mut keep: impl FnMut(&V) -> bool) {
+        let mut rest = self.root.take();
+
+        while let Some(root) = rest {
+            let (others, mut lowest) = take_lowest(root);
+
+            rest = others;
+            if keep(&lowest.value) {
+                lowest.update();
+                self.insert(lowest);
+            }
+        }
     }
 }
 

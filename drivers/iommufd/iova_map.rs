@@ -4,11 +4,12 @@
 //!
 //! Areas are what is mapped; they do not overlap. Reserved ranges are what nothing may be mapped
 //! to, each on behalf of an owner who takes it away again; they may overlap, and never meet an
-//! area. Pure: no kernel calls.
+//! area. Allowed ranges are what user space has to itself: they never meet a reserved range, whoever
+//! comes first, and where there are any, IOVAs are chosen within them. Pure: no kernel calls.
 
 use crate::{
     base::{Box, Result, EADDRINUSE, EEXIST, EINVAL, ENOSPC, EOVERFLOW, PAGE_SIZE},
-    interval::{IntervalMap, Node},
+    interval::{IntervalMap, Node, OverlapMap},
 };
 
 /// What the map must know of the areas in it.
@@ -17,31 +18,58 @@ pub(crate) trait Area {
     fn page_offset(&self) -> u64;
 }
 
-/// A range in which nothing may be mapped: `first` and `last` both inclusive.
-pub(crate) struct Reserved<O> {
-    first: u64,
-    last: u64,
-    owner: O,
-    next: Option<Box<Reserved<O>>>,
-}
+/// A range in which nothing may be mapped, on behalf of an owner: for [`IovaMap::reserve`].
+pub(crate) type Reserved<O> = Node<O>;
 
-impl<O> Reserved<O> {
-    /// A range for [`IovaMap::reserve`].
-    pub(crate) fn new(first: u64, last: u64, owner: O) -> Self {
-        Self {
-            first,
-            last,
-            owner,
-            next: None,
-        }
+/// Ranges that user space has to itself; none restricts nothing. They do not overlap.
+pub(crate) struct AllowedRanges(IntervalMap<()>);
+
+impl AllowedRanges {
+    /// No ranges.
+    pub(crate) const fn new() -> Self {
+        Self(IntervalMap::new())
+    }
+
+    /// Adds a range.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` if it overlaps one that is there.
+    pub(crate) fn add(&mut self, range: Box<Node<()>>) -> Result {
+        self.0.insert(range).map_err(|_| EINVAL)
+    }
+
+    /// The parts of a range in which IOVAs may be chosen, lowest first. Neighbours are one part.
+    fn parts(&self, low: u64, high: u64) -> impl Iterator<Item = (u64, u64)> + '_ {
+        let mut next = Some(low);
+
+        core::iter::from_fn(move || {
+            let start = next?;
+
+            if self.0.is_empty() {
+                next = None;
+                return Some((start, high));
+            }
+            let range = self.0.first_in(start, high)?;
+            let (first, mut last) = (range.first().max(start), range.last());
+
+            while let Some(neighbour) = last
+                .checked_add(1)
+                .and_then(|behind| self.0.first_in(behind, behind))
+            {
+                last = neighbour.last();
+            }
+            next = last.checked_add(1);
+            Some((first, last.min(high)))
+        })
     }
 }
 
 /// The IOVAs of an address space.
 pub(crate) struct IovaMap<A, O> {
     areas: IntervalMap<A>,
-    /// Sorted by `first`.
-    reserved: Option<Box<Reserved<O>>>,
+    reserved: OverlapMap<O>,
+    allowed: AllowedRanges,
     /// What IOVA, length and offset of each area are multiples of: a power of two, in bytes.
     alignment: u64,
     /// The alignment that is worth having for the sake of large pages, in bytes.
@@ -53,7 +81,8 @@ impl<A: Area, O: PartialEq> IovaMap<A, O> {
     pub(crate) const fn new(large_page: u64) -> Self {
         Self {
             areas: IntervalMap::new(),
-            reserved: None,
+            reserved: OverlapMap::new(),
+            allowed: AllowedRanges::new(),
             alignment: 1,
             large_page,
         }
@@ -95,10 +124,7 @@ impl<A: Area, O: PartialEq> IovaMap<A, O> {
         }
         let last = iova.checked_add(length - 1).ok_or(EOVERFLOW)?;
 
-        if self
-            .reserved()
-            .any(|range| range.first <= last && iova <= range.last)
-        {
+        if self.reserved.first_in(iova, last).is_some() {
             return Err(EINVAL);
         }
         if self.areas.first_in(iova, last).is_some() {
@@ -119,8 +145,9 @@ impl<A: Area, O: PartialEq> IovaMap<A, O> {
         Ok(())
     }
 
-    /// Chooses an IOVA for `length` bytes of memory at address `addr`: the lowest that keeps as
-    /// much of the alignment of `addr` as large pages can use. Never zero.
+    /// Chooses an IOVA for `length` bytes of memory at address `addr`: the lowest that is allowed and
+    /// keeps as much of the alignment of `addr` as large pages can use. Never in the first or the
+    /// last page of the address space.
     ///
     /// # Errors
     ///
@@ -146,16 +173,24 @@ impl<A: Area, O: PartialEq> IovaMap<A, O> {
             alignment,
             offset: addr % page,
         };
-        let end = u64::MAX - page;
-        let mut low = place.start(page).ok_or(ENOSPC)?;
+        self.allowed
+            .parts(page, u64::MAX - page)
+            .find_map(|part| self.find_in(part, &place))
+            .ok_or(ENOSPC)
+    }
 
-        while let Some(gap) = self.areas.first_gap(low, end, length) {
+    /// The lowest suitable address within a range.
+    fn find_in(&self, range: (u64, u64), place: &Placement) -> Option<u64> {
+        let (first, last) = range;
+        let mut low = place.start(first)?;
+
+        while let Some(gap) = self.areas.first_gap(low, last, place.length) {
             if let Some(iova) = self.usable_in(gap).find_map(|range| place.within(range)) {
-                return Ok(iova);
+                return Some(iova);
             }
-            low = gap.1.checked_add(1).ok_or(ENOSPC)?;
+            low = gap.1.checked_add(1)?;
         }
-        Err(ENOSPC)
+        None
     }
 
     fn check_length(&self, length: u64) -> Result {
@@ -189,39 +224,39 @@ impl<A: Area, O: PartialEq> IovaMap<A, O> {
     ///
     /// # Errors
     ///
-    /// `EADDRINUSE` if something is mapped there.
-    pub(crate) fn reserve(&mut self, mut range: Box<Reserved<O>>) -> Result {
-        if self.areas.first_in(range.first, range.last).is_some() {
+    /// `EADDRINUSE` if something is mapped there, or user space has it to itself.
+    pub(crate) fn reserve(&mut self, range: Box<Reserved<O>>) -> Result {
+        let (first, last) = (range.first(), range.last());
+
+        if self.areas.first_in(first, last).is_some()
+            || self.allowed.0.first_in(first, last).is_some()
+        {
             return Err(EADDRINUSE);
         }
-        let mut link = &mut self.reserved;
-
-        while link.as_ref().is_some_and(|there| there.first < range.first) {
-            match link {
-                Some(there) => link = &mut there.next,
-                None => break,
-            }
-        }
-        range.next = link.take();
-        *link = Some(range);
+        self.reserved.insert(range);
         Ok(())
     }
 
     /// Takes away all that is reserved for `owner`.
     pub(crate) fn unreserve(&mut self, owner: &O) {
-        let mut rest = self.reserved.take();
-        let mut end = &mut self.reserved;
-
-        while let Some(mut range) = rest {
-            rest = range.next.take();
-            if range.owner != *owner {
-                end = &mut end.insert(range).next;
-            }
-        }
+        self.reserved.retain(|other| other != owner);
     }
 
-    fn reserved(&self) -> impl Iterator<Item = &Reserved<O>> {
-        core::iter::successors(self.reserved.as_deref(), |range| range.next.as_deref())
+    /// Gives user space `ranges` to itself; what it had before takes their place.
+    ///
+    /// # Errors
+    ///
+    /// `EADDRINUSE` if anything in them is reserved; nothing has changed then.
+    pub(crate) fn allow(&mut self, ranges: &mut AllowedRanges) -> Result {
+        if ranges.0.iter().any(|range| {
+            self.reserved
+                .first_in(range.first(), range.last())
+                .is_some()
+        }) {
+            return Err(EADDRINUSE);
+        }
+        core::mem::swap(&mut self.allowed, ranges);
+        Ok(())
     }
 
     /// The ranges that are not reserved, lowest first: first and last address of each.
@@ -233,23 +268,18 @@ impl<A: Area, O: PartialEq> IovaMap<A, O> {
     fn usable_in(&self, range: (u64, u64)) -> impl Iterator<Item = (u64, u64)> + '_ {
         let (low, high) = range;
         let mut next = Some(low);
-        let mut reserved = self.reserved().filter(move |range| range.last >= low);
 
-        core::iter::from_fn(move || {
-            while let Some(start) = next {
-                if start > high {
-                    break;
-                }
-                let Some(range) = reserved.next() else {
-                    next = None;
-                    return Some((start, high));
-                };
-                next = range.last.checked_add(1).map(|end| end.max(start));
-                if range.first > start {
-                    return Some((start, high.min(range.first - 1)));
-                }
+        core::iter::from_fn(move || loop {
+            let start = next.filter(|&start| start <= high)?;
+            let Some(range) = self.reserved.first_in(start, high) else {
+                next = None;
+                return Some((start, high));
+            };
+
+            next = range.last().checked_add(1);
+            if range.first() > start {
+                return Some((start, range.first() - 1));
             }
-            None
         })
     }
 }

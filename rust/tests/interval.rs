@@ -141,3 +141,59 @@ fn ascending_inserts_stay_shallow() {
         .is_some_and(|root| root.subtree.height <= 24));
     assert_eq!(map.first_gap(0, u64::MAX, 2), Some((199_999, u64::MAX)));
 }
+
+/// As [`check`], for intervals that may overlap.
+fn check_overlapping<V>(node: &Node<V>, all: &mut Vec<(u64, u64)>) -> (u8, u64) {
+    let (mut height, mut last) = (1, node.last);
+
+    if let Some(left) = &node.left {
+        let (h, l) = check_overlapping(left, all);
+        (height, last) = (height.max(h + 1), last.max(l));
+    }
+    all.push((node.first, node.last));
+    if let Some(right) = &node.right {
+        let (h, l) = check_overlapping(right, all);
+        (height, last) = (height.max(h + 1), last.max(l));
+    }
+    let lean = height_of(&node.left).abs_diff(height_of(&node.right));
+    assert!(lean <= 1, "the tree leans by {lean}");
+    assert_eq!((node.subtree.height, node.subtree.last), (height, last));
+    (height, last)
+}
+
+proptest! {
+    #[test]
+    fn overlapping_intervals_are_found(
+        steps in prop::collection::vec((0u64..100, 0u64..30, 0u32..12), 0..60),
+        queries in prop::collection::vec((0u64..140, 0u64..10), 1..20),
+    ) {
+        let mut map = OverlapMap::new();
+        let mut model: Vec<(u64, u64, u32)> = vec![];
+
+        for (first, size, value) in steps {
+            if value < 2 {
+                map.retain(|other| other % 10 != value);
+                model.retain(|(_, _, other)| other % 10 != value);
+            } else {
+                map.insert(Box::new(Node::new(first, first + size, value)));
+                model.push((first, first + size, value));
+            }
+            let mut all = vec![];
+            if let Some(root) = &map.root {
+                check_overlapping(root, &mut all);
+            }
+            prop_assert!(all.windows(2).all(|pair| pair[0].0 <= pair[1].0));
+            prop_assert_eq!(all.len(), model.len());
+        }
+        for (first, size) in queries {
+            let lowest = model
+                .iter()
+                .filter(|&&(f, l, _)| f <= first + size && first <= l)
+                .map(|&(f, _, _)| f)
+                .min();
+            let found = map.first_in(first, first + size);
+            prop_assert_eq!(found.map(Node::first), lowest);
+            prop_assert!(found.is_none_or(|node| node.last() >= first));
+        }
+    }
+}

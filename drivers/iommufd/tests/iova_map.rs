@@ -31,14 +31,29 @@ fn reserve(map: &mut Map, first: u64, last: u64, owner: u32) -> Result {
     map.reserve(Box::new(Reserved::new(first, last, owner)))
 }
 
+fn allowed(ranges: &[(u64, u64)]) -> Result<AllowedRanges> {
+    let mut allowed = AllowedRanges::new();
+
+    for &(first, last) in ranges {
+        allowed.add(Box::new(Node::new(first, last, ())))?;
+    }
+    Ok(allowed)
+}
+
+fn meets(range: (u64, u64)) -> impl Fn(&(u64, u64)) -> bool {
+    move |&(first, last)| first <= range.1 && range.0 <= last
+}
+
 /// `find` the slow way: tries one aligned address after the other.
 fn slow_find(
     areas: &[(u64, u64)],
     reserved: &[(u64, u64)],
+    allowed: &[(u64, u64)],
     length: u64,
     addr: u64,
     limit: u64,
 ) -> Option<u64> {
+    let is_allowed = |at| allowed.is_empty() || allowed.iter().any(|&(f, l)| (f..=l).contains(&at));
     let natural = match addr {
         0 => length.next_power_of_two(),
         _ => length.next_power_of_two().min(1 << addr.trailing_zeros()),
@@ -52,7 +67,8 @@ fn slow_find(
             .iter()
             .chain(reserved)
             .any(|&(f, l)| f <= last && iova <= l);
-        if !taken {
+        // All ranges here are of whole pages.
+        if !taken && (iova / PAGE..=last / PAGE).all(|page| is_allowed(page * PAGE)) {
             return Some(iova);
         }
         iova = ((iova & !(alignment - 1)) + alignment) | (addr % PAGE);
@@ -65,23 +81,39 @@ proptest! {
     fn finds_the_lowest_suitable_hole(
         pages in prop::collection::vec((0u64..3000, 1u64..200), 0..40),
         blocked in prop::collection::vec((0u64..3000, 1u64..100), 0..8),
+        windows in prop::collection::vec((0u64..2500, 1u64..1500), 0..5),
         length in 1u64..700,
         addr in prop_oneof![Just(0u64), (1u64..5000).prop_map(|page| page * PAGE)],
     ) {
         let mut map = Map::new(LARGE);
         let (mut areas, mut reserved) = (vec![], vec![]);
+        let windows: Vec<_> = windows
+            .into_iter()
+            .map(|(first, count)| (first * PAGE, (first + count) * PAGE - 1))
+            .scan(vec![], |before, window| {
+                let new = !before.iter().any(meets(window));
+                before.push(window);
+                Some(new.then_some(window))
+            })
+            .flatten()
+            .collect();
 
         for (first, count) in blocked {
             let range = (first * PAGE, (first + count) * PAGE - 1);
             prop_assert!(reserve(&mut map, range.0, range.1, 1).is_ok());
             reserved.push(range);
         }
+        // What is reserved cannot be allowed as well.
+        let windows: Vec<_> = windows
+            .into_iter()
+            .filter(|&window| !reserved.iter().any(meets(window)))
+            .collect();
+        prop_assert_eq!(map.allow(&mut allowed(&windows).expect("they do not overlap")), Ok(()));
         for (first, count) in pages {
             let range = (first * PAGE, (first + count) * PAGE - 1);
-            let meets = |&(f, l): &(u64, u64)| f <= range.1 && range.0 <= l;
-            let expected = if reserved.iter().any(meets) {
+            let expected = if reserved.iter().any(meets(range)) {
                 Err(EINVAL)
-            } else if areas.iter().any(meets) {
+            } else if areas.iter().any(meets(range)) {
                 Err(EEXIST)
             } else {
                 areas.push(range);
@@ -92,10 +124,70 @@ proptest! {
         let found = map.find(length * PAGE, addr);
         prop_assert_eq!(
             found.ok(),
-            slow_find(&areas, &reserved, length * PAGE, addr, 1 << 40)
+            slow_find(&areas, &reserved, &windows, length * PAGE, addr, 1 << 24)
         );
         if let Ok(iova) = found {
             prop_assert!(map.check(iova, length * PAGE, 0).is_ok());
+        }
+    }
+
+    #[test]
+    fn allowed_and_reserved_keep_apart(
+        steps in prop::collection::vec(
+            (0u8..4, prop::collection::vec((0u64..60, 0u64..6), 1..4), 0u32..3),
+            0..40,
+        ),
+    ) {
+        let mut map = Map::new(LARGE);
+        let mut windows: Vec<(u64, u64)> = vec![];
+        let mut reserved: Vec<((u64, u64), u32)> = vec![];
+
+        for (step, ranges, owner) in steps {
+            let ranges: Vec<_> = ranges.iter().map(|&(first, size)| (first, first + size)).collect();
+            let range = ranges[0];
+
+            match step {
+                0 => {
+                    let expected = if windows.iter().any(meets(range)) {
+                        Err(EADDRINUSE)
+                    } else {
+                        reserved.push((range, owner));
+                        Ok(())
+                    };
+                    prop_assert_eq!(reserve(&mut map, range.0, range.1, owner), expected);
+                }
+                1 => {
+                    map.unreserve(&owner);
+                    reserved.retain(|&(_, other)| other != owner);
+                }
+                2 => {
+                    prop_assert_eq!(map.allow(&mut AllowedRanges::new()), Ok(()));
+                    windows.clear();
+                }
+                _ => {
+                    let overlap = (1..ranges.len())
+                        .any(|at| ranges[..at].iter().any(meets(ranges[at])));
+                    match allowed(&ranges) {
+                        Err(error) => prop_assert!(overlap && error == EINVAL),
+                        Ok(mut new) => {
+                            prop_assert!(!overlap);
+                            let taken = reserved
+                                .iter()
+                                .any(|(there, _)| ranges.iter().any(meets(*there)));
+                            if taken {
+                                prop_assert_eq!(map.allow(&mut new), Err(EADDRINUSE));
+                            } else {
+                                prop_assert_eq!(map.allow(&mut new), Ok(()));
+                                windows = ranges;
+                            }
+                        }
+                    }
+                }
+            }
+            for at in 0..70 {
+                let free = !reserved.iter().any(|&((first, last), _)| (first..=last).contains(&at));
+                prop_assert_eq!(map.check(at, 1, 0).is_ok(), free);
+            }
         }
     }
 
@@ -166,5 +258,60 @@ fn nothing_is_reserved_over_an_area() {
         reserve(&mut map, 0xfee0_0000, 0xfeef_ffff, 1),
         Err(EADDRINUSE)
     );
+    assert_eq!(map.usable().collect::<Vec<_>>(), [(0, u64::MAX)]);
+}
+
+#[test]
+fn neighbours_are_allowed_as_one() {
+    let mut map = Map::new(LARGE);
+    let mut ranges = allowed(&[
+        (0x5000, 0x5fff),
+        (0x4000, 0x4fff),
+        (0, 0x1fff),
+        (u64::MAX - PAGE + 1, u64::MAX),
+    ])
+    .expect("they do not overlap");
+
+    assert_eq!(map.allow(&mut ranges), Ok(()));
+    // Neither the first page nor the last is ever chosen.
+    assert_eq!(map.find(PAGE, 0), Ok(PAGE));
+    assert_eq!(map_at(&mut map, PAGE, PAGE), Ok(()));
+    assert_eq!(map.find(2 * PAGE, 0), Ok(0x4000));
+    assert_eq!(map_at(&mut map, 0x4000, 2 * PAGE), Ok(()));
+    assert_eq!(map.find(PAGE, 0), Err(ENOSPC));
+    // An IOVA that the caller has chosen need not be allowed.
+    assert_eq!(map_at(&mut map, 0x10000, PAGE), Ok(()));
+    assert_eq!(reserve(&mut map, 0x5fff, 0x6000, 1), Err(EADDRINUSE));
+    assert_eq!(reserve(&mut map, 0x6000, 0x6fff, 1), Ok(()));
+    assert_eq!(map.allow(&mut AllowedRanges::new()), Ok(()));
+    assert_eq!(map.find(PAGE, 0), Ok(2 * PAGE));
+}
+
+/// A hundred thousand areas and a thousand reservations: a test that compared each with each would
+/// not end today.
+#[test]
+fn many_of_both() {
+    const MANY: u64 = 100_000;
+    let mut map = Map::new(LARGE);
+
+    for device in 0..1000 {
+        assert_eq!(
+            reserve(
+                &mut map,
+                1 << 40,
+                (1 << 40) + PAGE * u64::from(device),
+                device
+            ),
+            Ok(())
+        );
+    }
+    for _ in 0..MANY {
+        let iova = map.find(PAGE, PAGE).expect("there is room");
+        assert_eq!(map_at(&mut map, iova, PAGE), Ok(()));
+    }
+    assert_eq!(map.find(PAGE, PAGE), Ok((MANY + 1) * PAGE));
+    for device in 0..1000 {
+        map.unreserve(&device);
+    }
     assert_eq!(map.usable().collect::<Vec<_>>(), [(0, u64::MAX)]);
 }
