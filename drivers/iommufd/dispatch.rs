@@ -6,8 +6,8 @@ use crate::{
     device_file::Context,
     ioas,
     uapi::{
-        self, Command, Destroy, IoasAlloc, IoasChangeProcess, IoasCopy, IoasIovaRanges, IoasMap,
-        IoasMapFile, IoasUnmap,
+        self, Command, Destroy, IoasAlloc, IoasAllowIovas, IoasChangeProcess, IoasCopy,
+        IoasIovaRanges, IoasMap, IoasMapFile, IoasUnmap,
     },
 };
 use kernel::{
@@ -58,9 +58,10 @@ impl Entry {
 }
 
 /// Every command.
-static COMMANDS: [Entry; 8] = [
+static COMMANDS: [Entry; 9] = [
     Entry::of::<Destroy>(),
     Entry::of::<IoasAlloc>(),
+    Entry::of::<IoasAllowIovas>(),
     Entry::of::<IoasChangeProcess>(),
     Entry::of::<IoasCopy>(),
     Entry::of::<IoasIovaRanges>(),
@@ -109,6 +110,12 @@ impl Execute for Destroy {
 impl Execute for IoasAlloc {
     fn execute(&mut self, call: &Call<'_>) -> Result {
         ioas::ioctl::alloc(self, call)
+    }
+}
+
+impl Execute for IoasAllowIovas {
+    fn execute(&mut self, call: &Call<'_>) -> Result {
+        ioas::allow::allow_iovas(self, call)
     }
 }
 

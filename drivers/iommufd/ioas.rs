@@ -11,6 +11,7 @@
 //! of the pages, then those of memory management. While pages come or go, their thread holds `users`
 //! for reading, so that no page table comes or goes meanwhile.
 
+mod allow;
 mod area;
 pub(crate) mod ioctl;
 mod map;
