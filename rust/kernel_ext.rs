@@ -8,6 +8,7 @@
 //!
 //! | module | what it owns |
 //! |---|---|
+//! | [`capability`] | what the calling task may do |
 //! | [`dma_buf`] | memory of devices that another driver shares |
 //! | [`interval`] | a map from intervals to values |
 //! | [`iommu`] | groups, DMA ownership, domains, attachments, shared pages and their mappings |
@@ -21,6 +22,7 @@
 
 mod base;
 mod bindings;
+pub mod capability;
 pub mod dma_buf;
 pub mod interval;
 pub mod iommu;

@@ -3,7 +3,11 @@
 //! `/dev/iommu`: what each open file owns, and which types of objects it may hold.
 
 use crate::{device::Device, dispatch, group::Groups, hwpt::Hwpt, ioas::Ioas, IommufdModule};
-use kernel::{module::this_module, prelude::*};
+use kernel::{
+    module::this_module,
+    prelude::*,
+    sync::atomic::{ordering::Relaxed, Atomic},
+};
 use kernel_ext::{iommufd, miscdev::FileOperations};
 
 /// The device.
@@ -18,6 +22,20 @@ pub(crate) struct State {
     /// The groups of the devices that are bound to it.
     #[pin]
     pub(crate) groups: Groups,
+    charges_process: Atomic<bool>,
+}
+
+impl State {
+    /// Whether pinned pages count against the limit of the process, as in VFIO, instead of that of
+    /// the user.
+    pub(crate) fn charges_process(&self) -> bool {
+        self.charges_process.load(Relaxed)
+    }
+
+    /// Decides that, for what is mapped from now on.
+    pub(crate) fn charge_process(&self, process: bool) {
+        self.charges_process.store(process, Relaxed);
+    }
 }
 
 kernel_ext::iommufd_objects! {
@@ -38,7 +56,10 @@ impl iommufd::Iommufd for Iommufd {
     }
 
     fn state() -> impl PinInit<State, Error> {
-        try_pin_init!(State { groups <- Groups::new() })
+        try_pin_init!(State {
+            groups <- Groups::new(),
+            charges_process: Atomic::new(false),
+        })
     }
 
     fn ioctl(context: &Context, cmd: u32, arg: usize) -> Result<isize> {

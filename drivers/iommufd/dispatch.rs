@@ -4,10 +4,10 @@
 
 use crate::{
     device_file::Context,
-    ioas,
+    ioas, option,
     uapi::{
         self, Command, Destroy, IoasAlloc, IoasAllowIovas, IoasChangeProcess, IoasCopy,
-        IoasIovaRanges, IoasMap, IoasMapFile, IoasUnmap,
+        IoasIovaRanges, IoasMap, IoasMapFile, IoasUnmap, IommuOption,
     },
 };
 use kernel::{
@@ -58,7 +58,7 @@ impl Entry {
 }
 
 /// Every command.
-static COMMANDS: [Entry; 9] = [
+static COMMANDS: [Entry; 10] = [
     Entry::of::<Destroy>(),
     Entry::of::<IoasAlloc>(),
     Entry::of::<IoasAllowIovas>(),
@@ -68,6 +68,7 @@ static COMMANDS: [Entry; 9] = [
     Entry::of::<IoasMap>(),
     Entry::of::<IoasMapFile>(),
     Entry::of::<IoasUnmap>(),
+    Entry::of::<IommuOption>(),
 ];
 
 /// Carries an ioctl out.
@@ -152,5 +153,11 @@ impl Execute for IoasMapFile {
 impl Execute for IoasUnmap {
     fn execute(&mut self, call: &Call<'_>) -> Result {
         ioas::ioctl::unmap(self, call)
+    }
+}
+
+impl Execute for IommuOption {
+    fn execute(&mut self, call: &Call<'_>) -> Result {
+        option::option(self, call)
     }
 }

@@ -30,6 +30,7 @@ mod hwpt;
 mod ioas;
 mod iova_map;
 mod kernel_api;
+mod option;
 mod uapi;
 
 use device_file::Iommufd;

@@ -169,6 +169,12 @@ impl TableLock<'_> {
         NonNull::new(entry.cast())
     }
 
+    /// Whether there is no object, published or reserved.
+    fn is_empty(&self) -> bool {
+        // SAFETY: The table is initialised, and its lock is held.
+        unsafe { (*objects(self.0)).xa_head.is_null() }
+    }
+
     fn erase(&self, id: ObjectId) {
         // SAFETY: The table is initialised, and its lock is held.
         unsafe { bindings::__xa_erase(objects(self.0), id.0 as usize) };
@@ -293,6 +299,21 @@ impl<I: Iommufd> Context<I> {
             }
             index += 1;
         }
+    }
+
+    /// Runs `f`, which must neither sleep nor use the table, while there is no object, neither one
+    /// that is published nor one that is only reserved.
+    ///
+    /// # Errors
+    ///
+    /// `EBUSY` if there is one, else those of `f`.
+    pub fn while_empty(&self, f: impl FnOnce() -> Result) -> Result {
+        let table = self.lock();
+
+        if !table.is_empty() {
+            return Err(EBUSY);
+        }
+        f()
     }
 
     /// Destroys the object with this ID.
