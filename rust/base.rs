@@ -9,9 +9,9 @@ pub(crate) use kernel::prelude::Result;
 use kernel::prelude::*;
 
 /// An owned allocation.
-pub type Box<T> = KBox<T>;
+pub(crate) type Box<T> = KBox<T>;
 /// Memory for a `T` that is allocated before it is known what goes in.
-pub type Slot<T> = KBox<core::mem::MaybeUninit<T>>;
+pub(crate) type Slot<T> = KBox<core::mem::MaybeUninit<T>>;
 /// A growing array.
 pub(crate) type Vec<T> = KVVec<T>;
 

@@ -8,7 +8,7 @@ use kernel::{
     prelude::*,
     sync::atomic::{ordering::Relaxed, Atomic},
 };
-use kernel_ext::{iommufd, miscdev::FileOperations};
+use kernel_ext::{iommufd, miscdev::FileOperations, new_rwsem, sync::RwSem};
 
 /// The device.
 pub(crate) struct Iommufd;
@@ -23,6 +23,9 @@ pub(crate) struct State {
     #[pin]
     pub(crate) groups: Groups,
     charges_process: Atomic<bool>,
+    /// Whoever locks all address spaces at the same time holds this.
+    #[pin]
+    pub(crate) all_address_spaces: RwSem<()>,
 }
 
 impl State {
@@ -59,6 +62,7 @@ impl iommufd::Iommufd for Iommufd {
         try_pin_init!(State {
             groups <- Groups::new(),
             charges_process: Atomic::new(false),
+            all_address_spaces <- new_rwsem!((), "State::all_address_spaces"),
         })
     }
 

@@ -122,7 +122,7 @@ impl Execute for IoasAllowIovas {
 
 impl Execute for IoasChangeProcess {
     fn execute(&mut self, call: &Call<'_>) -> Result {
-        ioas::ioctl::change_process(self, call)
+        ioas::process::change(self, call)
     }
 }
 

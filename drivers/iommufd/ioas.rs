@@ -9,12 +9,13 @@
 //!
 //! Locks, in the order in which they are taken: `hwpts`, the group of a device, `users`, `map`, that
 //! of the pages, then those of memory management. While pages come or go, their thread holds `users`
-//! for reading, so that no page table comes or goes meanwhile.
+//! for reading, so that no page table comes or goes meanwhile. Only [`process`] locks several maps.
 
-mod allow;
+pub(crate) mod allow;
 mod area;
 pub(crate) mod ioctl;
 mod map;
+pub(crate) mod process;
 mod tables;
 mod unmap;
 

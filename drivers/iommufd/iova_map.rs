@@ -215,6 +215,11 @@ impl<A: Area, O: PartialEq> IovaMap<A, O> {
         self.areas.get_mut(iova)
     }
 
+    /// All areas, lowest first.
+    pub(crate) fn areas(&self) -> impl Iterator<Item = &Node<A>> {
+        self.areas.iter()
+    }
+
     /// The lowest area that meets `first..=last`.
     pub(crate) fn first_in(&self, first: u64, last: u64) -> Option<&Node<A>> {
         self.areas.first_in(first, last)

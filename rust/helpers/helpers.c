@@ -77,6 +77,12 @@ void kernel_ext_get_file(struct file *file)
 	get_file(file);
 }
 
+void kernel_ext_down_write_nest_lock(struct rw_semaphore *sem,
+				     struct rw_semaphore *outer)
+{
+	down_write_nest_lock(sem, outer);
+}
+
 bool kernel_ext_iommu_enforce_cache_coherency(struct iommu_domain *domain)
 {
 	return domain->ops->enforce_cache_coherency &&

@@ -83,6 +83,9 @@ void kernel_ext_xa_store_reserved(struct xarray *xa, u32 id, void *entry);
 bool kernel_ext_refcount_inc_not_zero(refcount_t *r);
 void kernel_ext_get_file(struct file *file);
 
+void kernel_ext_down_write_nest_lock(struct rw_semaphore *sem,
+				     struct rw_semaphore *outer);
+
 bool kernel_ext_iommu_enforce_cache_coherency(struct iommu_domain *domain);
 void kernel_ext_iotlb_gather_init(struct iommu_iotlb_gather *gather);
 void kernel_ext_iotlb_sync(struct iommu_domain *domain,

@@ -271,6 +271,36 @@ impl<I: Iommufd> Context<I> {
         Ok(unsafe { AnyGuard::new(self, header) })
     }
 
+    /// A reference to the published object of type `T` with the lowest ID from `next` on, and the ID to
+    /// go on with.
+    pub fn next_user<T: ObjectType<Family = I>>(&self, next: u32) -> Option<(UserRef<T>, u32)> {
+        let _table = self.lock();
+        let mut index = next as c_ulong;
+
+        loop {
+            // SAFETY: The table is initialised; it may be searched with its lock held.
+            let entry = unsafe {
+                bindings::xa_find(
+                    objects(&self.shared),
+                    &mut index,
+                    c_ulong::MAX,
+                    bindings::XA_PRESENT,
+                )
+            };
+            let header = NonNull::<Header>::new(entry.cast())?;
+            // SAFETY: While the lock is held, what the table holds is not freed.
+            let object = unsafe { header.as_ref() };
+
+            index += 1;
+            if object.kind() == T::KIND as u32 && object.try_use() {
+                // SAFETY: By its kind this is an `Object<T>`, and the user was taken just now.
+                let user = unsafe { UserRef::from_raw(header.cast()) };
+                // IDs have 31 bits.
+                return Some((user, index as u32));
+            }
+        }
+    }
+
     /// Whether a published object satisfies `f`, which must neither sleep nor use the table.
     pub fn any<T: ObjectType<Family = I>>(&self, mut f: impl FnMut(&T) -> bool) -> bool {
         let _table = self.lock();

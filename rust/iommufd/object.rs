@@ -140,6 +140,11 @@ impl Header {
         true
     }
 
+    /// Takes a user, unless the object is being destroyed. The caller holds the lock of the table.
+    pub(crate) fn try_use(&self) -> bool {
+        inc_not_zero(self.users())
+    }
+
     /// Takes the last of the users, the table's own.
     pub(crate) fn take_last_user(&self) -> bool {
         // SAFETY: `Refcount` is a transparent `refcount_t`.

@@ -126,12 +126,9 @@ impl Payer {
         self.mode
     }
 
-    /// The same people, charged as `other` is.
-    pub fn with_mode_of(&self, other: &Payer) -> Self {
-        Self {
-            mode: other.mode,
-            ..self.clone()
-        }
+    /// The same people, charged in another way.
+    pub fn with_mode(self, mode: ChargeMode) -> Self {
+        Self { mode, ..self }
     }
 
     /// Whether a charge to `self` counts exactly where one to `other` does, so that nothing has to

@@ -85,6 +85,17 @@ impl<T> RwSem<T> {
             _not_send: NotThreadSafe,
         }
     }
+
+    /// As [`write`](Self::write), for one of several semaphores of the same kind that are held at the
+    /// same time: whoever does so holds `outer`, so that nobody else does meanwhile.
+    pub fn write_nested<U>(&self, outer: &WriteGuard<'_, U>) -> WriteGuard<'_, T> {
+        // SAFETY: Both were initialised by `new`, and `outer` is held.
+        unsafe { bindings::kernel_ext_down_write_nest_lock(self.raw.get(), outer.sem.raw.get()) };
+        WriteGuard {
+            sem: self,
+            _not_send: NotThreadSafe,
+        }
+    }
 }
 
 /// Shared access to what a [`RwSem`] protects, until it is dropped.

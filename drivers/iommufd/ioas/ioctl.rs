@@ -2,10 +2,13 @@
 
 //! The ioctls on IO address spaces.
 
-use super::Ioas;
+use super::{map::FilePart, Ioas};
 use crate::{
     dispatch::Call,
-    uapi::{IoasAlloc, IoasIovaRanges, IoasMap, IoasUnmap, IovaRange, UnmapRange},
+    uapi::{
+        IoasAlloc, IoasCopy, IoasIovaRanges, IoasMap, IoasMapFile, IoasUnmap, IovaRange, MapFlags,
+        UnmapRange,
+    },
 };
 use kernel::{prelude::*, uaccess::UserPtr};
 use kernel_ext::{
@@ -16,6 +19,14 @@ use kernel_ext::{
 
 fn ioas<'a>(call: &Call<'a>, id: u32) -> Result<ObjectGuard<'a, Ioas>> {
     call.context.get(ObjectId(id))
+}
+
+/// What a device may do with what is mapped with these flags.
+fn access(flags: MapFlags) -> Access {
+    Access {
+        read: flags.read,
+        write: flags.write,
+    }
 }
 
 /// `IOMMU_IOAS_ALLOC`.
@@ -64,18 +75,44 @@ pub(crate) fn iova_ranges(command: &mut IoasIovaRanges, call: &Call<'_>) -> Resu
 pub(crate) fn map(command: &mut IoasMap, call: &Call<'_>) -> Result {
     let flags = command.check()?;
     let ioas = ioas(call, command.ioas_id)?;
-    let access = Access {
-        read: flags.read,
-        write: flags.write,
-    };
 
     command.iova = ioas.map_user(
         call.context,
         command.user_va as usize,
         command.length as usize,
         flags.fixed.then_some(command.iova),
-        access,
+        access(flags),
     )?;
+    call.respond(command)
+}
+
+/// `IOMMU_IOAS_MAP_FILE`.
+pub(crate) fn map_file(command: &mut IoasMapFile, call: &Call<'_>) -> Result {
+    let flags = command.check()?;
+    let ioas = ioas(call, command.ioas_id)?;
+    let file = FilePart {
+        fd: command.fd,
+        start: command.start as usize,
+        length: command.length as usize,
+    };
+    let fixed = flags.fixed.then_some(command.iova);
+
+    command.iova = ioas.map_file(call.context, file, fixed, access(flags))?;
+    call.respond(command)
+}
+
+/// `IOMMU_IOAS_COPY`.
+///
+/// # Errors
+///
+/// Those of [`Ioas::slices`], then those of [`Ioas::map`].
+pub(crate) fn copy(command: &mut IoasCopy, call: &Call<'_>) -> Result {
+    let flags = command.check()?;
+    let slices = ioas(call, command.src_ioas_id)?.slices(command.src_iova, command.length)?;
+    let ioas = ioas(call, command.dst_ioas_id)?;
+    let fixed = flags.fixed.then_some(command.dst_iova);
+
+    command.dst_iova = ioas.map_all(&slices, fixed, access(flags))?;
     call.respond(command)
 }
 

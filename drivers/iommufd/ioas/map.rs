@@ -9,8 +9,9 @@ use super::{
 use crate::{device_file::Context, interval::Node};
 use kernel::prelude::*;
 use kernel_ext::{
+    dma_buf::DmaBuf,
     iommu::{Access, Mapping, SharedPages},
-    mm::{Memory, Payer, UserMemory},
+    mm::{FileMemory, Memory, Payer, UserMemory, PAGE_SIZE},
 };
 
 /// Memory for the node of an area.
@@ -28,7 +29,7 @@ impl Ioas {
     /// Also those of [`UserMemory::current`].
     pub(crate) fn map_user(
         &self,
-        _context: &Context,
+        context: &Context,
         address: usize,
         length: usize,
         iova: Option<u64>,
@@ -37,8 +38,45 @@ impl Ioas {
         let memory = Memory::User(UserMemory::current(address, length, access.write)?);
         let start = memory.offset();
         let slice = Slice {
-            pages: SharedPages::pinned(memory, Payer::current()?)?,
+            pages: SharedPages::pinned(memory, payer(context)?)?,
             start,
+            length,
+        };
+
+        self.map(&slice, iova, access)
+    }
+
+    /// Maps `length` bytes from `start` on of the file that the calling process has open as `fd`, as
+    /// [`map`](Self::map) does.
+    ///
+    /// # Errors
+    ///
+    /// Also those of [`SharedPages::dma_buf`] and [`FileMemory::from_fd`].
+    pub(crate) fn map_file(
+        &self,
+        context: &Context,
+        file: FilePart,
+        iova: Option<u64>,
+        access: Access,
+    ) -> Result<u64> {
+        let FilePart { fd, start, length } = file;
+
+        start
+            .checked_add(length.checked_sub(1).ok_or(EINVAL)?)
+            .ok_or(EOVERFLOW)?;
+
+        let pages = match DmaBuf::from_fd(fd) {
+            Ok(buffer) => {
+                SharedPages::dma_buf(buffer, context.device(), start, length, access.write)?
+            }
+            Err(_) => {
+                let memory = FileMemory::from_fd(fd, start as u64, length, access.write)?;
+                SharedPages::pinned(Memory::File(memory), payer(context)?)?
+            }
+        };
+        let slice = Slice {
+            pages,
+            start: start % PAGE_SIZE,
             length,
         };
 
@@ -197,6 +235,27 @@ impl Ioas {
             at = end + 1;
         }
     }
+}
+
+/// Bytes of a file that the calling process has open.
+pub(crate) struct FilePart {
+    /// The descriptor.
+    pub(crate) fd: i32,
+    /// The first byte.
+    pub(crate) start: usize,
+    /// How many bytes.
+    pub(crate) length: usize,
+}
+
+/// Who pays for what the calling process maps.
+fn payer(context: &Context) -> Result<Payer> {
+    let payer = Payer::current()?;
+
+    Ok(if context.charges_process() {
+        payer.per_process()
+    } else {
+        payer
+    })
 }
 
 /// The area at an IOVA, unless it is in transit.

@@ -153,8 +153,7 @@ impl DevicePages {
         state.windows.get_mut(id).ok_or(EINVAL)?.tables.reserve()?;
 
         let window = state.windows.get(id).ok_or(EINVAL)?;
-        self.shown
-            .fill(&state, window, core::iter::once(table))?;
+        self.shown.fill(&state, window, core::iter::once(table))?;
         if let Some(window) = state.windows.get_mut(id) {
             window.tables.push_reserved(table.clone());
         }

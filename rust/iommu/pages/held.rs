@@ -114,11 +114,7 @@ impl<T: Split> HeldRanges<T> {
             lower.shorten((at - 1) as u64);
             self.insert(lower);
         }
-        let upper = Node::new(
-            at as u64,
-            (whole.end - 1) as u64,
-            Held { holders, value },
-        );
+        let upper = Node::new(at as u64, (whole.end - 1) as u64, Held { holders, value });
         self.insert(fill_slot(slot, upper));
         Ok(())
     }

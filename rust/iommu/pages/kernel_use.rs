@@ -243,7 +243,9 @@ impl PinnedPages {
             let mut copy = |chunk: &Chunk| {
                 for &run in chunk.runs() {
                     // SAFETY: The pages are pinned.
-                    unsafe { copy_run(run, offset, data.take_front(run.count * PAGE_SIZE - offset)) };
+                    unsafe {
+                        copy_run(run, offset, data.take_front(run.count * PAGE_SIZE - offset))
+                    };
                     offset = 0;
                     copied += run.count;
                 }

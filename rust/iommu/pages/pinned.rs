@@ -221,16 +221,16 @@ impl PinnedPages {
         state.extents.cut(pages.start)?;
         state.extents.cut(pages.end)?;
         self.fill_from(state, window).map_err(|stopped| {
-            state.empty(window, pages.start..stopped.shown, pages.start..stopped.held);
+            state.empty(
+                window,
+                pages.start..stopped.shown,
+                pages.start..stopped.held,
+            );
             stopped.error
         })
     }
 
-    fn fill_from(
-        &self,
-        state: &mut State,
-        window: &Window,
-    ) -> core::result::Result<(), Stopped> {
+    fn fill_from(&self, state: &mut State, window: &Window) -> core::result::Result<(), Stopped> {
         let Range { mut start, end } = window.view.pages();
 
         while start < end {
@@ -323,11 +323,7 @@ struct NewExtent {
 
 impl NewExtent {
     /// Puts pages into the tables of a window, as many as one call takes, and remembers them.
-    fn show(
-        &mut self,
-        window: &Window,
-        chunk: &Chunk,
-    ) -> core::result::Result<usize, NotMapped> {
+    fn show(&mut self, window: &Window, chunk: &Chunk) -> core::result::Result<usize, NotMapped> {
         let (view, tables) = (&window.view, window.tables.iter());
         // SAFETY: The pages are pinned, and stay so until the tables show them no more.
         let pages = unsafe { view.map(tables, self.end, chunk.runs(), window.how(NORMAL)) }?;

@@ -80,7 +80,10 @@ impl State {
     /// Takes bytes of a window out of its first table, and unpins, as far as `held` goes, the pages
     /// whose frames stand nowhere else. Whether the table gave all of them up.
     fn drain(&self, window: &Window, bytes: Range<usize>, held: Range<usize>) -> bool {
-        let wanted = bytes.len().div_ceil(PAGE_SIZE).min(batch_bytes() / size_of::<PhysRun>());
+        let wanted = bytes
+            .len()
+            .div_ceil(PAGE_SIZE)
+            .min(batch_bytes() / size_of::<PhysRun>());
 
         match KVVec::from_elem(NO_RUN, wanted, GFP_KERNEL | __GFP_NOWARN) {
             Ok(mut buffer) => self.drain_with(window, bytes, held, &mut buffer),

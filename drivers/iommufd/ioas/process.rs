@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `IOMMU_IOAS_CHANGE_PROCESS`: a new process, such as one that a VMM has handed its state to before
+//! it executes itself anew, pays from now on for what is mapped.
+
+use super::{area::Area, Ioas, Map};
+use crate::{dispatch::Call, interval::Node, uapi::IoasChangeProcess};
+use kernel::prelude::*;
+use kernel_ext::{
+    iommu::PagesKind,
+    iommufd::UserRef,
+    mm::{Charge, ChargeMode, Payer},
+    sync::WriteGuard,
+};
+
+/// Lets the calling process pay for what is mapped in all address spaces of the context.
+///
+/// They are locked all together: pages may be shared between any of them, and nothing must come or
+/// go between counting and paying.
+///
+/// # Errors
+///
+/// `EINVAL` if something is mapped that is not a file: it belongs to its process. `EBUSY` while
+/// something is being mapped or unmapped; `ENOMEM` if the limit of the caller does not allow it.
+/// Nothing has changed then.
+pub(crate) fn change(command: &mut IoasChangeProcess, call: &Call<'_>) -> Result {
+    command.check()?;
+
+    let outer = call.context.all_address_spaces.write();
+    let spaces = address_spaces(call)?;
+    let mut maps = KVec::with_capacity(spaces.len(), GFP_KERNEL)?;
+
+    for space in &spaces {
+        maps.push_within_capacity(space.map.write_nested(&outer))?;
+    }
+    for area in areas(&maps) {
+        if area.value.in_transit {
+            return Err(EBUSY);
+        }
+        if area.value.slice.pages.kind() != PagesKind::File {
+            return Err(EINVAL);
+        }
+    }
+    let payer = Payer::current()?;
+    let paid = Pots::pay(&payer, &count(&maps, &payer));
+
+    settle(&maps, paid)
+}
+
+/// All address spaces of the context.
+fn address_spaces(call: &Call<'_>) -> Result<KVec<UserRef<Ioas>>> {
+    let mut spaces = KVec::new();
+    let mut next = 0;
+
+    while let Some((space, behind)) = call.context.next_user(next) {
+        spaces.push(space, GFP_KERNEL)?;
+        next = behind;
+    }
+    Ok(spaces)
+}
+
+fn areas<'a>(maps: &'a [WriteGuard<'_, Map>]) -> impl Iterator<Item = &'a Node<Area>> {
+    maps.iter().flat_map(|map| map.areas())
+}
+
+/// How a mode is numbered in an array.
+fn index(mode: ChargeMode) -> usize {
+    match mode {
+        ChargeMode::Nobody => 0,
+        ChargeMode::User => 1,
+        ChargeMode::Process => 2,
+    }
+}
+
+const MODES: usize = 3;
+
+/// Counts the pages that `payer` will have to pay for, by mode, and marks them: areas may share them.
+fn count(maps: &[WriteGuard<'_, Map>], payer: &Payer) -> [usize; MODES] {
+    let mut counts = [0; MODES];
+
+    for area in areas(maps) {
+        area.value.slice.pages.with_charge(|charge, counted| {
+            let mode = charge.payer().mode();
+
+            if !*counted && !charge.payer().pays_like(&payer.clone().with_mode(mode)) {
+                *counted = true;
+                if let Some(count) = counts.get_mut(index(mode)) {
+                    *count += charge.npages();
+                }
+            }
+        });
+    }
+    counts
+}
+
+/// What has been paid in advance, by mode.
+struct Pots([Charge; MODES]);
+
+impl Pots {
+    fn pay(payer: &Payer, counts: &[usize; MODES]) -> Result<Self> {
+        let pot = |mode| Charge::new(payer.clone().with_mode(mode));
+        let mut pots = Self([
+            pot(ChargeMode::Nobody),
+            pot(ChargeMode::User),
+            pot(ChargeMode::Process),
+        ]);
+
+        for (pot, &count) in pots.0.iter_mut().zip(counts) {
+            if count != 0 {
+                pot.add(count)?;
+            }
+        }
+        Ok(pots)
+    }
+}
+
+/// Moves the marked pages to the pots, if there are any, and takes the marks away.
+fn settle(maps: &[WriteGuard<'_, Map>], mut paid: Result<Pots>) -> Result {
+    for area in areas(maps) {
+        area.value.slice.pages.with_charge(|charge, counted| {
+            let Ok(Pots(pots)) = &mut paid else {
+                *counted = false;
+                return;
+            };
+            if core::mem::take(counted) {
+                if let Some(pot) = pots.get_mut(index(charge.payer().mode())) {
+                    charge.move_to(pot);
+                }
+            }
+        });
+    }
+    paid.map(|_| ())
+}
