@@ -20,6 +20,7 @@
 
 #![warn(missing_docs)]
 
+mod array_vec;
 mod base;
 mod bindings;
 pub mod capability;

@@ -163,14 +163,25 @@ impl<T: Importer> Attachment<T> {
 
 impl<T: Importer> Drop for Attachment<T> {
     fn drop(&mut self) {
-        if self.pinned {
-            let _reservation = self.buffer.lock();
-            // SAFETY: By the type invariant it is pinned; the lock is held.
-            unsafe { bindings::dma_buf_unpin(self.raw.as_ptr()) };
-        }
-        // SAFETY: By the type invariant this is an attachment to `buffer`, and nobody else's.
-        unsafe { bindings::dma_buf_detach(self.buffer.as_ptr(), self.raw.as_ptr()) };
+        // SAFETY: By the type invariant this is an attachment to `buffer`, pinned if it says so, and
+        // nobody else's.
+        unsafe { detach(&self.buffer, self.raw, self.pinned) };
     }
+}
+
+/// Gives an attachment up. Not generic, so that only this module calls the functions of dma-bufs.
+///
+/// # Safety
+///
+/// `raw` is an attachment to `buffer`, pinned or not, that is not used again.
+unsafe fn detach(buffer: &DmaBuf, raw: NonNull<bindings::dma_buf_attachment>, pinned: bool) {
+    if pinned {
+        let _reservation = buffer.lock();
+        // SAFETY: The caller vouches for it; the lock is held.
+        unsafe { bindings::dma_buf_unpin(raw.as_ptr()) };
+    }
+    // SAFETY: The caller vouches for it.
+    unsafe { bindings::dma_buf_detach(buffer.as_ptr(), raw.as_ptr()) };
 }
 
 /// Where the memory is, until it is revoked.

@@ -85,7 +85,7 @@ impl PinnedBatch {
     }
 
     /// The pages that are left, as runs that lie next to each other in physical memory.
-    pub(crate) fn runs(&self) -> impl Iterator<Item = PfnRun> + '_ {
+    pub(crate) fn runs(&self) -> impl Iterator<Item = PfnRun> + Clone + '_ {
         let left = self.slots.words().get(self.first..).unwrap_or(&[]);
 
         left.iter().map(|&word| PfnRun::from_word(word))

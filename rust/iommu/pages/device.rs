@@ -198,7 +198,11 @@ impl Shown {
             let how = window.how(MemoryKind::Mmio);
             // SAFETY: The memory is pinned by its attachment until it is revoked, and then it is
             // taken out of the tables before the exporter may do anything with it.
-            let shown = unsafe { window.view.map(tables.clone(), page, &[run], how) };
+            let shown = unsafe {
+                window
+                    .view
+                    .map(tables.clone(), page, core::iter::once(run), how)
+            };
 
             match shown {
                 Ok(count) => page += count,

@@ -92,7 +92,11 @@ impl FrameList {
     }
 
     /// The runs of `count` pages from page `from` on, cut at both ends.
-    pub(crate) fn iter(&self, from: usize, count: usize) -> impl Iterator<Item = PfnRun> + '_ {
+    pub(crate) fn iter(
+        &self,
+        from: usize,
+        count: usize,
+    ) -> impl Iterator<Item = PfnRun> + Clone + '_ {
         let end = (from + count).min(self.count);
         let mut next = from;
         let mut run = self.more.partition_point(|start| start.at <= from);

@@ -158,13 +158,17 @@ impl PinnedPages {
     /// Lists the page frames of a gap. Those on the list are pinned, whatever happens.
     fn list_gap(&self, state: &mut State, gap: Range<usize>, frames: &mut FrameList) -> Result {
         let mut batch = None;
+        let mut chunk = Chunk::new();
 
         while gap.start + frames.count() < gap.end {
             let page = gap.start + frames.count();
             let (extent, next) = state.extents.at(page..gap.end);
 
             if extent.is_some() {
-                for &run in state.frames(page..next).ok_or(EFAULT)?.runs() {
+                if !state.frames(page..next, &mut chunk) {
+                    return Err(EFAULT);
+                }
+                for run in chunk.runs() {
                     frames.push(run)?;
                 }
                 continue;
@@ -177,14 +181,16 @@ impl PinnedPages {
             state
                 .charge
                 .add(batch.pin(&self.memory, page, next - page)?)?;
-            while !batch.is_empty() {
-                for &run in Chunk::of(batch.runs()).runs() {
-                    if let Err(error) = frames.push(run) {
-                        state.charge.sub(batch.remaining());
-                        return Err(error);
-                    }
-                    batch.take(run.count);
+            loop {
+                let Some(run) = batch.runs().next() else {
+                    break;
+                };
+
+                if let Err(error) = frames.push(run) {
+                    state.charge.sub(batch.remaining());
+                    return Err(error);
                 }
+                batch.take(run.count);
             }
         }
         Ok(())
@@ -236,12 +242,13 @@ impl PinnedPages {
         let end = (start + data.len()).div_ceil(PAGE_SIZE);
         let mut page = start / PAGE_SIZE;
         let mut offset = start % PAGE_SIZE;
+        let mut chunk = Chunk::new();
 
         while page < end {
             let (accessed, next) = state.accessed.at(page..end);
             let mut copied = 0;
-            let mut copy = |chunk: &Chunk| {
-                for &run in chunk.runs() {
+            let mut copy = |runs: &mut dyn Iterator<Item = PfnRun>| {
+                for run in runs {
                     // SAFETY: The pages are pinned.
                     unsafe {
                         copy_run(run, offset, data.take_front(run.count * PAGE_SIZE - offset))
@@ -253,16 +260,16 @@ impl PinnedPages {
 
             if let Some(node) = accessed {
                 let from = page - held::pages(node).start;
-                copy(&Chunk::of(node.value.value.iter(from, next - page)));
-            } else if let Some(chunk) = state.frames(page..next) {
-                copy(&chunk);
+                copy(&mut node.value.value.iter(from, next - page));
+            } else if state.frames(page..next, &mut chunk) {
+                copy(&mut chunk.runs());
             } else {
                 let (_, next) = state.extents.at(page..next);
                 // Pinned for the copy alone, which nobody is charged for.
                 let mut batch = PinnedBatch::new(&self.memory, next - page)?;
 
                 batch.pin(&self.memory, page, next - page)?;
-                copy(&Chunk::of(batch.runs()));
+                copy(&mut batch.runs());
             }
             page += copied;
         }

@@ -291,9 +291,7 @@ impl PinnedPages {
 
             if let Some(node) = accessed {
                 let from = new.end - held::pages(node).start;
-                let chunk = Chunk::of(node.value.value.iter(from, next - new.end));
-
-                new.show(window, &chunk)
+                new.show(window, node.value.value.iter(from, next - new.end))
                     .map_err(|not_mapped| not_mapped.error)?;
                 continue;
             }
@@ -323,31 +321,45 @@ struct NewExtent {
 
 impl NewExtent {
     /// Puts pages into the tables of a window, as many as one call takes, and remembers them.
-    fn show(&mut self, window: &Window, chunk: &Chunk) -> core::result::Result<usize, NotMapped> {
+    fn show(
+        &mut self,
+        window: &Window,
+        runs: impl Iterator<Item = PfnRun> + Clone,
+    ) -> core::result::Result<usize, NotMapped> {
         let (view, tables) = (&window.view, window.tables.iter());
+        let how = window.how(NORMAL);
         // SAFETY: The pages are pinned, and stay so until the tables show them no more.
-        let pages = unsafe { view.map(tables, self.end, chunk.runs(), window.how(NORMAL)) }?;
+        let pages = unsafe { view.map(tables, self.end, runs.clone(), how) }?;
+
+        self.end += pages;
+        if let Extent::Listed(_) = self.extent {
+            self.list(runs, pages);
+        }
+        Ok(pages)
+    }
+
+    /// Remembers the first `pages` pages of `runs`.
+    fn list(&mut self, runs: impl Iterator<Item = PfnRun>, pages: usize) {
         let mut left = pages;
 
-        for run in chunk.runs() {
+        for run in runs {
             let count = run.count.min(left);
 
+            if count == 0 {
+                return;
+            }
             self.extent.push(PfnRun {
                 pfn: run.pfn,
                 count,
             });
             left -= count;
         }
-        self.end += pages;
-        Ok(pages)
     }
 
     /// Takes over the pins of a batch.
     fn show_batch(&mut self, window: &Window, batch: &mut PinnedBatch) -> Result {
         while !batch.is_empty() {
-            let chunk = Chunk::of(batch.runs());
-
-            match self.show(window, &chunk) {
+            match self.show(window, batch.runs()) {
                 Ok(pages) => batch.take(pages),
                 Err(not_mapped) => {
                     if !not_mapped.gone {
@@ -363,15 +375,19 @@ impl NewExtent {
 }
 
 impl State {
-    /// Some page frames of pages that extents have, from the first on, and at least one.
-    pub(super) fn frames(&self, pages: Range<usize>) -> Option<Chunk> {
+    /// Finds some page frames of pages that extents have, from the first on. Whether there are any.
+    pub(super) fn frames(&self, pages: Range<usize>, chunk: &mut Chunk) -> bool {
+        self.find_frames(pages, chunk).is_some()
+    }
+
+    fn find_frames(&self, pages: Range<usize>, chunk: &mut Chunk) -> Option<()> {
         let (extent, end) = self.extents.at(pages.clone());
         let node = extent?;
 
         match &node.value.value {
             Extent::Listed(frames) => {
                 let from = pages.start - held::pages(node).start;
-                Some(Chunk::of(frames.iter(from, end - pages.start)))
+                chunk.fill(frames.iter(from, end - pages.start));
             }
             Extent::InTables => {
                 let window = self
@@ -381,9 +397,10 @@ impl State {
                 let end = end.min(window.view.pages().end);
                 // SAFETY: By the type invariant the tables show it, and while the state is borrowed
                 // nobody changes that.
-                Some(unsafe { window.view.read(window.tables.any()?, pages.start..end) })
+                unsafe { chunk.read(&window.view, window.tables.any()?, pages.start..end) };
             }
         }
+        Some(())
     }
 
     /// Puts pages that extents have into tables.
@@ -394,17 +411,17 @@ impl State {
         pages: Range<usize>,
     ) -> core::result::Result<(), Stopped> {
         let mut page = pages.start;
+        let mut chunk = Chunk::new();
+        let how = window.how(NORMAL);
 
         while page < pages.end {
-            let shown = match self.frames(page..pages.end) {
+            let shown = if self.frames(page..pages.end, &mut chunk) {
                 // SAFETY: By the type invariant they are pinned, and the caller becomes a holder of
                 // them, or takes them out again.
-                Some(chunk) => unsafe {
-                    let how = window.how(NORMAL);
-                    window.view.map(tables.clone(), page, chunk.runs(), how)
-                }
-                .map_err(|not_mapped| not_mapped.error),
-                None => Err(EFAULT),
+                unsafe { window.view.map(tables.clone(), page, chunk.runs(), how) }
+                    .map_err(|not_mapped| not_mapped.error)
+            } else {
+                Err(EFAULT)
             };
 
             page += shown.map_err(|error| Stopped {

@@ -3,6 +3,7 @@
 //! Windows: ranges of IOVA through which page tables show a part of some pages.
 
 use crate::{
+    array_vec::ArrayVec,
     iommu::{
         page_table::PageTable,
         run::{Access, MemoryKind, PhysRun},
@@ -19,29 +20,47 @@ use kernel::{
 /// Runs that are mapped with one call: what fits well on a stack.
 const CHUNK: usize = 32;
 
-/// A few runs of page frames.
+/// A few runs of page frames, and room for what they are read from.
 pub(super) struct Chunk {
-    runs: [PfnRun; CHUNK],
-    count: usize,
+    runs: ArrayVec<PfnRun, CHUNK>,
+    read: [PhysRun; CHUNK],
 }
 
 impl Chunk {
-    /// The first of `runs`.
-    pub(super) fn of(runs: impl Iterator<Item = PfnRun>) -> Self {
-        let mut chunk = Self {
-            runs: [PfnRun { pfn: 0, count: 0 }; CHUNK],
-            count: 0,
-        };
-
-        for (slot, run) in chunk.runs.iter_mut().zip(runs) {
-            *slot = run;
-            chunk.count += 1;
+    pub(super) fn new() -> Self {
+        Self {
+            runs: ArrayVec::new(),
+            read: [NO_RUN; CHUNK],
         }
-        chunk
     }
 
-    pub(super) fn runs(&self) -> &[PfnRun] {
-        self.runs.get(..self.count).unwrap_or(&[])
+    /// Keeps the first of `runs`.
+    pub(super) fn fill(&mut self, runs: impl Iterator<Item = PfnRun>) {
+        self.runs.clear();
+        for run in runs.take(CHUNK) {
+            self.runs.push(run);
+        }
+    }
+
+    /// Reads from `table` which page frames it shows for some pages of a view, as many runs as fit.
+    ///
+    /// # Safety
+    ///
+    /// The table shows all of them, and goes on doing so meanwhile.
+    pub(super) unsafe fn read(&mut self, view: &View, table: &Table, pages: Range<usize>) {
+        let bytes = view.bytes(pages);
+        let iova = view.iova + bytes.start as u64;
+        // SAFETY: The caller vouches for the range.
+        let count = unsafe { table.read_runs(iova, bytes.len(), &mut self.read) };
+
+        self.runs.clear();
+        for run in self.read.iter().take(count) {
+            self.runs.push(frames_of(run));
+        }
+    }
+
+    pub(super) fn runs(&self) -> impl Iterator<Item = PfnRun> + Clone + '_ {
+        self.runs.as_slice().iter().copied()
     }
 }
 
@@ -91,21 +110,6 @@ impl View {
         (self.start + byte) >> PAGE_SHIFT
     }
 
-    /// Reads from `table` which page frames it shows for some pages, as many runs as fit in a chunk.
-    ///
-    /// # Safety
-    ///
-    /// The table shows all of them, and goes on doing so meanwhile.
-    pub(super) unsafe fn read(&self, table: &Table, pages: Range<usize>) -> Chunk {
-        let mut chunk = [NO_RUN; CHUNK];
-        let bytes = self.bytes(pages);
-        let iova = self.iova + bytes.start as u64;
-        // SAFETY: The caller vouches for the range.
-        let count = unsafe { table.read_runs(iova, bytes.len(), &mut chunk) };
-
-        Chunk::of(chunk.iter().take(count).map(frames_of))
-    }
-
     /// The part of the view from byte `at` on.
     pub(super) fn upper(&self, at: usize) -> Self {
         Self {
@@ -142,32 +146,29 @@ impl View {
         &self,
         tables: impl Iterator<Item = &'a Table> + Clone,
         page: usize,
-        runs: &[PfnRun],
+        runs: impl Iterator<Item = PfnRun>,
         how: How,
     ) -> core::result::Result<usize, NotMapped> {
-        let mut chunk = [NO_RUN; CHUNK];
-        let (mut count, mut pages) = (0, 0);
+        let mut chunk = ArrayVec::<PhysRun, CHUNK>::new();
+        let mut pages = 0;
 
-        'full: for &run in runs {
-            let mut run = run;
-
+        'full: for mut run in runs {
             while run.count != 0 {
-                let Some(slot) = chunk.get_mut(count) else {
+                if chunk.is_full() {
                     break 'full;
-                };
+                }
                 let part = PfnRun {
                     pfn: run.pfn,
                     count: if how.large_pages { run.count } else { 1 },
                 };
 
-                *slot = self.phys_run(page + pages, part, how.kind);
-                count += 1;
+                chunk.push(self.phys_run(page + pages, part, how.kind));
                 pages += part.count;
                 run.pfn += part.count;
                 run.count -= part.count;
             }
         }
-        let runs = chunk.get(..count).unwrap_or(&[]);
+        let runs = chunk.as_slice();
         let bytes = self.bytes(page..page + pages);
         let iova = self.iova + bytes.start as u64;
 

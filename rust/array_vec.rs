@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Short arrays on the stack.
+
+use core::mem::MaybeUninit;
+
+/// At most `N` values, one behind the other. Room that is not used is not initialised, which would
+/// cost more than what it is used for.
+///
+/// # Invariants
+///
+/// The first `len` values are initialised, and `len` is at most `N`.
+pub(crate) struct ArrayVec<T: Copy, const N: usize> {
+    values: [MaybeUninit<T>; N],
+    len: usize,
+}
+
+impl<T: Copy, const N: usize> ArrayVec<T, N> {
+    /// No values.
+    #[inline]
+    pub(crate) const fn new() -> Self {
+        // INVARIANT: There are none.
+        Self {
+            values: [const { MaybeUninit::uninit() }; N],
+            len: 0,
+        }
+    }
+
+    /// Whether there is no room for more.
+    #[inline]
+    pub(crate) fn is_full(&self) -> bool {
+        self.len == N
+    }
+
+    /// Adds a value, if there is room.
+    #[inline]
+    pub(crate) fn push(&mut self, value: T) {
+        if let Some(slot) = self.values.get_mut(self.len) {
+            slot.write(value);
+            // INVARIANT: This one is initialised too now; and there was room.
+            self.len += 1;
+        }
+    }
+
+    /// Takes all values out.
+    #[inline]
+    pub(crate) fn clear(&mut self) {
+        // INVARIANT: There are none.
+        self.len = 0;
+    }
+
+    /// The values.
+    #[inline]
+    pub(crate) fn as_slice(&self) -> &[T] {
+        // SAFETY: By the type invariant so many are initialised.
+        unsafe { core::slice::from_raw_parts(self.values.as_ptr().cast(), self.len) }
+    }
+}
