@@ -9,7 +9,7 @@
 //! ```text
 //! Group::of(dev)            the devices that the IOMMU cannot tell apart
 //!   DmaOwner::claim(dev)    nobody else drives DMA of the group; it is blocked
-//!     Domain::new(dev)      an empty page table that suits the device
+//!     Domain::new(owner)    an empty page table that suits the device
 //!     Attachment::new()     the group translates through it
 //!   SharedPages             memory, pinned once however often it is used
 //!     Mapping               a part of it at an IOVA, in one or several page tables
@@ -32,7 +32,7 @@ mod table_tree;
 mod word;
 
 pub use attach::{AttachHandle, Attachment};
-pub use domain::Domain;
+pub use domain::{Domain, DomainFeatures, UserData};
 pub use group::{is_capable, Capability, DmaOwner, Group};
 pub use iommu_pages::{IommuPages, RetiredPages, TableAllocation};
 pub use page_table::{Gather, Geometry, PageTable};

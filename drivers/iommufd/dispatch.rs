@@ -4,9 +4,9 @@
 
 use crate::{
     device_file::Context,
-    ioas, option,
+    hwpt, ioas, option,
     uapi::{
-        self, Command, Destroy, IoasAlloc, IoasAllowIovas, IoasChangeProcess, IoasCopy,
+        self, Command, Destroy, HwptAlloc, IoasAlloc, IoasAllowIovas, IoasChangeProcess, IoasCopy,
         IoasIovaRanges, IoasMap, IoasMapFile, IoasUnmap, IommuOption,
     },
 };
@@ -58,8 +58,9 @@ impl Entry {
 }
 
 /// Every command.
-static COMMANDS: [Entry; 10] = [
+static COMMANDS: [Entry; 11] = [
     Entry::of::<Destroy>(),
+    Entry::of::<HwptAlloc>(),
     Entry::of::<IoasAlloc>(),
     Entry::of::<IoasAllowIovas>(),
     Entry::of::<IoasChangeProcess>(),
@@ -105,6 +106,12 @@ pub(crate) fn ioctl(context: &Context, code: u32, arg: usize) -> Result {
 impl Execute for Destroy {
     fn execute(&mut self, call: &Call<'_>) -> Result {
         call.context.destroy(ObjectId(self.id))
+    }
+}
+
+impl Execute for HwptAlloc {
+    fn execute(&mut self, call: &Call<'_>) -> Result {
+        hwpt::alloc::alloc(self, call)
     }
 }
 

@@ -2,6 +2,8 @@
 
 //! Page tables that mirror an IO address space (`HWPT_PAGING`).
 
+pub(crate) mod alloc;
+
 use crate::{
     device::Device,
     device_file::Context,
@@ -12,22 +14,38 @@ use kernel::{
     sync::{Arc, SetOnce},
 };
 use kernel_ext::{
-    iommu::Domain,
+    iommu::{Domain, DomainFeatures, UserData},
     iommufd::{ObjectId, Reserved, UserRef},
 };
 
-/// A page table. The kernel made it for a device that was attached to an IO address space, and it
-/// goes when no device is attached to it any more.
+/// Who has made a page table, which decides when it goes.
+#[derive(Clone, Copy)]
+pub(crate) enum Origin {
+    /// The kernel, for a device that is attached to an IO address space: it goes when no device is
+    /// attached to it any more.
+    Automatic,
+    /// User space, with wishes of its own: it stays until it is destroyed.
+    User {
+        /// What it is to be able to do.
+        features: DomainFeatures,
+        /// What the driver is told.
+        data: Option<UserData>,
+    },
+}
+
+/// A page table.
 pub(crate) struct Hwpt {
     /// Set with the last step that makes it; goes first.
     listed: SetOnce<Listed>,
     /// Set once it mirrors the address space.
     mirrors: SetOnce<Mirrors>,
     domain: Arc<Domain>,
+    automatic: bool,
+    enforces_cache_coherency: bool,
     ioas: UserRef<Ioas>,
 }
 
-/// A page table that other devices may choose, until this is dropped.
+/// A page table that its address space knows of, until this is dropped.
 struct Listed {
     ioas: UserRef<Ioas>,
     table: TableId,
@@ -65,12 +83,17 @@ impl Hwpt {
         context: &'a Context,
         ioas: UserRef<Ioas>,
         device: &Device,
+        origin: Origin,
     ) -> Result<Reserved<'a, Self>> {
-        let domain = Domain::new(device.device())?;
+        let (automatic, features, data) = match origin {
+            Origin::Automatic => (true, DomainFeatures::default(), None),
+            Origin::User { features, data } => (false, features, data),
+        };
+        let domain = Domain::new(device.owner(), features, data)?;
+        let enforces_cache_coherency = device.enforces_cache_coherency();
 
         // Before anything is mapped: some page tables keep this in each entry.
-        if device.enforces_cache_coherency() && kernel::warn_on!(!domain.enforce_cache_coherency())
-        {
+        if enforces_cache_coherency && kernel::warn_on!(!domain.enforce_cache_coherency()) {
             return Err(EINVAL);
         }
         let domain = Arc::new(domain, GFP_KERNEL_ACCOUNT)?;
@@ -80,6 +103,8 @@ impl Hwpt {
                 listed: SetOnce::new(),
                 mirrors: SetOnce::new(),
                 domain,
+                automatic,
+                enforces_cache_coherency,
                 ioas,
             })
         })
@@ -97,6 +122,11 @@ impl Hwpt {
     /// The domain.
     pub(crate) fn domain(&self) -> &Arc<Domain> {
         &self.domain
+    }
+
+    /// Whether it goes when no device is attached to it any more.
+    pub(crate) fn is_automatic(&self) -> bool {
+        self.automatic
     }
 
     /// The address space that it mirrors.
@@ -121,13 +151,18 @@ pub(crate) fn start_mirroring(hwpt: &Hwpt) -> Result {
     Ok(())
 }
 
-/// Lets everybody see a page table, and other devices of its address space choose it. `hwpts` is
-/// the list of that address space, locked, with room for one more.
+/// Lets everybody see a page table, and its address space know of it. `hwpts` is the list of that
+/// address space, locked, with room for one more.
 pub(crate) fn publish(hwpt: Reserved<'_, Hwpt>, hwpts: &mut KVec<ListedHwpt>) -> Result<ObjectId> {
     let table = TableId::of(&hwpt.table());
     let id = hwpt.id();
 
-    hwpts.push_within_capacity(ListedHwpt { id, table })?;
+    hwpts.push_within_capacity(ListedHwpt {
+        id,
+        table,
+        automatic: hwpt.automatic,
+        enforces_cache_coherency: hwpt.enforces_cache_coherency,
+    })?;
     hwpt.listed.populate(Listed {
         ioas: hwpt.ioas.clone(),
         table,

@@ -53,20 +53,24 @@ pub(crate) enum Owner {
 /// What is mapped or reserved at each IOVA.
 pub(crate) type Map = IovaMap<Area, Owner>;
 
-/// A page table that a device may be given.
+/// A page table of an address space.
 #[derive(Clone, Copy)]
 pub(crate) struct ListedHwpt {
     /// How to look it up.
     pub(crate) id: ObjectId,
     /// Whether what was found is it.
     pub(crate) table: TableId,
+    /// Whether a device that is attached to the address space may be given it.
+    pub(crate) automatic: bool,
+    /// Whether it ignores requests to bypass the CPU's caches.
+    pub(crate) enforces_cache_coherency: bool,
 }
 
 /// An IO address space.
 #[pin_data]
 pub(crate) struct Ioas {
-    /// The page tables that were made for it automatically. Locked while one is being chosen or
-    /// made, so that devices attached at the same time share it.
+    /// Its page tables. Locked while one is being chosen or made automatically, so that devices
+    /// attached at the same time share it.
     #[pin]
     pub(crate) hwpts: Mutex<KVec<ListedHwpt>>,
     /// The page tables that mirror the map.

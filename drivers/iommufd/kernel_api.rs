@@ -5,7 +5,7 @@
 use crate::{
     device::Device,
     device_file::{Context, Iommufd},
-    hwpt::{self, Hwpt},
+    hwpt::{self, Hwpt, Origin},
     ioas::Ioas,
 };
 use kernel::{
@@ -79,9 +79,12 @@ impl Change {
     }
 }
 
-/// Gives a page table up; one that nothing is attached to any more goes. No lock may be held.
+/// Gives a page table up; one that was made automatically goes if nothing is attached to it any more.
+/// No lock may be held.
 fn put(context: &Context, hwpt: UserRef<Hwpt>) {
-    context.put_and_try_destroy(hwpt);
+    if hwpt.is_automatic() {
+        context.put_and_try_destroy(hwpt);
+    }
 }
 
 /// What bringing a device to a page table has led to. The references are to be put once no lock is
@@ -133,7 +136,7 @@ fn change_to_ioas(
     let context = device.context();
     let mut hwpts = ioas.hwpts.lock();
 
-    for listed in hwpts.iter() {
+    for listed in hwpts.iter().filter(|listed| listed.automatic) {
         // One that is being destroyed cannot be looked up any more; its ID may have a new owner.
         let Ok(hwpt) = context.get::<Hwpt>(listed.id) else {
             continue;
@@ -156,7 +159,7 @@ fn change_to_ioas(
     }
     hwpts.reserve(1, GFP_KERNEL_ACCOUNT)?;
 
-    let hwpt = Hwpt::reserve(context, ioas.to_user(), device)?;
+    let hwpt = Hwpt::reserve(context, ioas.to_user(), device, Origin::Automatic)?;
     let new = hwpt.to_user();
     let left = match change {
         // Attached before it is filled: drivers may only then know what the page table looks like.

@@ -3,16 +3,17 @@
 //! Paging domains of whatever C driver runs the IOMMU.
 
 use super::{
+    group::DmaOwner,
     page_table::{Gather, Geometry, PageTable},
     run::{Access, MemoryKind, PhysRun},
 };
 use crate::{bindings, shim::device_ptr};
 use core::ptr::NonNull;
 use kernel::{
-    device::Device,
     error::{from_err_ptr, to_result},
     page::{PAGE_MASK, PAGE_SIZE},
     prelude::*,
+    uaccess::UserPtr,
 };
 
 /// A paging domain: a page table owned by the IOMMU driver of a device.
@@ -27,19 +28,91 @@ unsafe impl Send for Domain {}
 // SAFETY: The IOMMU API may be called for one domain from several threads, on disjoint ranges.
 unsafe impl Sync for Domain {}
 
+/// What a domain shall be able to do beside translating.
+#[derive(Clone, Copy, Default)]
+pub struct DomainFeatures {
+    /// Other domains may be nested on it.
+    pub nest_parent: bool,
+    /// It can tell which memory devices have written to.
+    pub dirty_tracking: bool,
+    /// Devices that use PASIDs may be attached to it.
+    pub pasid: bool,
+}
+
+impl DomainFeatures {
+    /// As drivers read them.
+    fn bits(self) -> u32 {
+        [
+            (
+                self.nest_parent,
+                bindings::iommufd_hwpt_alloc_flags_IOMMU_HWPT_ALLOC_NEST_PARENT,
+            ),
+            (
+                self.dirty_tracking,
+                bindings::iommufd_hwpt_alloc_flags_IOMMU_HWPT_ALLOC_DIRTY_TRACKING,
+            ),
+            (
+                self.pasid,
+                bindings::iommufd_hwpt_alloc_flags_IOMMU_HWPT_ALLOC_PASID,
+            ),
+        ]
+        .into_iter()
+        .filter(|(wanted, _)| *wanted)
+        .fold(0, |bits, (_, bit)| bits | bit)
+    }
+}
+
+/// What user space tells the driver of an IOMMU, which reads it itself.
+#[derive(Clone, Copy)]
+pub struct UserData {
+    /// What it is, by a number that the driver knows.
+    pub kind: u32,
+    /// Where it is, in the memory of the calling process.
+    pub at: UserPtr,
+    /// Its length in bytes.
+    pub length: usize,
+}
+
 impl Domain {
-    /// An empty domain that suits `dev`.
+    /// An empty domain that suits the device of `owner`.
     ///
     /// # Errors
     ///
-    /// `ENODEV` if no IOMMU serves the device, `EOPNOTSUPP` if its driver has no page tables to
-    /// give, `ENOMEM`.
-    pub fn new(dev: &Device) -> Result<Self> {
-        // SAFETY: `dev` is a valid device.
-        let raw = unsafe { bindings::iommu_paging_domain_alloc_flags(device_ptr(dev), 0) };
+    /// `EOPNOTSUPP` if the driver has no such domains to give, `ENOMEM`, or what the driver says of
+    /// `data`.
+    pub fn new(owner: &DmaOwner, features: DomainFeatures, data: Option<UserData>) -> Result<Self> {
+        let dev = device_ptr(owner.device());
+        let ops = owner.iommu_ops();
+        let flags = features.bits();
+        // SAFETY: The operations of a driver stay, and do not change.
+        let alloc = unsafe { (*ops).domain_alloc_paging_flags };
 
+        let Some(alloc) = alloc else {
+            if flags != 0 || data.is_some() {
+                return Err(EOPNOTSUPP);
+            }
+            // SAFETY: `dev` is a valid device.
+            let raw = unsafe { bindings::iommu_paging_domain_alloc_flags(dev, 0) };
+
+            // INVARIANT: The domain is new.
+            return NonNull::new(from_err_ptr(raw)?).map(Self).ok_or(ENODEV);
+        };
+        let data = data.map(|data| bindings::iommu_user_data {
+            type_: data.kind,
+            uptr: data.at.as_mut_ptr(),
+            len: data.length,
+        });
+        let data = data.as_ref().map_or(core::ptr::null(), core::ptr::from_ref);
+        // SAFETY: `dev` is a device of this driver; the data, if any, live for the call, and what
+        // they point at is only reached with the checks for user memory.
+        let raw = from_err_ptr(unsafe { alloc(dev, flags, data) })?;
+        let domain = NonNull::new(raw).ok_or(ENOMEM)?;
+
+        // The core lets only devices of the same driver attach.
+        // SAFETY: The domain is new, and nobody else has it.
+        unsafe { (*domain.as_ptr()).owner = ops };
         // INVARIANT: The domain is new.
-        NonNull::new(from_err_ptr(raw)?).map(Self).ok_or(ENODEV)
+        Ok(Self(domain))
     }
 
     /// Makes the domain ignore requests of devices to bypass the CPU's caches. To be called before

@@ -19,6 +19,10 @@ pub enum Capability {
     CacheCoherency = bindings::iommu_cap_IOMMU_CAP_CACHE_COHERENCY,
     /// The device can be kept from asking for DMA that does not snoop.
     EnforceCacheCoherency = bindings::iommu_cap_IOMMU_CAP_ENFORCE_CACHE_COHERENCY,
+    /// Page tables can tell which memory devices have written to.
+    DirtyTracking = bindings::iommu_cap_IOMMU_CAP_DIRTY_TRACKING,
+    /// The device may ask for translations (PCI ATS).
+    PciAts = bindings::iommu_cap_IOMMU_CAP_PCI_ATS_SUPPORTED,
 }
 
 /// Whether the IOMMU of `dev` can do it. False for a device without an IOMMU.
@@ -133,6 +137,19 @@ impl DmaOwner {
     /// Its group.
     pub fn group(&self) -> &Group {
         &self.group
+    }
+
+    /// What the IOMMU core knows of the device.
+    pub(crate) fn iommu(&self) -> *mut bindings::dev_iommu {
+        // SAFETY: The device is valid. By the type invariant its DMA is claimed, which only works
+        // where an IOMMU serves it, and it keeps that IOMMU as long as it is claimed.
+        unsafe { (*device_ptr(&self.dev)).iommu }
+    }
+
+    /// The operations of its IOMMU's driver.
+    pub(crate) fn iommu_ops(&self) -> *const bindings::iommu_ops {
+        // SAFETY: As in `iommu`, the device has an IOMMU, which is registered with its operations.
+        unsafe { (*(*self.iommu()).iommu_dev).ops }
     }
 }
 
