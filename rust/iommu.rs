@@ -21,6 +21,7 @@
 mod attach;
 mod domain;
 mod group;
+mod hw_info;
 mod iommu_pages;
 mod page_table;
 mod pages;
@@ -34,6 +35,7 @@ mod word;
 pub use attach::{AttachHandle, Attachment};
 pub use domain::{Domain, DomainFeatures, UserData};
 pub use group::{is_capable, Capability, DmaOwner, Group};
+pub use hw_info::{HwInfo, PasidSupport};
 pub use iommu_pages::{IommuPages, RetiredPages, TableAllocation};
 pub use page_table::{Gather, Geometry, PageTable};
 pub use pages::{CopyPath, Mapping, PageSlots, PagesKind, SharedPages, Table, View};

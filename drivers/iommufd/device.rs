@@ -4,6 +4,8 @@
 //!
 //! A bound device has the DMA of its whole group: until it is attached, DMA is blocked.
 
+pub(crate) mod hw_info;
+
 use crate::{
     device_file::{Context, Iommufd},
     group::{Group, GroupRef},

@@ -3,11 +3,12 @@
 //! From an ioctl to the function that carries it out: one table.
 
 use crate::{
+    device,
     device_file::Context,
     hwpt, ioas, option,
     uapi::{
-        self, Command, Destroy, HwptAlloc, IoasAlloc, IoasAllowIovas, IoasChangeProcess, IoasCopy,
-        IoasIovaRanges, IoasMap, IoasMapFile, IoasUnmap, IommuOption,
+        self, Command, Destroy, GetHwInfo, HwptAlloc, IoasAlloc, IoasAllowIovas, IoasChangeProcess,
+        IoasCopy, IoasIovaRanges, IoasMap, IoasMapFile, IoasUnmap, IommuOption,
     },
 };
 use kernel::{
@@ -58,8 +59,9 @@ impl Entry {
 }
 
 /// Every command.
-static COMMANDS: [Entry; 11] = [
+static COMMANDS: [Entry; 12] = [
     Entry::of::<Destroy>(),
+    Entry::of::<GetHwInfo>(),
     Entry::of::<HwptAlloc>(),
     Entry::of::<IoasAlloc>(),
     Entry::of::<IoasAllowIovas>(),
@@ -106,6 +108,12 @@ pub(crate) fn ioctl(context: &Context, code: u32, arg: usize) -> Result {
 impl Execute for Destroy {
     fn execute(&mut self, call: &Call<'_>) -> Result {
         call.context.destroy(ObjectId(self.id))
+    }
+}
+
+impl Execute for GetHwInfo {
+    fn execute(&mut self, call: &Call<'_>) -> Result {
+        device::hw_info::get_hw_info(self, call)
     }
 }
 

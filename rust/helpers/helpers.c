@@ -8,6 +8,8 @@
 #include <linux/fs.h>
 #include <linux/highmem.h>
 #include <linux/jiffies.h>
+#include <linux/pci-ats.h>
+#include <linux/pci.h>
 #include <linux/printk.h>
 #include <linux/sched/signal.h>
 #include <linux/uidgid.h>
@@ -87,6 +89,19 @@ bool kernel_ext_iommu_enforce_cache_coherency(struct iommu_domain *domain)
 {
 	return domain->ops->enforce_cache_coherency &&
 	       domain->ops->enforce_cache_coherency(domain);
+}
+
+/* The PASID control register of a PCI device on which PASIDs are enabled, else 0. */
+int kernel_ext_pci_pasid_control(struct device *dev)
+{
+	int ctrl;
+
+	if (!dev_is_pci(dev))
+		return 0;
+	ctrl = pci_pasid_status(to_pci_dev(dev));
+	if (WARN_ON_ONCE(ctrl < 0 || !(ctrl & PCI_PASID_CTRL_ENABLE)))
+		return 0;
+	return ctrl;
 }
 
 void kernel_ext_iotlb_gather_init(struct iommu_iotlb_gather *gather)

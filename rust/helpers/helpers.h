@@ -87,6 +87,7 @@ void kernel_ext_down_write_nest_lock(struct rw_semaphore *sem,
 				     struct rw_semaphore *outer);
 
 bool kernel_ext_iommu_enforce_cache_coherency(struct iommu_domain *domain);
+int kernel_ext_pci_pasid_control(struct device *dev);
 void kernel_ext_iotlb_gather_init(struct iommu_iotlb_gather *gather);
 void kernel_ext_iotlb_sync(struct iommu_domain *domain,
 			   struct iommu_iotlb_gather *gather);

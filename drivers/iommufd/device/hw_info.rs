@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `IOMMU_GET_HW_INFO`: what the IOMMU can do for a device.
+
+use super::Device;
+use crate::{
+    dispatch::Call,
+    uapi::{GetHwInfo, HwCapabilities},
+};
+use kernel::{
+    prelude::*,
+    uaccess::{UserPtr, UserSlice},
+};
+use kernel_ext::{
+    iommu::{is_capable, Capability, HwInfo, PasidSupport},
+    iommufd::{ObjectGuard, ObjectId},
+};
+
+/// Carries it out.
+///
+/// # Errors
+///
+/// `ENOENT` if there is no such device, `EOPNOTSUPP` if its driver does not know what is asked for.
+pub(crate) fn get_hw_info(command: &mut GetHwInfo, call: &Call<'_>) -> Result {
+    let wanted = command.check()?;
+    let device: ObjectGuard<'_, Device> = call.context.get(ObjectId(command.dev_id))?;
+    let info = HwInfo::of(device.owner(), wanted)?;
+
+    write_and_clear(command, info.bytes())?;
+    command.data_type = info.kind();
+    // How much there is, even if there was room for less.
+    command.data_len = info.bytes().len() as u32;
+
+    let pasids = PasidSupport::of(device.owner());
+    let capabilities = HwCapabilities {
+        dirty_tracking: is_capable(device.device(), Capability::DirtyTracking),
+        pasid_exec: pasids.is_some_and(|pasids| pasids.exec),
+        pasid_privileged: pasids.is_some_and(|pasids| pasids.privileged),
+        ats: is_capable(device.device(), Capability::PciAts),
+    };
+
+    command.out_max_pasid_log2 = pasids
+        .and_then(|pasids| pasids.count.checked_ilog2())
+        .map_or(0, |bits| bits as u8);
+    command.out_capabilities = capabilities.bits();
+    call.respond(command)
+}
+
+/// Writes what fits of `bytes` to the caller, and zeroes into the rest of the room there.
+fn write_and_clear(command: &GetHwInfo, bytes: &[u8]) -> Result {
+    const ZEROES: [u8; 256] = [0; 256];
+    let room = command.data_len as usize;
+    let mut writer = UserSlice::new(UserPtr::from_addr(command.data_uptr as usize), room).writer();
+
+    writer.write_slice(bytes.get(..room).unwrap_or(bytes))?;
+    while !writer.is_empty() {
+        let rest = writer.len().min(ZEROES.len());
+        writer.write_slice(ZEROES.get(..rest).unwrap_or(&ZEROES))?;
+    }
+    Ok(())
+}
