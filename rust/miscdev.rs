@@ -2,9 +2,10 @@
 
 //! Character devices of the misc class.
 //!
-//! Differs from `kernel::miscdevice` in three points: a device has a node name and a mode, the data
-//! of an open file can be found again from the `struct file` alone (by its `file_operations`), and
-//! programs of the other word size reach the same `ioctl`.
+//! Differs from `kernel::miscdevice` in four points: a device has a node name, a mode and maybe a minor
+//! number of its own; several devices may share their operations, and a file knows on which of them
+//! it was opened; the data of an open file can be found again from the `struct file` alone (by its
+//! `file_operations`); and programs of the other word size reach the same `ioctl`.
 //!
 //! C header: `include/linux/miscdevice.h`.
 
@@ -26,8 +27,8 @@ pub trait MiscDevice: Sized + 'static {
     /// The `file_operations` of this device: a `static` of the implementor.
     fn operations() -> &'static FileOperations<Self>;
 
-    /// Makes the data of a file that is being opened on `device`.
-    fn open(file: &File, device: &Device) -> Result<Self::Data>;
+    /// Makes the data of a file that is opened on `device`, which has this minor number.
+    fn open(file: &File, device: &Device, minor: u32) -> Result<Self::Data>;
 
     /// Carries out one ioctl.
     fn ioctl(
@@ -70,14 +71,16 @@ impl<T: MiscDevice> FileOperations<T> {
     ///
     /// Called by the VFS for a file that is being opened on a device with this table.
     unsafe extern "C" fn open(_inode: *mut bindings::inode, file: *mut bindings::file) -> c_int {
+        // SAFETY: The file is valid for the whole call.
+        let misc: *mut bindings::miscdevice = unsafe { (*file).private_data }.cast();
+        // SAFETY: `misc_open()` has put its device there, which stays registered meanwhile.
+        let minor = unsafe { (*misc).minor };
         // SAFETY: The file is valid for the whole call, and no `fdget_pos` is going on.
         let opened = unsafe { File::from_raw_file(file) };
-        // SAFETY: The misc class has left the device that was found there.
-        let misc = unsafe { (*file).private_data.cast::<bindings::miscdevice>() };
-        // SAFETY: It is registered at least until the file is open.
+        // SAFETY: The device is registered at least until the file is open.
         let device = unsafe { Device::from_raw((*misc).this_device) };
 
-        match T::open(opened, device) {
+        match T::open(opened, device, minor.unsigned_abs()) {
             Ok(data) => {
                 // SAFETY: The private data belong to `open` until it returns.
                 unsafe { (*file).private_data = data.into_foreign() };
@@ -124,11 +127,18 @@ pub(crate) unsafe fn private_data<T: MiscDevice>(file: *mut bindings::file) -> O
     core::ptr::eq(operations, &T::operations().0).then_some(data)
 }
 
+/// The minor number that the kernel sets aside for VFIO containers.
+pub const VFIO_MINOR: u32 = bindings::VFIO_MINOR;
+
 /// How a device appears under `/dev`.
 #[derive(Clone, Copy)]
 pub struct Options {
-    /// Its name, under `/sys/class/misc` and as node.
+    /// Its minor number; `None` for whichever is free.
+    pub minor: Option<u32>,
+    /// Its name under `/sys/class/misc`.
     pub name: &'static CStr,
+    /// Its node, below `/dev`.
+    pub node: &'static CStr,
     /// The permission bits of the node.
     pub mode: u16,
 }
@@ -151,15 +161,19 @@ unsafe impl<T: MiscDevice> Send for Registration<T> {}
 unsafe impl<T: MiscDevice> Sync for Registration<T> {}
 
 impl<T: MiscDevice> Registration<T> {
-    /// Registers a device with a dynamic minor number.
+    /// Registers a device.
+    ///
+    /// # Errors
+    ///
+    /// `EBUSY` if its minor number is taken.
     pub fn new(options: Options) -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
             raw <- Opaque::try_ffi_init(move |slot: *mut bindings::miscdevice| {
                 let mut raw: bindings::miscdevice = pin_init::zeroed();
 
-                raw.minor = bindings::MISC_DYNAMIC_MINOR as c_int;
+                raw.minor = options.minor.unwrap_or(bindings::MISC_DYNAMIC_MINOR) as c_int;
                 raw.name = options.name.as_char_ptr();
-                raw.nodename = options.name.as_char_ptr();
+                raw.nodename = options.node.as_char_ptr();
                 raw.mode = options.mode;
                 raw.fops = &T::operations().0;
                 // SAFETY: `slot` is valid for writing.

@@ -1,14 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `/dev/iommu`: what each open file owns, and which types of objects it may hold.
+//! `/dev/iommu`, and `/dev/vfio/vfio` where it is ours: what each open file owns, and which types of objects it may hold.
 
 use crate::{device::Device, dispatch, group::Groups, hwpt::Hwpt, ioas::Ioas, IommufdModule};
 use kernel::{
     module::this_module,
+    pr_info_once,
     prelude::*,
     sync::atomic::{ordering::Relaxed, Atomic},
 };
-use kernel_ext::{iommufd, miscdev::FileOperations, new_rwsem, sync::RwSem};
+use kernel_ext::{
+    iommufd,
+    miscdev::{FileOperations, VFIO_MINOR},
+    new_rwsem,
+    sync::RwSem,
+};
 
 /// The device.
 pub(crate) struct Iommufd;
@@ -58,10 +64,16 @@ impl iommufd::Iommufd for Iommufd {
         &OPERATIONS
     }
 
-    fn state() -> impl PinInit<State, Error> {
+    fn state(minor: u32) -> impl PinInit<State, Error> {
+        let is_container = minor == VFIO_MINOR;
+
+        if is_container {
+            pr_info_once!("/dev/vfio/vfio is served by iommufd, not by VFIO\n");
+        }
         try_pin_init!(State {
             groups <- Groups::new(),
-            charges_process: Atomic::new(false),
+            // Programs that know VFIO alone expect its accounting.
+            charges_process: Atomic::new(is_container),
             all_address_spaces <- new_rwsem!((), "State::all_address_spaces"),
         })
     }

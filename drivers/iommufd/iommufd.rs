@@ -48,6 +48,11 @@ module! {
 /// The loaded module.
 #[pin_data]
 struct IommufdModule {
+    /// The node of VFIO containers, where the kernel leaves it to us. Files opened there are contexts
+    /// as well.
+    #[cfg(CONFIG_IOMMUFD_VFIO_CONTAINER)]
+    #[pin]
+    container: miscdev::Registration<Iommufd>,
     #[pin]
     device: miscdev::Registration<Iommufd>,
 }
@@ -56,8 +61,17 @@ impl kernel::InPlaceModule for IommufdModule {
     fn init(_module: &'static ThisModule) -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
             device <- miscdev::Registration::new(miscdev::Options {
+                minor: None,
                 name: c"iommu",
+                node: c"iommu",
                 mode: 0o660,
+            }),
+            #[cfg(CONFIG_IOMMUFD_VFIO_CONTAINER)]
+            container <- miscdev::Registration::new(miscdev::Options {
+                minor: Some(miscdev::VFIO_MINOR),
+                name: c"vfio",
+                node: c"vfio/vfio",
+                mode: 0o666,
             }),
         })
     }

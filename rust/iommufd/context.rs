@@ -31,8 +31,8 @@ pub trait Iommufd: ObjectFamily + Sized + 'static {
     /// The `file_operations` of this device: a `static` of the implementor.
     fn operations() -> &'static FileOperations<Self>;
 
-    /// The state of a newly opened file.
-    fn state() -> impl PinInit<Self::State, Error>;
+    /// The state of a file that is opened on the device with this minor number.
+    fn state(minor: u32) -> impl PinInit<Self::State, Error>;
 
     /// Carries out one ioctl.
     fn ioctl(context: &Context<Self>, cmd: u32, arg: usize) -> Result<isize>;
@@ -45,8 +45,8 @@ impl<I: Iommufd> MiscDevice for I {
         <I as Iommufd>::operations()
     }
 
-    fn open(file: &File, device: &Device) -> Result<OpenContext<I>> {
-        OpenContext::new(file, device)
+    fn open(file: &File, device: &Device, minor: u32) -> Result<OpenContext<I>> {
+        OpenContext::new(file, device, minor)
     }
 
     fn ioctl(context: &Context<I>, cmd: u32, arg: usize) -> Result<isize> {
@@ -100,7 +100,7 @@ pub struct OpenContext<I: Iommufd>(Pin<KBox<Context<I>>>);
 
 impl<I: Iommufd> OpenContext<I> {
     /// A context without objects for a file that is being opened, and that it goes with.
-    fn new(file: &File, device: &Device) -> Result<Self> {
+    fn new(file: &File, device: &Device, minor: u32) -> Result<Self> {
         let file = file.as_ptr();
         let context = try_pin_init!(Context::<I> {
             shared <- Opaque::ffi_init(move |slot: *mut bindings::iommufd_ctx_layout| {
@@ -111,7 +111,7 @@ impl<I: Iommufd> OpenContext<I> {
                 }
             }),
             device: device.into(),
-            state <- I::state(),
+            state <- I::state(minor),
         }? Error);
 
         Ok(Self(KBox::try_pin_init(context, GFP_KERNEL_ACCOUNT)?))
