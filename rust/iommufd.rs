@@ -17,12 +17,16 @@
 //! ```
 
 mod capi;
+mod compat;
 mod context;
 mod object;
 
 #[doc(hidden)]
 pub use capi::entry;
 pub use capi::{DeviceHead, KernelApi};
+#[doc(hidden)]
+pub use compat::compat_entry;
+pub use compat::VfioCompat;
 pub use context::{Context, Iommufd, OpenContext, Reserved};
 pub use object::{
     AnyGuard, Object, ObjectFamily, ObjectGuard, ObjectId, ObjectKind, ObjectOps, ObjectTable,

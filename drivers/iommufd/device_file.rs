@@ -2,7 +2,10 @@
 
 //! `/dev/iommu`, and `/dev/vfio/vfio` where it is ours: what each open file owns, and which types of objects it may hold.
 
-use crate::{device::Device, dispatch, group::Groups, hwpt::Hwpt, ioas::Ioas, IommufdModule};
+use crate::{
+    device::Device, dispatch, group::Groups, hwpt::Hwpt, ioas::Ioas, vfio_compat::Container,
+    IommufdModule,
+};
 use kernel::{
     module::this_module,
     pr_info_once,
@@ -28,6 +31,9 @@ pub(crate) struct State {
     /// The groups of the devices that are bound to it.
     #[pin]
     pub(crate) groups: Groups,
+    /// What stands in for a VFIO container.
+    #[pin]
+    pub(crate) container: Container,
     charges_process: Atomic<bool>,
     /// Whoever locks all address spaces at the same time holds this.
     #[pin]
@@ -72,6 +78,7 @@ impl iommufd::Iommufd for Iommufd {
         }
         try_pin_init!(State {
             groups <- Groups::new(),
+            container <- Container::new(),
             // Programs that know VFIO alone expect its accounting.
             charges_process: Atomic::new(is_container),
             all_address_spaces <- new_rwsem!((), "State::all_address_spaces"),
@@ -79,6 +86,6 @@ impl iommufd::Iommufd for Iommufd {
     }
 
     fn ioctl(context: &Context, cmd: u32, arg: usize) -> Result<isize> {
-        dispatch::ioctl(context, cmd, arg).map(|()| 0)
+        dispatch::ioctl(context, cmd, arg)
     }
 }

@@ -8,8 +8,9 @@ use crate::{
     hwpt, ioas, option,
     uapi::{
         self, Command, Destroy, GetHwInfo, HwptAlloc, IoasAlloc, IoasAllowIovas, IoasChangeProcess,
-        IoasCopy, IoasIovaRanges, IoasMap, IoasMapFile, IoasUnmap, IommuOption,
+        IoasCopy, IoasIovaRanges, IoasMap, IoasMapFile, IoasUnmap, IommuOption, VfioIoas,
     },
+    vfio_compat,
 };
 use kernel::{
     prelude::*,
@@ -59,7 +60,7 @@ impl Entry {
 }
 
 /// Every command.
-static COMMANDS: [Entry; 12] = [
+static COMMANDS: [Entry; 13] = [
     Entry::of::<Destroy>(),
     Entry::of::<GetHwInfo>(),
     Entry::of::<HwptAlloc>(),
@@ -72,18 +73,19 @@ static COMMANDS: [Entry; 12] = [
     Entry::of::<IoasMapFile>(),
     Entry::of::<IoasUnmap>(),
     Entry::of::<IommuOption>(),
+    Entry::of::<VfioIoas>(),
 ];
 
-/// Carries an ioctl out.
+/// Carries an ioctl out. Returns what it returns: zero but for some of VFIO's.
 ///
 /// # Errors
 ///
-/// `ENOTTY` for one that does not exist; `EFAULT` if the size cannot be read; `EINVAL` if it is less
+/// `ENOTTY` for one that does not exist. For VFIO's those of [`vfio_compat::ioctl`]. For others `EFAULT` if the size cannot be read; `EINVAL` if it is less
 /// than the command ever needed; `E2BIG` if the struct has non-zero bytes that are not known; then
 /// whatever the command reports.
-pub(crate) fn ioctl(context: &Context, code: u32, arg: usize) -> Result {
+pub(crate) fn ioctl(context: &Context, code: u32, arg: usize) -> Result<isize> {
     if !uapi::is_iommufd(code) {
-        return Err(ENOTTY);
+        return vfio_compat::ioctl(context, code, arg);
     }
     let user = UserPtr::from_addr(arg);
     let size = UserSlice::new(user, size_of::<u32>())
@@ -102,7 +104,7 @@ pub(crate) fn ioctl(context: &Context, code: u32, arg: usize) -> Result {
     if call.user_size < entry.min_size {
         return Err(EINVAL);
     }
-    (entry.run)(&call)
+    (entry.run)(&call).map(|()| 0)
 }
 
 impl Execute for Destroy {
@@ -174,5 +176,11 @@ impl Execute for IoasUnmap {
 impl Execute for IommuOption {
     fn execute(&mut self, call: &Call<'_>) -> Result {
         option::option(self, call)
+    }
+}
+
+impl Execute for VfioIoas {
+    fn execute(&mut self, call: &Call<'_>) -> Result {
+        vfio_compat::vfio_ioas(self, call)
     }
 }

@@ -3,7 +3,8 @@
  * The symbols of iommufd.ko, in the namespaces where vfio.ko and others expect
  * them, and what only C can declare: a parameter visible in sysfs.
  *
- * The functions themselves are Rust (drivers/iommufd/kernel_api.rs).
+ * The functions themselves are Rust (drivers/iommufd/kernel_api.rs and
+ * vfio_compat.rs).
  */
 #include <linux/err.h>
 #include <linux/export.h>
@@ -38,9 +39,8 @@ EXPORT_SYMBOL_NS_GPL(iommufd_device_to_ictx, "IOMMUFD");
 EXPORT_SYMBOL_NS_GPL(iommufd_device_to_id, "IOMMUFD");
 
 /*
- * In-kernel access to an IOAS and the VFIO container are not supported: no
- * access can be created, so nobody can call the rest with one, and no group
- * can be given to a container.
+ * In-kernel access to an IOAS is not supported: no access can be created, so
+ * nobody can call the rest with one.
  */
 struct iommufd_access *
 iommufd_access_create(struct iommufd_ctx *ictx,
@@ -93,22 +93,8 @@ int iommufd_access_rw(struct iommufd_access *access, unsigned long iova,
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_access_rw, "IOMMUFD");
 
-int iommufd_vfio_compat_ioas_get_id(struct iommufd_ctx *ictx, u32 *out_ioas_id)
-{
-	return -ENODEV;
-}
 EXPORT_SYMBOL_NS_GPL(iommufd_vfio_compat_ioas_get_id, "IOMMUFD_VFIO");
-
-int iommufd_vfio_compat_ioas_create(struct iommufd_ctx *ictx)
-{
-	return -EOPNOTSUPP;
-}
 EXPORT_SYMBOL_NS_GPL(iommufd_vfio_compat_ioas_create, "IOMMUFD_VFIO");
-
-int iommufd_vfio_compat_set_no_iommu(struct iommufd_ctx *ictx)
-{
-	return -EOPNOTSUPP;
-}
 EXPORT_SYMBOL_NS_GPL(iommufd_vfio_compat_set_no_iommu, "IOMMUFD_VFIO");
 
 /* Opening the node, which is static, loads the module. */

@@ -23,7 +23,14 @@ pub(crate) use tables::{Table, TableId};
 
 use crate::iova_map::{IovaMap, Reserved};
 use area::Area;
-use kernel::{new_mutex, prelude::*, sync::Mutex};
+use kernel::{
+    new_mutex,
+    prelude::*,
+    sync::{
+        atomic::{ordering::Relaxed, Atomic},
+        Mutex,
+    },
+};
 use kernel_ext::{
     iommu::{DmaOwner, ReservedKind, ReservedRegions},
     iommufd::ObjectId,
@@ -40,6 +47,18 @@ const LARGE_PAGE: usize = if cfg!(CONFIG_TRANSPARENT_HUGEPAGE) {
 } else {
     PAGE_SIZE
 };
+
+/// Tells an address space from all others, also from those that are gone.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Serial(u64);
+
+impl Serial {
+    fn next() -> Self {
+        static LAST: Atomic<u64> = Atomic::new(0);
+
+        Self(LAST.fetch_add(1, Relaxed))
+    }
+}
 
 /// On whose behalf a range is reserved.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -69,6 +88,7 @@ pub(crate) struct ListedHwpt {
 /// An IO address space.
 #[pin_data]
 pub(crate) struct Ioas {
+    serial: Serial,
     /// Its page tables. Locked while one is being chosen or made automatically, so that devices
     /// attached at the same time share it.
     #[pin]
@@ -77,17 +97,23 @@ pub(crate) struct Ioas {
     #[pin]
     users: RwSem<Users>,
     #[pin]
-    map: RwSem<Map>,
+    pub(crate) map: RwSem<Map>,
 }
 
 impl Ioas {
     /// An address space with nothing in it.
     pub(crate) fn new() -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
+            serial: Serial::next(),
             hwpts <- new_mutex!(KVec::new(), "Ioas::hwpts"),
             users <- new_rwsem!(Users::new(), "Ioas::users"),
             map <- new_rwsem!(IovaMap::new(LARGE_PAGE as u64), "Ioas::map"),
         })
+    }
+
+    /// What tells it from all others.
+    pub(crate) fn serial(&self) -> Serial {
+        self.serial
     }
 
     /// Keeps out of the map what a device cannot use.

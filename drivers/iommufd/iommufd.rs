@@ -32,6 +32,7 @@ mod iova_map;
 mod kernel_api;
 mod option;
 mod uapi;
+mod vfio_compat;
 
 use device_file::Iommufd;
 use kernel::prelude::*;

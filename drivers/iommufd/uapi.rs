@@ -52,6 +52,8 @@ mod hwpt;
 mod ioas;
 #[path = "uapi/option.rs"]
 mod option;
+#[path = "uapi/vfio.rs"]
+pub(crate) mod vfio;
 
 pub(crate) use hwpt::*;
 pub(crate) use ioas::*;

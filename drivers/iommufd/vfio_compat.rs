@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A context in place of a VFIO container: programs that know VFIO alone find its ioctls here.
+//!
+//! They name no address space. They work on the one that was made when the first group joined the
+//! container, or that `IOMMU_VFIO_IOAS` has chosen. The container does not keep it: whoever destroys it
+//! leaves a container without one.
+
+mod dma;
+mod info;
+
+use crate::{
+    device_file::{Context, Iommufd},
+    dispatch::Call,
+    ioas::{Ioas, Serial},
+    uapi::{vfio, VfioIoas, VfioIoasOp},
+};
+use kernel::{new_mutex, prelude::*, sync::Mutex, uaccess::UserPtr};
+use kernel_ext::{
+    capability::{capable, Capability},
+    iommufd::{ObjectGuard, ObjectId, Reserved, VfioCompat},
+};
+
+kernel_ext::export_vfio_compat!(Iommufd);
+
+/// What a context has of a container.
+#[pin_data]
+pub(crate) struct Container {
+    #[pin]
+    state: Mutex<State>,
+}
+
+struct State {
+    ioas: Option<Chosen>,
+    /// Devices without an IOMMU are in it: there is no address space to choose.
+    no_iommu: bool,
+}
+
+/// An address space that may be gone by now.
+#[derive(Clone, Copy)]
+struct Chosen {
+    id: ObjectId,
+    /// The ID may have a new owner.
+    serial: Serial,
+}
+
+impl Chosen {
+    fn get(self, context: &Context) -> Option<ObjectGuard<'_, Ioas>> {
+        context
+            .get(self.id)
+            .ok()
+            .filter(|ioas: &ObjectGuard<'_, Ioas>| ioas.serial() == self.serial)
+    }
+}
+
+impl Container {
+    /// A container without address space.
+    pub(crate) fn new() -> impl PinInit<Self> {
+        pin_init!(Self {
+            state <- new_mutex!(State { ioas: None, no_iommu: false }, "Container::state"),
+        })
+    }
+
+    fn choose(&self, id: ObjectId, ioas: Option<&Ioas>) {
+        self.state.lock().ioas = ioas.map(|ioas| Chosen {
+            id,
+            serial: ioas.serial(),
+        });
+    }
+
+    fn no_iommu(&self) -> bool {
+        self.state.lock().no_iommu
+    }
+}
+
+/// The address space of the container.
+///
+/// # Errors
+///
+/// `ENODEV` if it has none.
+fn container_ioas(context: &Context) -> Result<ObjectGuard<'_, Ioas>> {
+    let chosen = context.container.state.lock().ioas;
+
+    chosen.and_then(|chosen| chosen.get(context)).ok_or(ENODEV)
+}
+
+impl VfioCompat for Iommufd {
+    fn ioas_id(context: &Context) -> Result<ObjectId> {
+        container_ioas(context).map(|ioas| ioas.id())
+    }
+
+    /// # Errors
+    ///
+    /// `EINVAL` if the container has devices without an IOMMU.
+    fn ensure_ioas(context: &Context) -> Result {
+        // Nothing may sleep for memory between looking and choosing.
+        let new: Reserved<'_, Ioas> = context.reserve(|_| Ioas::new())?;
+        let mut state = context.container.state.lock();
+
+        if state.no_iommu {
+            return Err(EINVAL);
+        }
+        if state
+            .ioas
+            .is_none_or(|chosen| chosen.get(context).is_none())
+        {
+            let serial = new.serial();
+            // User space may learn its ID, and destroy it like any other.
+            let id = new.publish();
+
+            state.ioas = Some(Chosen { id, serial });
+        }
+        Ok(())
+    }
+
+    /// # Errors
+    ///
+    /// `EINVAL` if the container has an address space.
+    fn set_no_iommu(context: &Context) -> Result {
+        let mut state = context.container.state.lock();
+
+        if state
+            .ioas
+            .is_some_and(|chosen| chosen.get(context).is_some())
+        {
+            return Err(EINVAL);
+        }
+        state.no_iommu = true;
+        Ok(())
+    }
+}
+
+/// `IOMMU_VFIO_IOAS`.
+///
+/// # Errors
+///
+/// `ENODEV` if none is chosen, `ENOENT` if the one that is to be chosen does not exist.
+pub(crate) fn vfio_ioas(command: &mut VfioIoas, call: &Call<'_>) -> Result {
+    let container = &call.context.container;
+    let id = ObjectId(command.ioas_id);
+
+    match command.check()? {
+        VfioIoasOp::Get => {
+            command.ioas_id = container_ioas(call.context)?.id().0;
+            call.respond(command)
+        }
+        VfioIoasOp::Set => {
+            container.choose(id, Some(&*call.context.get::<Ioas>(id)?));
+            Ok(())
+        }
+        VfioIoasOp::Clear => {
+            container.choose(id, None);
+            Ok(())
+        }
+    }
+}
+
+/// Carries an ioctl of VFIO out. Returns what it returns.
+///
+/// # Errors
+///
+/// `ENOTTY` for one that this container does not have, `VFIO_IOMMU_DIRTY_PAGES` among them. Else what
+/// it reports.
+pub(crate) fn ioctl(context: &Context, code: u32, arg: usize) -> Result<isize> {
+    let user = UserPtr::from_addr(arg);
+
+    match code {
+        vfio::GET_API_VERSION => Ok(vfio::API_VERSION),
+        vfio::CHECK_EXTENSION => check_extension(context, arg).map(isize::from),
+        vfio::SET_IOMMU => set_iommu(context, arg).map(|()| 0),
+        vfio::IOMMU_GET_INFO => info::get_info(context, user).map(|()| 0),
+        vfio::IOMMU_MAP_DMA => dma::map(context, user).map(|()| 0),
+        vfio::IOMMU_UNMAP_DMA => dma::unmap(context, user).map(|()| 0),
+        _ => Err(ENOTTY),
+    }
+}
+
+/// Whether the container has an extension.
+fn check_extension(context: &Context, extension: usize) -> Result<bool> {
+    match extension {
+        vfio::TYPE1_IOMMU | vfio::TYPE1V2_IOMMU | vfio::UNMAP_ALL => {
+            Ok(!context.container.no_iommu())
+        }
+        vfio::NOIOMMU_IOMMU => Ok(cfg!(CONFIG_VFIO_NOIOMMU)),
+        vfio::DMA_CC_IOMMU => Ok(container_ioas(context)?
+            .hwpts
+            .lock()
+            .iter()
+            .all(|hwpt| hwpt.enforces_cache_coherency)),
+        _ => Ok(false),
+    }
+}
+
+/// Chooses how the container shall behave.
+///
+/// # Errors
+///
+/// `EINVAL` for a type that does not exist, or does not go with the devices; `EPERM` for the one
+/// without IOMMU if the caller may not reach all memory anyway; `ENODEV` before a group has joined; for
+/// the first type those of [`Ioas::forbid_large_pages`].
+fn set_iommu(context: &Context, kind: usize) -> Result {
+    match (kind, context.container.no_iommu()) {
+        (vfio::NOIOMMU_IOMMU, true) if cfg!(CONFIG_VFIO_NOIOMMU) => {
+            if !capable(Capability::SysRawio) {
+                return Err(EPERM);
+            }
+            Ok(())
+        }
+        // Its areas can be unmapped in part. Large pages of a page table cannot.
+        (vfio::TYPE1_IOMMU, false) => container_ioas(context)?.forbid_large_pages(),
+        (vfio::TYPE1V2_IOMMU, false) => container_ioas(context).map(drop),
+        _ => Err(EINVAL),
+    }
+}
