@@ -12,6 +12,7 @@
 //!     .publish()       -> ObjectId         from here on anybody can, and can destroy it
 //! Context::get(id)     -> ObjectGuard<T>   short use, by one call
 //!     .to_user()       -> UserRef<T>       long use, by another object or a driver
+//! WeakRef<T>                               no use; becomes a short one while the object exists
 //! Context::destroy(id)                     frees it, if nobody uses it (else EBUSY)
 //! Context::destroy_user(user)              frees it after waiting for short uses
 //! ```
@@ -20,6 +21,7 @@ mod capi;
 mod compat;
 mod context;
 mod object;
+mod weak;
 
 #[doc(hidden)]
 pub use capi::entry;
@@ -32,3 +34,4 @@ pub use object::{
     AnyGuard, Object, ObjectFamily, ObjectGuard, ObjectId, ObjectKind, ObjectOps, ObjectTable,
     ObjectType, UserRef,
 };
+pub use weak::WeakRef;

@@ -253,12 +253,28 @@ impl<I: Iommufd> Context<I> {
             .map_err(|_| ENOENT)
     }
 
+    /// Looks up one particular object, which may be gone; then its ID may be another's.
+    pub(crate) fn get_same<T: ObjectType<Family = I>>(
+        &self,
+        id: ObjectId,
+        object: NonNull<Object<T>>,
+    ) -> Option<ObjectGuard<'_, T>> {
+        self.get_if(id, |header| NonNull::from(header) == object.cast())
+            .ok()?
+            .downcast()
+            .ok()
+    }
+
     /// As [`get`](Self::get), for any type.
     pub fn get_any(&self, id: ObjectId) -> Result<AnyGuard<'_, I>> {
         self.get_if(id, |_| true)
     }
 
-    fn get_if(&self, id: ObjectId, matches: fn(&Header) -> bool) -> Result<AnyGuard<'_, I>> {
+    fn get_if(
+        &self,
+        id: ObjectId,
+        matches: impl FnOnce(&Header) -> bool,
+    ) -> Result<AnyGuard<'_, I>> {
         let table = self.lock();
         let header = table.load(id).ok_or(ENOENT)?;
         // SAFETY: While the lock is held, what the table holds is not freed.

@@ -280,6 +280,11 @@ impl<T: ObjectType> UserRef<T> {
         self.0 == other.0
     }
 
+    /// Where the object lies.
+    pub(crate) fn as_non_null(&self) -> NonNull<Object<T>> {
+        self.0
+    }
+
     /// The object as C knows it, for structures that C reads.
     pub(crate) fn as_c_ptr(&self) -> *const c_void {
         self.0.as_ptr().cast()
