@@ -17,12 +17,14 @@
 //! Context::destroy_user(user)              frees it after waiting for short uses
 //! ```
 
+mod access;
 mod capi;
 mod compat;
 mod context;
 mod object;
 mod weak;
 
+pub use access::{AccessObject, AccessUser};
 #[doc(hidden)]
 pub use capi::entry;
 pub use capi::{DeviceHead, KernelApi};

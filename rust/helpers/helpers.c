@@ -85,6 +85,18 @@ void kernel_ext_down_write_nest_lock(struct rw_semaphore *sem,
 	down_write_nest_lock(sem, outer);
 }
 
+bool kernel_ext_access_needs_pages(const struct iommufd_access_ops *ops)
+{
+	return ops->needs_pin_pages;
+}
+
+void kernel_ext_access_unmap(const struct iommufd_access_ops *ops, void *data,
+			     unsigned long iova, unsigned long length)
+{
+	if (ops->unmap)
+		ops->unmap(data, iova, length);
+}
+
 bool kernel_ext_iommu_enforce_cache_coherency(struct iommu_domain *domain)
 {
 	return domain->ops->enforce_cache_coherency &&

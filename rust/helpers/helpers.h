@@ -86,6 +86,10 @@ void kernel_ext_get_file(struct file *file);
 void kernel_ext_down_write_nest_lock(struct rw_semaphore *sem,
 				     struct rw_semaphore *outer);
 
+bool kernel_ext_access_needs_pages(const struct iommufd_access_ops *ops);
+void kernel_ext_access_unmap(const struct iommufd_access_ops *ops, void *data,
+			     unsigned long iova, unsigned long length);
+
 bool kernel_ext_iommu_enforce_cache_coherency(struct iommu_domain *domain);
 int kernel_ext_pci_pasid_control(struct device *dev);
 void kernel_ext_iotlb_gather_init(struct iommu_iotlb_gather *gather);

@@ -91,14 +91,19 @@ impl<I: Iommufd> DeviceHead<I> {
 ///
 /// # Safety
 ///
-/// `device` came from [`entry::bind`] and has not been given to [`entry::unbind`].
-unsafe fn borrow<T: ObjectType>(device: *mut c_void) -> ManuallyDrop<UserRef<T>> {
-    // SAFETY: `bind` gave the reference out, and never null; `ManuallyDrop` leaves it there.
+/// `object` came from a function of [`entry`] that gives out a `T`, and C has not given it back.
+pub(super) unsafe fn borrow<T: ObjectType>(object: *mut c_void) -> ManuallyDrop<UserRef<T>> {
+    // SAFETY: That function gave the reference out, and never null; `ManuallyDrop` leaves it there.
     ManuallyDrop::new(unsafe {
         UserRef::from_raw(core::ptr::NonNull::new_unchecked(
-            device.cast::<Object<T>>(),
+            object.cast::<Object<T>>(),
         ))
     })
+}
+
+/// What C returns.
+pub(super) fn errno(result: Result) -> c_int {
+    kernel::error::from_result(|| result.map(|()| 0))
 }
 
 /// Bodies of the C functions. [`export_kernel_api!`](crate::export_kernel_api) gives them names.
@@ -108,11 +113,9 @@ pub mod entry {
     use crate::miscdev::private_data;
     use kernel::sync::aref::AlwaysRefCounted;
 
-    type Ctx<I> = *mut Context<I>;
+    pub use crate::iommufd::access::entry::*;
 
-    fn errno(result: Result) -> c_int {
-        kernel::error::from_result(|| result.map(|()| 0))
-    }
+    type Ctx<I> = *mut Context<I>;
 
     /// # Safety
     ///
@@ -284,11 +287,31 @@ pub mod entry {
     }
 }
 
-/// Defines the functions of `include/linux/iommufd.h` for the [`KernelApi`] of a type.
+/// Defines the functions of `include/linux/iommufd.h` for the [`KernelApi`] of a type, or for an
+/// [`AccessObject`](super::AccessObject).
 ///
 /// A C file of the module exports them.
 #[macro_export]
 macro_rules! export_kernel_api {
+    (access: $type:ty) => {
+        $crate::export_kernel_api!(@fns $type;
+            iommufd_access_create = access_create(
+                ctx: *mut c_void, ops: *const c_void, data: *mut c_void, id: *mut u32
+            ) -> *mut c_void;
+            iommufd_access_destroy = access_destroy(access: *mut c_void);
+            iommufd_access_attach = access_attach(access: *mut c_void, ioas: u32) -> i32;
+            iommufd_access_replace = access_replace(access: *mut c_void, ioas: u32) -> i32;
+            iommufd_access_detach = access_detach(access: *mut c_void);
+            iommufd_access_pin_pages = access_pin_pages(
+                access: *mut c_void, iova: usize, length: usize, pages: *mut *mut c_void, flags: u32
+            ) -> i32;
+            iommufd_access_unpin_pages =
+                access_unpin_pages(access: *mut c_void, iova: usize, length: usize);
+            iommufd_access_rw = access_rw(
+                access: *mut c_void, iova: usize, data: *mut c_void, length: usize, flags: u32
+            ) -> i32;
+        );
+    };
     ($type:ty) => {
         $crate::export_kernel_api!(@fns $type;
             iommufd_ctx_get = ctx_get(ctx: *mut c_void);

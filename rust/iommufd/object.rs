@@ -20,6 +20,8 @@ pub struct ObjectId(pub u32);
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u32)]
 pub enum ObjectKind {
+    /// A user in the kernel of an IO address space.
+    Access = bindings::iommufd_object_type_IOMMUFD_OBJ_ACCESS,
     /// A device bound to the context.
     Device = bindings::iommufd_object_type_IOMMUFD_OBJ_DEVICE,
     /// A page table that the kernel fills.

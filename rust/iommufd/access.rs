@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Drivers that reach the memory of an IO address space without DMA: the `iommufd_access_*` functions of
+//! `include/linux/iommufd.h`.
+//!
+//! An access pins pages of the address space that it is attached to, or copies from and to them. It is
+//! told when pages that it may have are about to be unmapped, and then gives them back.
+
+use super::{Context, ObjectId, ObjectType, UserRef};
+use crate::{
+    bindings,
+    iommu::{CopyPath, PageSlots},
+    mm::CopyBuffer,
+};
+use core::{ffi::c_void, mem::ManuallyDrop};
+use kernel::prelude::*;
+
+/// Who has an access: a driver in C, or something in Rust.
+pub trait AccessUser: Send + Sync {
+    /// Whether it pins pages. It is attached only where everything mapped begins and ends with a page
+    /// then.
+    fn needs_pages(&self) -> bool;
+
+    /// Gives back what it has pinned in `length` bytes at `iova`, before it returns. Called with no
+    /// lock held, perhaps by several threads at a time, and also for ranges of which it has nothing.
+    fn unmap(&self, iova: u64, length: u64);
+}
+
+/// An object through which an [`AccessUser`] reaches memory.
+///
+/// Memory stays as pinned until the access gives it back or is destroyed; a user that goes on using it
+/// afterwards breaks the contract, as one that gives back what it has not pinned, which is reported.
+pub trait AccessObject: ObjectType {
+    /// Makes one for `user`, attached to nothing. It keeps the context.
+    fn create(context: &Context<Self::Family>, user: KBox<dyn AccessUser>)
+        -> Result<UserRef<Self>>;
+
+    /// Detaches it, and destroys it once no call of [`AccessUser::unmap`] is running any more.
+    fn destroy(access: UserRef<Self>);
+
+    /// Attaches it to an address space.
+    fn attach(access: &UserRef<Self>, ioas: ObjectId) -> Result;
+
+    /// Attaches it to another address space than the one it is attached to, after it has given back
+    /// what it has of that. On failure it stays where it is.
+    fn replace(access: &UserRef<Self>, ioas: ObjectId) -> Result;
+
+    /// Undoes [`attach`](Self::attach), after it has given back all that it has.
+    fn detach(access: &UserRef<Self>);
+
+    /// Pins the pages of `length` bytes at `iova`, to be written if `write`, and tells where they are.
+    fn pin_pages(&self, iova: u64, length: u64, out: PageSlots<'_>, write: bool) -> Result;
+
+    /// Undoes [`pin_pages`](Self::pin_pages) for the same range.
+    fn unpin_pages(&self, iova: u64, length: u64);
+
+    /// Copies from or to the memory at `iova`.
+    fn rw(&self, iova: u64, data: CopyBuffer<'_>, path: CopyPath) -> Result;
+}
+
+/// A driver in C.
+///
+/// # Invariants
+///
+/// `ops` is valid, and its functions may be called with `data`, as long as this value exists.
+struct Driver {
+    ops: *const bindings::iommufd_access_ops,
+    data: *mut c_void,
+}
+
+// SAFETY: The function in `ops` may be called in any thread, by several at a time.
+unsafe impl Send for Driver {}
+// SAFETY: As above.
+unsafe impl Sync for Driver {}
+
+impl AccessUser for Driver {
+    fn needs_pages(&self) -> bool {
+        // SAFETY: By the type invariant `ops` is valid.
+        unsafe { bindings::kernel_ext_access_needs_pages(self.ops) }
+    }
+
+    fn unmap(&self, iova: u64, length: u64) {
+        // SAFETY: By the type invariant its functions may be called.
+        unsafe {
+            bindings::kernel_ext_access_unmap(self.ops, self.data, iova as usize, length as usize)
+        };
+    }
+}
+
+/// Bodies of the C functions; see [`entry`](super::entry).
+pub(super) mod entry {
+    use super::*;
+    use crate::{
+        iommufd::capi::{borrow, errno},
+        mm::PAGE_SIZE,
+        shim::error_ptr,
+    };
+
+    /// `IOMMUFD_ACCESS_RW_*`; `helpers/layout.c` compares them.
+    const WRITE: u32 = 1 << 0;
+    const KTHREAD: u32 = 1 << 1;
+    const SLOW_PATH: u32 = 1 << 2;
+
+    /// # Safety
+    ///
+    /// `ctx` is a context to which the caller has a reference; `ops` and `data` stay valid until the
+    /// access is given to [`access_destroy`]; `id` is valid for writing.
+    pub unsafe fn access_create<T: AccessObject>(
+        ctx: *mut c_void,
+        ops: *const c_void,
+        data: *mut c_void,
+        id: *mut u32,
+    ) -> *mut c_void {
+        // SAFETY: The caller has a reference.
+        let ctx = unsafe { &*(ctx as *const Context<T::Family>) };
+        // INVARIANT: The caller vouches for it until the access goes, and this value goes with it.
+        let driver = Driver {
+            ops: ops.cast(),
+            data,
+        };
+        let access = KBox::new(driver, GFP_KERNEL_ACCOUNT)
+            .map_err(Error::from)
+            .and_then(|driver| T::create(ctx, driver));
+
+        match access {
+            Ok(access) => {
+                // SAFETY: The caller vouches for `id`.
+                unsafe { *id = access.id().0 };
+                access.into_raw().as_ptr().cast()
+            }
+            Err(error) => error_ptr(error),
+        }
+    }
+
+    /// # Safety
+    ///
+    /// `access` came from [`access_create`] and is not used again, but by what its `unmap` calls.
+    pub unsafe fn access_destroy<T: AccessObject>(access: *mut c_void) {
+        // SAFETY: The caller gives the access back.
+        T::destroy(ManuallyDrop::into_inner(unsafe { borrow(access) }));
+    }
+
+    /// # Safety
+    ///
+    /// `access` came from [`access_create`].
+    pub unsafe fn access_attach<T: AccessObject>(access: *mut c_void, ioas: u32) -> c_int {
+        // SAFETY: The caller vouches for `access`.
+        let access = unsafe { borrow::<T>(access) };
+
+        errno(T::attach(&access, ObjectId(ioas)))
+    }
+
+    /// # Safety
+    ///
+    /// `access` came from [`access_create`].
+    pub unsafe fn access_replace<T: AccessObject>(access: *mut c_void, ioas: u32) -> c_int {
+        // SAFETY: The caller vouches for `access`.
+        let access = unsafe { borrow::<T>(access) };
+
+        errno(T::replace(&access, ObjectId(ioas)))
+    }
+
+    /// # Safety
+    ///
+    /// `access` came from [`access_create`].
+    pub unsafe fn access_detach<T: AccessObject>(access: *mut c_void) {
+        // SAFETY: The caller vouches for `access`.
+        let access = unsafe { borrow::<T>(access) };
+
+        T::detach(&access);
+    }
+
+    /// # Safety
+    ///
+    /// `access` came from [`access_create`]; `pages` is null, or valid for writing a pointer for each
+    /// page that `length` bytes need.
+    pub unsafe fn access_pin_pages<T: AccessObject>(
+        access: *mut c_void,
+        iova: c_ulong,
+        length: c_ulong,
+        pages: *mut *mut c_void,
+        flags: u32,
+    ) -> c_int {
+        // SAFETY: The caller vouches for `access`.
+        let access = unsafe { borrow::<T>(access) };
+        // SAFETY: The caller vouches for `pages`.
+        let out = unsafe { PageSlots::new(pages.cast(), length.div_ceil(PAGE_SIZE)) };
+
+        errno(access.pin_pages(iova as u64, length as u64, out, flags & WRITE != 0))
+    }
+
+    /// # Safety
+    ///
+    /// `access` came from [`access_create`].
+    pub unsafe fn access_unpin_pages<T: AccessObject>(
+        access: *mut c_void,
+        iova: c_ulong,
+        length: c_ulong,
+    ) {
+        // SAFETY: The caller vouches for `access`.
+        unsafe { borrow::<T>(access) }.unpin_pages(iova as u64, length as u64);
+    }
+
+    /// # Safety
+    ///
+    /// `access` came from [`access_create`]; `data` is valid for reading `length` bytes if the flags
+    /// say that memory is written, and for writing them if not.
+    pub unsafe fn access_rw<T: AccessObject>(
+        access: *mut c_void,
+        iova: c_ulong,
+        data: *mut c_void,
+        length: usize,
+        flags: u32,
+    ) -> c_int {
+        // SAFETY: The caller vouches for `access`.
+        let access = unsafe { borrow::<T>(access) };
+        let data = if length == 0 {
+            CopyBuffer::Write(&[])
+        } else if flags & WRITE != 0 {
+            // SAFETY: The caller vouches for `data`.
+            CopyBuffer::Write(unsafe { core::slice::from_raw_parts(data.cast(), length) })
+        } else {
+            // SAFETY: The caller vouches for `data`.
+            CopyBuffer::Read(unsafe { core::slice::from_raw_parts_mut(data.cast(), length) })
+        };
+        let path = match flags {
+            _ if flags & SLOW_PATH != 0 => CopyPath::Slow,
+            _ if flags & KTHREAD != 0 => CopyPath::Kthread,
+            _ => CopyPath::Caller,
+        };
+
+        errno(access.rw(iova as u64, data, path))
+    }
+}
