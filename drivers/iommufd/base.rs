@@ -6,7 +6,7 @@
 //! `tools/testing/host` has another file of this name over `std`.
 
 pub(crate) use kernel::prelude::{
-    FromBytes, IntoBytes, Result, EADDRINUSE, EEXIST, EINVAL, ENOSPC, EOPNOTSUPP, EOVERFLOW,
+    FromBytes, IntoBytes, Result, EADDRINUSE, EEXIST, EINVAL, ENOENT, ENOSPC, EOPNOTSUPP, EOVERFLOW,
 };
 pub(crate) use kernel_ext::mm::PAGE_SIZE;
 pub(crate) use zerocopy::Immutable;

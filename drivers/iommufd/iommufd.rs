@@ -14,8 +14,8 @@
 //! ```
 //!
 //! Downwards only: pages know nothing of address spaces, page tables nothing of devices. The lock
-//! order stands in [`ioas`]. `uapi`, `interval` and `iova_map` are pure: they are also built and
-//! tested on the host, in `tools/testing/host`.
+//! order stands in [`ioas`]. `uapi`, `interval`, `iova_map` and `iova_walk` are pure: they are also
+//! built and tested on the host, in `tools/testing/host`.
 //!
 //! There is no `unsafe` here: see the crate `kernel_ext`.
 
@@ -29,6 +29,7 @@ mod group;
 mod hwpt;
 mod ioas;
 mod iova_map;
+mod iova_walk;
 mod kernel_api;
 mod option;
 mod uapi;

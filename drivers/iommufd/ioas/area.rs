@@ -71,6 +71,11 @@ impl Area {
         }
     }
 
+    /// Whether nobody is mapping or unmapping it.
+    pub(crate) fn is_settled(&self) -> bool {
+        !self.in_transit
+    }
+
     /// How often users in the kernel have pinned pages of it.
     pub(crate) fn accesses(&self) -> usize {
         self.accesses.load(Relaxed)

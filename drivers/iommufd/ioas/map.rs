@@ -4,7 +4,7 @@
 
 use super::{
     area::{bytes_from, Area, Slice},
-    Ioas, Map,
+    Ioas,
 };
 use crate::{device_file::Context, interval::Node};
 use kernel::prelude::*;
@@ -217,23 +217,18 @@ impl Ioas {
             .ok_or(EOVERFLOW)?;
         let map = self.map.read();
         let mut slices = KVVec::new();
-        let mut at = iova;
 
-        loop {
-            let area = settled_at(&map, at).ok_or(ENOENT)?;
-            let end = area.last().min(last);
+        for piece in map.walk(iova, last, Area::is_settled) {
+            let piece = piece?;
             let slice = Slice {
-                pages: area.value.slice.pages.clone(),
-                start: bytes_from(area, at),
-                length: (end - at) as usize + 1,
+                pages: piece.area.value.slice.pages.clone(),
+                start: bytes_from(piece.area, piece.first),
+                length: (piece.last - piece.first) as usize + 1,
             };
 
             slices.push(slice, GFP_KERNEL_ACCOUNT)?;
-            if end == last {
-                return Ok(slices);
-            }
-            at = end + 1;
         }
+        Ok(slices)
     }
 }
 
@@ -256,12 +251,6 @@ fn payer(context: &Context) -> Result<Payer> {
     } else {
         payer
     })
-}
-
-/// The area at an IOVA, unless it is in transit.
-pub(super) fn settled_at(map: &Map, iova: u64) -> Option<&Node<Area>> {
-    map.first_in(iova, iova)
-        .filter(|area| !area.value.in_transit)
 }
 
 /// Calls `f` with the IOVA of each of some slices that are mapped one behind the other.

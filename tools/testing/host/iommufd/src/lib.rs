@@ -17,5 +17,7 @@ pub mod fuzz;
 mod interval;
 #[path = "../../../../../drivers/iommufd/iova_map.rs"]
 mod iova_map;
+#[path = "../../../../../drivers/iommufd/iova_walk.rs"]
+mod iova_walk;
 #[path = "../../../../../drivers/iommufd/uapi.rs"]
 mod uapi;
