@@ -3,8 +3,8 @@
 //! `/dev/iommu`, and `/dev/vfio/vfio` where it is ours: what each open file owns, and which types of objects it may hold.
 
 use crate::{
-    device::Device, dispatch, group::Groups, hwpt::Hwpt, ioas::Ioas, vfio_compat::Container,
-    IommufdModule,
+    access::Access, device::Device, dispatch, group::Groups, hwpt::Hwpt, ioas::Ioas,
+    vfio_compat::Container, IommufdModule,
 };
 use kernel::{
     module::this_module,
@@ -55,6 +55,7 @@ impl State {
 
 kernel_ext::iommufd_objects! {
     Iommufd {
+        Access => Access,
         Device => Device,
         HwptPaging => Hwpt,
         Ioas => Ioas,

@@ -3,7 +3,7 @@
  * The symbols of iommufd.ko, in the namespaces where vfio.ko and others expect
  * them, and what only C can declare: a parameter visible in sysfs.
  *
- * The functions themselves are Rust (drivers/iommufd/kernel_api.rs and
+ * The functions themselves are Rust (drivers/iommufd/kernel_api.rs, access.rs and
  * vfio_compat.rs).
  */
 #include <linux/err.h>
@@ -38,59 +38,13 @@ EXPORT_SYMBOL_NS_GPL(iommufd_device_detach, "IOMMUFD");
 EXPORT_SYMBOL_NS_GPL(iommufd_device_to_ictx, "IOMMUFD");
 EXPORT_SYMBOL_NS_GPL(iommufd_device_to_id, "IOMMUFD");
 
-/*
- * In-kernel access to an IOAS is not supported: no access can be created, so
- * nobody can call the rest with one.
- */
-struct iommufd_access *
-iommufd_access_create(struct iommufd_ctx *ictx,
-		      const struct iommufd_access_ops *ops, void *data, u32 *id)
-{
-	return ERR_PTR(-EOPNOTSUPP);
-}
 EXPORT_SYMBOL_NS_GPL(iommufd_access_create, "IOMMUFD");
-
-void iommufd_access_destroy(struct iommufd_access *access)
-{
-}
 EXPORT_SYMBOL_NS_GPL(iommufd_access_destroy, "IOMMUFD");
-
-int iommufd_access_attach(struct iommufd_access *access, u32 ioas_id)
-{
-	return -EOPNOTSUPP;
-}
 EXPORT_SYMBOL_NS_GPL(iommufd_access_attach, "IOMMUFD");
-
-int iommufd_access_replace(struct iommufd_access *access, u32 ioas_id)
-{
-	return -EOPNOTSUPP;
-}
 EXPORT_SYMBOL_NS_GPL(iommufd_access_replace, "IOMMUFD");
-
-void iommufd_access_detach(struct iommufd_access *access)
-{
-}
 EXPORT_SYMBOL_NS_GPL(iommufd_access_detach, "IOMMUFD");
-
-int iommufd_access_pin_pages(struct iommufd_access *access, unsigned long iova,
-			     unsigned long length, struct page **out_pages,
-			     unsigned int flags)
-{
-	return -EOPNOTSUPP;
-}
 EXPORT_SYMBOL_NS_GPL(iommufd_access_pin_pages, "IOMMUFD");
-
-void iommufd_access_unpin_pages(struct iommufd_access *access,
-				unsigned long iova, unsigned long length)
-{
-}
 EXPORT_SYMBOL_NS_GPL(iommufd_access_unpin_pages, "IOMMUFD");
-
-int iommufd_access_rw(struct iommufd_access *access, unsigned long iova,
-		      void *data, size_t len, unsigned int flags)
-{
-	return -EOPNOTSUPP;
-}
 EXPORT_SYMBOL_NS_GPL(iommufd_access_rw, "IOMMUFD");
 
 EXPORT_SYMBOL_NS_GPL(iommufd_vfio_compat_ioas_get_id, "IOMMUFD_VFIO");

@@ -11,6 +11,7 @@
 //! of the pages, then those of memory management. While pages come or go, their thread holds `users`
 //! for reading, so that no page table comes or goes meanwhile. Only [`process`] locks several maps.
 
+mod access;
 pub(crate) mod allow;
 mod area;
 pub(crate) mod ioctl;
@@ -19,6 +20,7 @@ pub(crate) mod process;
 mod tables;
 mod unmap;
 
+pub(crate) use access::Membership;
 pub(crate) use tables::{Table, TableId};
 
 use crate::iova_map::{IovaMap, Reserved};
@@ -93,7 +95,7 @@ pub(crate) struct Ioas {
     /// attached at the same time share it.
     #[pin]
     pub(crate) hwpts: Mutex<KVec<ListedHwpt>>,
-    /// The page tables that mirror the map.
+    /// The page tables that mirror the map, and who uses it in the kernel.
     #[pin]
     users: RwSem<Users>,
     #[pin]

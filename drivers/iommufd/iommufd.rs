@@ -10,7 +10,8 @@
 //!             └ pages: user memory → pinned runs, one charge
 //!                   └ hwpt: a page table that mirrors the map, behind the trait PageTable
 //! vfio.ko ─ kernel_api: bind, attach, replace, detach
-//!       └ device ─ group (the unit of ownership) ─ hwpt
+//!       ├ device ─ group (the unit of ownership) ─ hwpt
+//!       └ access (reads, writes and pins memory itself) ─ ioas
 //! ```
 //!
 //! Downwards only: pages know nothing of address spaces, page tables nothing of devices. The lock
@@ -21,6 +22,7 @@
 
 #![forbid(unsafe_code)]
 
+mod access;
 mod base;
 mod device;
 mod device_file;

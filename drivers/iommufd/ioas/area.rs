@@ -3,7 +3,10 @@
 //! What is mapped at a range of IOVA.
 
 use crate::{interval::Node, iova_map};
-use kernel::sync::atomic::{Atomic, Relaxed};
+use kernel::{
+    prelude::*,
+    sync::atomic::{Atomic, Relaxed},
+};
 use kernel_ext::{
     iommu::{Access, Mapping, SharedPages, View},
     mm::PAGE_SIZE,
@@ -74,6 +77,25 @@ impl Area {
     /// Whether nobody is mapping or unmapping it.
     pub(crate) fn is_settled(&self) -> bool {
         !self.in_transit
+    }
+
+    /// Whether users in the kernel may read it, or write it.
+    ///
+    /// # Errors
+    ///
+    /// `EPERM` if not.
+    pub(crate) fn check_access(&self, write: bool) -> Result {
+        let allowed = if write {
+            self.access.write
+        } else {
+            self.access.read
+        };
+
+        if allowed {
+            Ok(())
+        } else {
+            Err(EPERM)
+        }
     }
 
     /// How often users in the kernel have pinned pages of it.

@@ -2,7 +2,7 @@
 
 //! The page tables that mirror an address space, and what they ask of it.
 
-use super::{reserve, Ioas, Map, Owner};
+use super::{access::Accesses, reserve, Ioas, Map, Owner};
 use crate::interval::Node;
 use kernel::prelude::*;
 use kernel_ext::{
@@ -28,6 +28,8 @@ impl TableId {
 pub(crate) struct Users {
     /// The page tables.
     pub(super) tables: KVec<Table>,
+    /// The users in the kernel.
+    pub(super) accesses: Accesses,
     /// Whether entries of page tables may cover several pages.
     pub(super) large_pages: bool,
 }
@@ -36,12 +38,13 @@ impl Users {
     pub(super) const fn new() -> Self {
         Self {
             tables: KVec::new(),
+            accesses: Accesses::new(),
             large_pages: true,
         }
     }
 
     /// What IOVAs and lengths must be multiples of for their sake, in bytes.
-    fn alignment(&self) -> u64 {
+    pub(super) fn alignment(&self) -> u64 {
         let granules = self.tables.iter().map(|table| table.geometry().granule());
 
         // Without large pages, areas can be cut between any two pages.
@@ -50,7 +53,7 @@ impl Users {
         } else {
             PAGE_SIZE as u64
         };
-        granules.fold(least, u64::max)
+        granules.fold(least.max(self.accesses.alignment()), u64::max)
     }
 }
 

@@ -10,14 +10,17 @@ use crate::{interval::Node, uapi::UnmapRange};
 use kernel::prelude::*;
 use kernel_ext::{iommu::PagesKind, mm::PAGE_SIZE};
 
+/// How often users in the kernel are asked to give the pages of an area back.
+const UNMAP_ROUNDS: usize = 100;
+
 impl Ioas {
     /// Unmaps all areas that lie in a range. Returns how many bytes they had, also where it could not
     /// go on.
     ///
     /// # Errors
     ///
-    /// `ENOENT` at an area that lies in it only in part, `EBUSY` at one in transit. The areas below
-    /// are gone then.
+    /// `ENOENT` at an area that lies in it only in part, `EBUSY` at one in transit, `EDEADLK` at one of
+    /// which users in the kernel do not give the pages back. The areas below are gone then.
     pub(crate) fn unmap(&self, range: UnmapRange) -> (u64, Result) {
         let mut unmapped = 0;
         let result = self.unmap_counting(range, &mut unmapped);
@@ -30,6 +33,28 @@ impl Ioas {
             UnmapRange::All => (0, u64::MAX),
             UnmapRange::Range(first, last) => (first, last),
         };
+        let mut asked = 0;
+
+        while let Some((first, length)) = self.unmap_unused(start, last, unmapped)? {
+            asked = if first == start { asked + 1 } else { 1 };
+            start = first;
+            self.notify_unmap(first, length);
+            // Somebody does not give back what he should.
+            if kernel::warn_on!(asked > UNMAP_ROUNDS) {
+                return Err(EDEADLK);
+            }
+        }
+        Ok(())
+    }
+
+    /// Unmaps areas up to the first of which users in the kernel have pages, and keeps them from
+    /// pinning more of that: its first address and its length. `None` if there is no such area.
+    fn unmap_unused(
+        &self,
+        mut start: u64,
+        last: u64,
+        unmapped: &mut u64,
+    ) -> Result<Option<(u64, u64)>> {
         let _users = self.users.read();
         let mut map = self.map.write();
 
@@ -44,6 +69,11 @@ impl Ioas {
             }
             if first < start || area_last > last {
                 return Err(ENOENT);
+            }
+            // Whoever pins pages has locked the map.
+            if area.accesses() != 0 {
+                area.prevent_access = true;
+                return Ok(Some((first, area_last - first + 1)));
             }
             area.in_transit = true;
 
@@ -65,7 +95,7 @@ impl Ioas {
                 _ => break,
             }
         }
-        Ok(())
+        Ok(None)
     }
 
     /// Cuts areas so that each address of `at` that is mapped is the last of one.

@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Accesses: how a driver reaches the memory of an address space without DMA.
+//!
+//! An access belongs to its driver, which alone destroys it: to user space it is always busy. It keeps
+//! its context, so a file is not closed while it has one.
+//!
+//! Leaving an address space takes a while, since the driver first has to give back what it has pinned
+//! there, and it does so by calls that need the lock. Meanwhile the access is *leaving*: nothing new is
+//! pinned, and what comes back goes to the address space that it came from.
+//!
+//! Locks, in this order: `attachment`; that of the IOAS, which pinning holds for reading, so that
+//! accesses do not wait for each other; that of the pages; `mmap_lock`. The user's `unmap` is called
+//! with none of them held.
+
+use crate::{
+    device_file::Context,
+    ioas::{Ioas, Membership},
+};
+use kernel::{
+    new_mutex,
+    prelude::*,
+    sync::{
+        aref::ARef,
+        lock::{mutex::MutexBackend, Guard},
+        Mutex,
+    },
+};
+use kernel_ext::{
+    iommu::{CopyPath, PageSlots},
+    iommufd::{AccessObject, AccessUser, ObjectId, UserRef, WeakRef},
+    mm::{CopyBuffer, PAGE_SIZE},
+};
+
+kernel_ext::export_kernel_api!(access: Access);
+
+/// What a driver reaches memory through.
+#[pin_data]
+pub(crate) struct Access {
+    context: ARef<Context>,
+    user: KBox<dyn AccessUser>,
+    #[pin]
+    attachment: Mutex<Attachment>,
+}
+
+/// Which address space an access uses.
+enum Attachment {
+    /// None.
+    Detached,
+    /// This one.
+    Attached(Membership),
+    /// This one, but only to give pages back.
+    Leaving(Membership),
+}
+
+impl Attachment {
+    /// The address space to pin pages of.
+    fn to_pin(&self) -> Option<&Ioas> {
+        match self {
+            Self::Attached(membership) => Some(membership.ioas()),
+            Self::Detached | Self::Leaving(_) => None,
+        }
+    }
+
+    /// The address space that pinned pages are of.
+    fn to_unpin(&self) -> Option<&Ioas> {
+        match self {
+            Self::Attached(membership) | Self::Leaving(membership) => Some(membership.ioas()),
+            Self::Detached => None,
+        }
+    }
+}
+
+impl Access {
+    /// Who has it.
+    pub(crate) fn user(&self) -> &dyn AccessUser {
+        &*self.user
+    }
+
+    /// What IOVAs and lengths must be multiples of for its sake, in bytes.
+    fn alignment(&self) -> u64 {
+        if self.user.needs_pages() {
+            PAGE_SIZE as u64
+        } else {
+            1
+        }
+    }
+
+    /// Brings `access` to the address space `id`, unless it is there.
+    ///
+    /// # Errors
+    ///
+    /// `ENOENT` if there is none; `EBUSY` while it is leaving one; else those of [`Membership::new`].
+    fn change(
+        access: &UserRef<Self>,
+        attachment: Guard<'_, Attachment, MutexBackend>,
+        id: ObjectId,
+    ) -> Result {
+        let ioas = access.context.get::<Ioas>(id)?;
+
+        match &*attachment {
+            Attachment::Leaving(_) => return Err(EBUSY),
+            Attachment::Attached(membership) if ioas.is_same(membership.ioas()) => return Ok(()),
+            Attachment::Attached(_) | Attachment::Detached => {}
+        }
+        let listed = WeakRef::new(&access.context, access);
+        let membership = Membership::new(ioas.to_user(), listed, access.alignment())?;
+
+        access.settle(attachment, Attachment::Attached(membership));
+        Ok(())
+    }
+
+    /// Leaves the address space that it is attached to, if it is, for what comes next.
+    fn settle<'a>(&'a self, mut attachment: Guard<'a, Attachment, MutexBackend>, next: Attachment) {
+        match core::mem::replace(&mut *attachment, Attachment::Detached) {
+            Attachment::Attached(left) => {
+                *attachment = Attachment::Leaving(left);
+                drop(attachment);
+                self.user.unmap(0, u64::MAX);
+                attachment = self.attachment.lock();
+            }
+            other => *attachment = other,
+        }
+        *attachment = next;
+    }
+}
+
+/// The last address of a range.
+///
+/// # Errors
+///
+/// `EINVAL` if it is empty, `EOVERFLOW` if it goes past the end of the address space.
+fn last_of(iova: u64, length: u64) -> Result<u64> {
+    let more = length.checked_sub(1).ok_or(EINVAL)?;
+
+    iova.checked_add(more).ok_or(EOVERFLOW)
+}
+
+impl AccessObject for Access {
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    fn create(context: &Context, user: KBox<dyn AccessUser>) -> Result<UserRef<Self>> {
+        let access = context.reserve(|_| {
+            try_pin_init!(Self {
+                context: context.to_aref(),
+                user,
+                attachment <- new_mutex!(Attachment::Detached, "Access::attachment"),
+            })
+        })?;
+
+        Ok(access.publish_and_use())
+    }
+
+    fn destroy(access: UserRef<Self>) {
+        // The access keeps the context, and goes first.
+        let context = access.context.clone();
+        let attachment = access.attachment.lock();
+
+        if attachment.to_pin().is_some() {
+            access.settle(attachment, Attachment::Detached);
+        } else {
+            drop(attachment);
+        }
+        context.destroy_user(access);
+    }
+
+    /// # Errors
+    ///
+    /// `EINVAL` if it is attached, which is a mistake of its driver; else those of
+    /// [`change`](Self::change).
+    fn attach(access: &UserRef<Self>, ioas: ObjectId) -> Result {
+        let attachment = access.attachment.lock();
+
+        if kernel::warn_on!(attachment.to_pin().is_some()) {
+            return Err(EINVAL);
+        }
+        Self::change(access, attachment, ioas)
+    }
+
+    /// # Errors
+    ///
+    /// `ENOENT` if it is not attached; else those of [`change`](Self::change).
+    fn replace(access: &UserRef<Self>, ioas: ObjectId) -> Result {
+        let attachment = access.attachment.lock();
+
+        if attachment.to_pin().is_none() {
+            return Err(ENOENT);
+        }
+        Self::change(access, attachment, ioas)
+    }
+
+    fn detach(access: &UserRef<Self>) {
+        let attachment = access.attachment.lock();
+
+        if !kernel::warn_on!(attachment.to_pin().is_none()) {
+            access.settle(attachment, Attachment::Detached);
+        }
+    }
+
+    /// # Errors
+    ///
+    /// `EINVAL` for an empty range, `EOVERFLOW` for one past the end of the address space; `ENOENT` if
+    /// it is not attached; `EINVAL`, and a warning, if its driver has not said that it needs pages;
+    /// else those of [`Ioas::pin_pages`].
+    fn pin_pages(&self, iova: u64, length: u64, out: PageSlots<'_>, write: bool) -> Result {
+        if kernel::warn_on!(!self.user.needs_pages()) {
+            return Err(EINVAL);
+        }
+        let last = last_of(iova, length)?;
+        let attachment = self.attachment.lock();
+
+        attachment
+            .to_pin()
+            .ok_or(ENOENT)?
+            .pin_pages(iova, last, out, write)
+    }
+
+    fn unpin_pages(&self, iova: u64, length: u64) {
+        let range = last_of(iova, length);
+        let attachment = self.attachment.lock();
+        let unpinned = match (attachment.to_unpin(), range) {
+            (Some(ioas), Ok(last)) => ioas.unpin_pages(iova, last),
+            _ => false,
+        };
+
+        kernel::warn_on!(!unpinned);
+    }
+
+    /// # Errors
+    ///
+    /// `EINVAL` for an empty range, `EOVERFLOW` for one past the end of the address space; `ENOENT` if
+    /// it is not attached; else those of [`Ioas::copy_bytes`].
+    fn rw(&self, iova: u64, data: CopyBuffer<'_>, path: CopyPath) -> Result {
+        let last = last_of(iova, data.len() as u64)?;
+        let attachment = self.attachment.lock();
+
+        attachment
+            .to_pin()
+            .ok_or(ENOENT)?
+            .copy_bytes(iova, last, data, path)
+    }
+}
