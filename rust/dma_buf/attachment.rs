@@ -61,6 +61,7 @@ impl DmaBuf {
 }
 
 impl Drop for DmaBuf {
+    #[inline(never)]
     fn drop(&mut self) {
         // SAFETY: By the type invariant this value owns the reference.
         unsafe { bindings::dma_buf_put(self.as_ptr()) };
@@ -94,21 +95,11 @@ impl Drop for Reservation<'_> {
 /// An importer, attached to a dma-buf whose memory stays where it is until it is revoked.
 ///
 /// Dropping it takes the reservation lock, and must not be done with it held.
-///
-/// # Invariants
-///
-/// `raw` is an attachment to `buffer`, pinned if `pinned` says so. Its private data are `importer`.
 pub struct Attachment<T: Importer> {
-    raw: NonNull<bindings::dma_buf_attachment>,
-    pinned: bool,
-    buffer: DmaBuf,
-    importer: Arc<T>,
+    /// Goes first: after that the importer is told nothing any more.
+    _raw: RawAttachment,
+    _importer: Arc<T>,
 }
-
-// SAFETY: An attachment may be used from any thread; the importer can.
-unsafe impl<T: Importer> Send for Attachment<T> {}
-// SAFETY: There is nothing to do with a `&Attachment`.
-unsafe impl<T: Importer> Sync for Attachment<T> {}
 
 impl<T: Importer> Attachment<T> {
     const OPERATIONS: bindings::dma_buf_attach_ops = bindings::dma_buf_attach_ops {
@@ -124,29 +115,15 @@ impl<T: Importer> Attachment<T> {
     /// `ENOMEM`; or what the exporter gives.
     pub fn new(buffer: DmaBuf, device: &Device, importer: Arc<T>) -> Result<Self> {
         let data = Arc::as_ptr(&importer).cast_mut().cast();
-        let device = device_ptr(device);
-        let operations = &Self::OPERATIONS;
-        // SAFETY: The dma-buf and the device are valid. The data live as long as the attachment.
-        let raw = from_err_ptr(unsafe {
-            bindings::dma_buf_dynamic_attach(buffer.as_ptr(), device, operations, data)
-        })?;
-        // INVARIANT: It was made just now, and is not pinned.
-        let mut attachment = Self {
-            raw: NonNull::new(raw).ok_or(EINVAL)?,
-            pinned: false,
-            buffer,
-            importer,
-        };
-        let reservation = attachment.buffer.lock();
-        // SAFETY: By the type invariant this is an attachment; its lock is held.
-        to_result(unsafe { bindings::dma_buf_pin(raw) })?;
-        // INVARIANT: It is.
-        attachment.pinned = true;
-        // SAFETY: By the type invariant this is an attachment to the dma-buf that is locked.
-        let range = unsafe { physical_range(raw, &reservation) }?;
-        attachment.importer.attached(range);
-        drop(reservation);
-        Ok(attachment)
+        // SAFETY: The operations are those for an importer of this type. It lives longer than the
+        // attachment.
+        let mut raw = unsafe { RawAttachment::new(buffer, device, &Self::OPERATIONS, data) }?;
+
+        raw.pin(&|memory| importer.attached(memory))?;
+        Ok(Self {
+            _raw: raw,
+            _importer: importer,
+        })
     }
 
     /// # Safety
@@ -161,7 +138,60 @@ impl<T: Importer> Attachment<T> {
     }
 }
 
-impl<T: Importer> Drop for Attachment<T> {
+/// What there is to an attachment whatever the importer is, so that its code is in this crate.
+///
+/// # Invariants
+///
+/// `raw` is an attachment to `buffer`, pinned if `pinned` says so.
+struct RawAttachment {
+    raw: NonNull<bindings::dma_buf_attachment>,
+    pinned: bool,
+    buffer: DmaBuf,
+}
+
+// SAFETY: An attachment may be used from any thread.
+unsafe impl Send for RawAttachment {}
+// SAFETY: There is nothing to do with a `&RawAttachment`.
+unsafe impl Sync for RawAttachment {}
+
+impl RawAttachment {
+    /// # Safety
+    ///
+    /// `data` are what the functions of `operations` take them for as long as the value lives.
+    unsafe fn new(
+        buffer: DmaBuf,
+        device: &Device,
+        operations: &'static bindings::dma_buf_attach_ops,
+        data: *mut c_void,
+    ) -> Result<Self> {
+        let (to, device) = (buffer.as_ptr(), device_ptr(device));
+        // SAFETY: The dma-buf and the device are valid; the caller vouches for the data.
+        let raw = unsafe { bindings::dma_buf_dynamic_attach(to, device, operations, data) };
+
+        // INVARIANT: It was made just now, and is not pinned.
+        Ok(Self {
+            raw: NonNull::new(from_err_ptr(raw)?).ok_or(EINVAL)?,
+            pinned: false,
+            buffer,
+        })
+    }
+
+    /// Keeps the memory where it is, and tells where, with the lock held.
+    fn pin(&mut self, tell: &dyn Fn(PhysRange)) -> Result {
+        let reservation = self.buffer.lock();
+
+        // SAFETY: By the type invariant this is an attachment; its lock is held.
+        to_result(unsafe { bindings::dma_buf_pin(self.raw.as_ptr()) })?;
+        // INVARIANT: It is.
+        self.pinned = true;
+        // SAFETY: By the type invariant this is an attachment to the dma-buf that is locked.
+        tell(unsafe { physical_range(self.raw.as_ptr(), &reservation) }?);
+        Ok(())
+    }
+}
+
+impl Drop for RawAttachment {
+    #[inline(never)]
     fn drop(&mut self) {
         // SAFETY: By the type invariant this is an attachment to `buffer`, pinned if it says so, and
         // nobody else's.
