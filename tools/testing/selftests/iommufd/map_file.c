@@ -1,0 +1,313 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Memory that is not small pages of the caller: files, huge pages of hugetlbfs
+ * whole and in part, and memory of a device behind a dma-buf. What is pinned,
+ * whether the bytes arrive, and what is refused.
+ */
+#include <fcntl.h>
+#include <linux/vfio.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+
+#include "edu.h"
+#include "iommufd.h"
+#include "kselftest_harness.h"
+#include "setup.h"
+#include "system.h"
+
+#define PAGE 4096UL
+#define MIB2 0x200000UL
+#define IOVA 0x40000000UL
+#define LENGTH (3 * MIB2)
+#define READ_WRITE (IOMMU_IOAS_MAP_READABLE | IOMMU_IOAS_MAP_WRITEABLE)
+
+#ifndef VFIO_DEVICE_FEATURE_DMA_BUF
+#define VFIO_DEVICE_FEATURE_DMA_BUF 11
+#endif
+
+FIXTURE(map_file) {
+	struct rig rig;
+	int fd;			/* to be mapped, else -1 */
+	char *memory;		/* LENGTH bytes, the file or not */
+};
+
+FIXTURE_SETUP(map_file)
+{
+	self->fd = -1;
+	self->memory = MAP_FAILED;
+	ASSERT_EQ(0, rig_open(&self->rig));
+	ASSERT_EQ(0, rig_attach(&self->rig, self->rig.ioas));
+}
+
+FIXTURE_TEARDOWN(map_file)
+{
+	rig_close(&self->rig);
+	EXPECT_EQ(0, rig_pins(&self->rig));
+	EXPECT_EQ(0, status_kib("VmPin"));
+	if (self->memory != MAP_FAILED)
+		munmap(self->memory, LENGTH);
+	if (self->fd >= 0)
+		close(self->fd);
+}
+
+#define map_part(file, start, length, iova) \
+	map_file(self->rig.fd, self->rig.ioas, file, start, length, iova)
+#define map_memory(offset, length, iova) \
+	iommufd_map_at(self->rig.fd, self->rig.ioas, self->memory + (offset), length, iova)
+#define unmap(iova, length) \
+	iommufd_unmap(self->rig.fd, self->rig.ioas, iova, length, NULL)
+#define reaches(iova, offset) \
+	edu_reaches(&self->rig.edu, iova, self->memory + (offset), PAGE)
+
+static int map_file(int iommufd, uint32_t ioas, int fd, uint64_t start,
+		    uint64_t length, uint64_t iova)
+{
+	struct iommu_ioas_map_file cmd = {
+		.size = sizeof(cmd),
+		.flags = IOMMU_IOAS_MAP_FIXED_IOVA | READ_WRITE,
+		.ioas_id = ioas,
+		.fd = fd,
+		.start = start,
+		.length = length,
+		.iova = iova,
+	};
+
+	return ioctl_errno(iommufd, IOMMU_IOAS_MAP_FILE, &cmd);
+}
+
+/* A memfd of LENGTH bytes, and its memory */
+static int file_new(unsigned int flags, char **memory)
+{
+	int fd;
+
+	/* Asks for enough huge pages */
+	if (flags & MFD_HUGETLB)
+		munmap(alloc_hugetlb(LENGTH), LENGTH);
+	fd = memfd_create("map_file", flags);
+	if (fd < 0 || ftruncate(fd, LENGTH))
+		return -1;
+	*memory = mmap(NULL, LENGTH, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	return *memory == MAP_FAILED ? -1 : fd;
+}
+
+static int64_t pinned_kib(struct rig *rig)
+{
+	int64_t kib = status_kib("VmPin");
+
+	return rig_pins(rig) * (int64_t)(PAGE / 1024) == kib ? kib : -1;
+}
+
+#define EXPECT_PINNED(bytes) \
+	EXPECT_EQ((bytes) / 1024, (unsigned long)pinned_kib(&self->rig))
+
+TEST_F(map_file, memfd)
+{
+	self->fd = file_new(0, &self->memory);
+	ASSERT_LE(0, self->fd);
+	/* Pages that nobody has touched are made */
+	ASSERT_EQ(0, map_part(self->fd, 0, LENGTH, IOVA));
+	EXPECT_PINNED(LENGTH);
+	EXPECT_TRUE(reaches(IOVA, 0));
+	EXPECT_TRUE(reaches(IOVA + LENGTH - PAGE, LENGTH - PAGE));
+	ASSERT_EQ(0, map_part(self->fd, PAGE, 2 * PAGE, IOVA + LENGTH));
+	EXPECT_TRUE(reaches(IOVA + LENGTH + PAGE, 2 * PAGE));
+	EXPECT_PINNED(LENGTH + 2 * PAGE);
+	ASSERT_EQ(0, unmap(IOVA, LENGTH));
+	EXPECT_PINNED(2 * PAGE);
+}
+
+TEST_F(map_file, a_file_stays_when_it_is_closed)
+{
+	self->fd = file_new(0, &self->memory);
+	ASSERT_LE(0, self->fd);
+	ASSERT_EQ(0, map_part(self->fd, 0, 16 * PAGE, IOVA));
+	close(self->fd);
+	self->fd = -1;
+	EXPECT_TRUE(reaches(IOVA + 15 * PAGE, 15 * PAGE));
+}
+
+/* Not at the beginning of a huge page, nor to the end of one */
+TEST_F(map_file, parts_of_huge_pages_of_a_file)
+{
+	self->fd = file_new(MFD_HUGETLB, &self->memory);
+	ASSERT_LE(0, self->fd);
+	ASSERT_EQ(0, map_part(self->fd, 3 * PAGE, LENGTH - 8 * PAGE, IOVA));
+	EXPECT_PINNED(LENGTH - 8 * PAGE);
+	EXPECT_TRUE(reaches(IOVA, 3 * PAGE));
+	EXPECT_TRUE(reaches(IOVA + MIB2, MIB2 + 3 * PAGE));
+	EXPECT_TRUE(reaches(IOVA + LENGTH - 9 * PAGE, LENGTH - 6 * PAGE));
+	ASSERT_EQ(0, map_part(self->fd, 5 * PAGE, PAGE, IOVA + LENGTH));
+	EXPECT_TRUE(reaches(IOVA + LENGTH, 5 * PAGE));
+	EXPECT_PINNED(LENGTH - 7 * PAGE);
+	ASSERT_EQ(0, unmap(IOVA, LENGTH - 8 * PAGE));
+	EXPECT_PINNED(PAGE);
+}
+
+static void huge_pages_in_parts(struct __test_metadata *_metadata,
+				FIXTURE_DATA(map_file) *self)
+{
+	ASSERT_EQ(0, map_memory(3 * PAGE, LENGTH - 8 * PAGE, IOVA));
+	EXPECT_PINNED(LENGTH - 8 * PAGE);
+	EXPECT_TRUE(reaches(IOVA, 3 * PAGE));
+	EXPECT_TRUE(reaches(IOVA + MIB2 - 4 * PAGE, MIB2 - PAGE));
+	EXPECT_TRUE(reaches(IOVA + MIB2 - 3 * PAGE, MIB2));
+	EXPECT_TRUE(reaches(IOVA + LENGTH - 9 * PAGE, LENGTH - 6 * PAGE));
+	ASSERT_EQ(0, unmap(IOVA, LENGTH - 8 * PAGE));
+	EXPECT_PINNED(0UL);
+	ASSERT_EQ(0, map_memory(0, LENGTH, IOVA));
+	EXPECT_PINNED(LENGTH);
+	EXPECT_TRUE(reaches(IOVA + 2 * MIB2, 2 * MIB2));
+	ASSERT_EQ(0, unmap(IOVA, LENGTH));
+	EXPECT_PINNED(0UL);
+	ASSERT_EQ(0, map_memory(MIB2 + 7 * PAGE, PAGE, IOVA));
+	EXPECT_PINNED(PAGE);
+	EXPECT_TRUE(reaches(IOVA, MIB2 + 7 * PAGE));
+}
+
+TEST_F(map_file, parts_of_huge_pages_of_a_process)
+{
+	self->memory = alloc_hugetlb(LENGTH);
+	ASSERT_NE(NULL, self->memory);
+	memset(self->memory, 1, LENGTH);
+	huge_pages_in_parts(_metadata, self);
+}
+
+TEST_F(map_file, huge_pages_that_nobody_has_touched)
+{
+	self->memory = alloc_hugetlb(LENGTH);
+	ASSERT_NE(NULL, self->memory);
+	huge_pages_in_parts(_metadata, self);
+}
+
+/* Small pages, a huge one, and nothing behind it */
+TEST_F(map_file, huge_pages_among_others)
+{
+	const size_t before = 70 * PAGE;
+	char *place, *huge;
+
+	huge = alloc_hugetlb(MIB2);
+	ASSERT_NE(NULL, huge);
+	place = mmap(NULL, 2 * LENGTH, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, place);
+	place = (char *)(((uintptr_t)place + MIB2 - 1) & ~(MIB2 - 1));
+	ASSERT_EQ(place + MIB2, mremap(huge, MIB2, MIB2, MREMAP_MAYMOVE | MREMAP_FIXED,
+				       place + MIB2));
+	self->memory = place;
+	ASSERT_EQ(0, mprotect(place + MIB2 - before, before, PROT_READ | PROT_WRITE));
+	ASSERT_EQ(0, mprotect(place + 2 * MIB2, before, PROT_READ | PROT_WRITE));
+
+	ASSERT_EQ(0, map_memory(MIB2 - before, MIB2 + 2 * before, IOVA));
+	EXPECT_PINNED(MIB2 + 2 * before);
+	EXPECT_TRUE(reaches(IOVA + before - PAGE, MIB2 - PAGE));
+	EXPECT_TRUE(reaches(IOVA + before, MIB2));
+	EXPECT_TRUE(reaches(IOVA + before + MIB2 - PAGE, 2 * MIB2 - PAGE));
+	EXPECT_TRUE(reaches(IOVA + before + MIB2 + before - PAGE, 2 * MIB2 + before - PAGE));
+	ASSERT_EQ(0, unmap(IOVA, MIB2 + 2 * before));
+	EXPECT_PINNED(0UL);
+	/* From the huge page on, to beyond what there is */
+	EXPECT_EQ(-EFAULT, map_memory(MIB2, MIB2 + before + PAGE, IOVA));
+	EXPECT_PINNED(0UL);
+	ASSERT_EQ(0, map_memory(MIB2, MIB2 + before, IOVA));
+	EXPECT_PINNED(MIB2 + before);
+}
+
+TEST_F(map_file, what_is_no_memory)
+{
+	int pipes[2], proc;
+
+	self->fd = file_new(0, &self->memory);
+	ASSERT_LE(0, self->fd);
+	ASSERT_EQ(0, pipe(pipes));
+	proc = open("/proc/self/status", O_RDONLY);
+	ASSERT_LE(0, proc);
+	EXPECT_EQ(-EBADF, map_part(-1, 0, PAGE, IOVA));
+	EXPECT_EQ(-EBADF, map_part(1000, 0, PAGE, IOVA));
+	EXPECT_EQ(-EINVAL, map_part(pipes[0], 0, PAGE, IOVA));
+	EXPECT_EQ(-EINVAL, map_part(proc, 0, PAGE, IOVA));
+	EXPECT_EQ(-EINVAL, map_part(self->rig.fd, 0, PAGE, IOVA));
+	EXPECT_EQ(-EINVAL, map_part(self->fd, 0, 0, IOVA));
+	EXPECT_EQ(-EINVAL, map_part(self->fd, LENGTH, PAGE, IOVA));
+	EXPECT_EQ(-EINVAL, map_part(self->fd, 0, LENGTH + 1, IOVA));
+	EXPECT_EQ(-EINVAL, map_part(self->fd, LENGTH - PAGE, 2 * PAGE, IOVA));
+	EXPECT_EQ(-EINVAL, map_part(self->fd, 1UL << 63, PAGE, IOVA));
+	EXPECT_EQ(-EINVAL, map_part(self->fd, -PAGE, PAGE, IOVA));
+	EXPECT_EQ(-EOVERFLOW, map_part(self->fd, -PAGE, PAGE + 1, IOVA));
+	EXPECT_PINNED(0UL);
+	/* None of them is in the way */
+	EXPECT_EQ(0, map_part(self->fd, LENGTH - PAGE, PAGE, IOVA));
+	close(pipes[0]);
+	close(pipes[1]);
+	close(proc);
+}
+
+/* A slice of the edu's first BAR; the descriptor, or a negative errno */
+static int bar_export(struct vfio_dev *dev, uint64_t offset, uint64_t length)
+{
+	struct {
+		struct vfio_device_feature feature;
+		struct {
+			uint32_t region_index;
+			uint32_t open_flags;
+			uint32_t flags;
+			uint32_t nr_ranges;
+			uint64_t offset;
+			uint64_t length;
+		} buffer;
+	} arg = {
+		.feature.argsz = sizeof(arg),
+		.feature.flags = VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_DMA_BUF,
+		.buffer.open_flags = O_CLOEXEC,
+		.buffer.nr_ranges = 1,
+		.buffer.offset = offset,
+		.buffer.length = length,
+	};
+	int fd = ioctl(dev->fd, VFIO_DEVICE_FEATURE, &arg);
+
+	return fd < 0 ? -errno : fd;
+}
+
+/* Whether the device's memory accesses are enabled decides whether it is revoked */
+static int enable_memory(struct vfio_dev *dev, bool enable)
+{
+	struct vfio_region_info config = {
+		.argsz = sizeof(config), .index = VFIO_PCI_CONFIG_REGION_INDEX,
+	};
+	uint16_t command;
+
+	if (ioctl(dev->fd, VFIO_DEVICE_GET_REGION_INFO, &config) ||
+	    pread(dev->fd, &command, 2, config.offset + 4) != 2)
+		return -EIO;
+	command = enable ? command | 2 : command & ~2;
+	return pwrite(dev->fd, &command, 2, config.offset + 4) == 2 ? 0 : -EIO;
+}
+
+TEST_F(map_file, dma_buf)
+{
+	const uint64_t length = 16 * PAGE;
+
+	self->fd = bar_export(&self->rig.edu, PAGE, length);
+	if (self->fd == -ENOTTY || self->fd == -EOPNOTSUPP)
+		SKIP(return, "vfio-pci does not export this BAR here");
+	ASSERT_LE(0, self->fd);
+	EXPECT_EQ(-EINVAL, map_part(self->fd, 0, length + PAGE, IOVA));
+	EXPECT_EQ(-EINVAL, map_part(self->fd, length, PAGE, IOVA));
+	ASSERT_EQ(0, map_part(self->fd, 0, length, IOVA));
+	ASSERT_EQ(0, map_part(self->fd, PAGE, 2 * PAGE, IOVA + length));
+	EXPECT_PINNED(0UL);
+	ASSERT_EQ(0, vfio_dev_detach(&self->rig.edu));
+	ASSERT_EQ(0, rig_attach(&self->rig, self->rig.ioas));
+	ASSERT_EQ(0, unmap(IOVA, length));
+	ASSERT_EQ(0, map_part(self->fd, 0, length, IOVA));
+
+	/* Revoked: no more, and what is mapped can still be unmapped */
+	ASSERT_EQ(0, enable_memory(&self->rig.edu, false));
+	EXPECT_EQ(-ENODEV, map_part(self->fd, 0, length, IOVA + MIB2));
+	EXPECT_EQ(0, unmap(IOVA, length));
+	ASSERT_EQ(0, enable_memory(&self->rig.edu, true));
+	EXPECT_EQ(0, map_part(self->fd, 0, length, IOVA));
+	ASSERT_EQ(0, vfio_dev_detach(&self->rig.edu));
+	EXPECT_EQ(0, unmap(IOVA + length, 2 * PAGE));
+	ASSERT_EQ(0, rig_attach(&self->rig, self->rig.ioas));
+}
+
+TEST_HARNESS_MAIN
