@@ -1,0 +1,667 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The ioctls of VFIO's container on /dev/iommu and on /dev/vfio/vfio: which
+ * address space they work on, the protocol of sizes and flags, the chain of
+ * capabilities, how much is unmapped, and both ways for a device: through its
+ * group, and through an address space that was chosen.
+ */
+#include <fcntl.h>
+#include <linux/vfio.h>
+#include <stdio.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include "iommufd.h"
+#include "kselftest_harness.h"
+#include "setup.h"
+#include "system.h"
+
+#define PAGE 4096UL
+#define PAGES 8
+#define IOVA 0x400000UL
+#define CANARY 0xa5
+#define UNKNOWN_ID 0x7ffffff0
+
+#define INFO_MIN offsetofend(struct vfio_iommu_type1_info, iova_pgsizes)
+#define DMA_AVAIL_AT sizeof(struct vfio_iommu_type1_info)
+/* The next multiple of 8 behind 12 bytes */
+#define RANGES_AT (DMA_AVAIL_AT + 16)
+#define RANGES_SIZE(n)                                         \
+	(sizeof(struct vfio_iommu_type1_info_cap_iova_range) + \
+	 (n) * sizeof(struct vfio_iova_range))
+
+#define offsetofend(type, member) \
+	(offsetof(type, member) + sizeof(((type *)0)->member))
+
+static int vfio_ioas(int fd, uint16_t op, uint32_t *id)
+{
+	struct iommu_vfio_ioas cmd = {
+		.size = sizeof(cmd),
+		.ioas_id = *id,
+		.op = op,
+	};
+	int rc = ioctl_errno(fd, IOMMU_VFIO_IOAS, &cmd);
+
+	*id = cmd.ioas_id;
+	return rc;
+}
+
+static int container_ioas(int fd, uint32_t *id)
+{
+	*id = 0;
+	return vfio_ioas(fd, IOMMU_VFIO_IOAS_GET, id);
+}
+
+static int choose_ioas(int fd, uint32_t id)
+{
+	return vfio_ioas(fd, IOMMU_VFIO_IOAS_SET, &id);
+}
+
+static int extension(int fd, unsigned long number)
+{
+	return ioctl_errno(fd, VFIO_CHECK_EXTENSION, (void *)number);
+}
+
+static int set_iommu(int fd, unsigned long type)
+{
+	return ioctl_errno(fd, VFIO_SET_IOMMU, (void *)type);
+}
+
+static int map_dma(int fd, const void *va, uint64_t size, uint64_t iova)
+{
+	struct vfio_iommu_type1_dma_map map = {
+		.argsz = sizeof(map),
+		.flags = VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE,
+		.vaddr = (uintptr_t)va,
+		.iova = iova,
+		.size = size,
+	};
+
+	return ioctl_errno(fd, VFIO_IOMMU_MAP_DMA, &map);
+}
+
+/* @size: in and out, set even by a call that fails in the middle */
+static int unmap_dma(int fd, uint32_t flags, uint64_t iova, uint64_t *size)
+{
+	struct vfio_iommu_type1_dma_unmap unmap = {
+		.argsz = sizeof(unmap),
+		.flags = flags,
+		.iova = iova,
+		.size = *size,
+	};
+	int rc = ioctl_errno(fd, VFIO_IOMMU_UNMAP_DMA, &unmap);
+
+	*size = unmap.size;
+	return rc;
+}
+
+static int huge_pages(int fd, uint32_t ioas)
+{
+	struct iommu_option cmd = {
+		.size = sizeof(cmd),
+		.option_id = IOMMU_OPTION_HUGE_PAGES,
+		.op = IOMMU_OPTION_OP_GET,
+		.object_id = ioas,
+		.val64 = ~0ULL,
+	};
+	int rc = ioctl_errno(fd, IOMMU_OPTION, &cmd);
+
+	return rc ? rc : (int)cmd.val64;
+}
+
+FIXTURE(container) {
+	int fd;
+	uint32_t ioas;
+	unsigned char *memory;
+};
+
+FIXTURE_VARIANT(container) {
+	const char *path;
+	int per_process;
+};
+
+FIXTURE_VARIANT_ADD(container, iommu) {
+	.path = "/dev/iommu", .per_process = 0
+};
+
+FIXTURE_VARIANT_ADD(container, vfio) {
+	.path = "/dev/vfio/vfio", .per_process = 1
+};
+
+FIXTURE_SETUP(container)
+{
+	ASSERT_EQ(0, load_modules());
+	self->fd = open(variant->path, O_RDWR | O_CLOEXEC);
+	ASSERT_LE(0, self->fd);
+	ASSERT_EQ(0, iommufd_ioas_alloc(self->fd, &self->ioas));
+	ASSERT_EQ(0, choose_ioas(self->fd, self->ioas));
+	self->memory = alloc_small(PAGES * PAGE);
+	ASSERT_NE(NULL, self->memory);
+}
+
+FIXTURE_TEARDOWN(container)
+{
+	close(self->fd);
+}
+
+TEST_F(container, version)
+{
+	EXPECT_EQ(VFIO_API_VERSION, ioctl_errno(self->fd, VFIO_GET_API_VERSION,
+						NULL));
+}
+
+TEST_F(container, extensions)
+{
+	uint32_t none = 0;
+
+	EXPECT_EQ(1, extension(self->fd, VFIO_TYPE1_IOMMU));
+	EXPECT_EQ(1, extension(self->fd, VFIO_TYPE1v2_IOMMU));
+	EXPECT_EQ(1, extension(self->fd, VFIO_UNMAP_ALL));
+	EXPECT_EQ(1, extension(self->fd, VFIO_NOIOMMU_IOMMU));
+	EXPECT_EQ(0, extension(self->fd, VFIO_SPAPR_TCE_IOMMU));
+	EXPECT_EQ(0, extension(self->fd, 6));	/* nesting, as it once was */
+	EXPECT_EQ(0, extension(self->fd, VFIO_UPDATE_VADDR));
+	EXPECT_EQ(0, extension(self->fd, 0));
+	EXPECT_EQ(0, extension(self->fd, ~0UL));
+
+	/* No page table breaks the promise, as there is none */
+	EXPECT_EQ(1, extension(self->fd, VFIO_DMA_CC_IOMMU));
+	ASSERT_EQ(0, vfio_ioas(self->fd, IOMMU_VFIO_IOAS_CLEAR, &none));
+	EXPECT_EQ(-ENODEV, extension(self->fd, VFIO_DMA_CC_IOMMU));
+	EXPECT_EQ(1, extension(self->fd, VFIO_TYPE1_IOMMU));
+}
+
+TEST_F(container, types)
+{
+	EXPECT_EQ(0, set_iommu(self->fd, VFIO_TYPE1v2_IOMMU));
+	EXPECT_EQ(1, huge_pages(self->fd, self->ioas));
+	EXPECT_EQ(0, set_iommu(self->fd, VFIO_TYPE1_IOMMU));
+	EXPECT_EQ(0, huge_pages(self->fd, self->ioas));
+	EXPECT_EQ(0, set_iommu(self->fd, VFIO_TYPE1_IOMMU));
+	EXPECT_EQ(0, set_iommu(self->fd, VFIO_TYPE1v2_IOMMU));
+	EXPECT_EQ(0, huge_pages(self->fd, self->ioas));
+
+	EXPECT_EQ(-EINVAL, set_iommu(self->fd, VFIO_NOIOMMU_IOMMU));
+	EXPECT_EQ(-EINVAL, set_iommu(self->fd, VFIO_SPAPR_TCE_IOMMU));
+	EXPECT_EQ(-EINVAL, set_iommu(self->fd, 0));
+	EXPECT_EQ(-EINVAL, set_iommu(self->fd, ~0UL));
+}
+
+TEST_F(container, unknown_ioctls_are_enotty)
+{
+	struct vfio_iommu_type1_dirty_bitmap dirty = {
+		.argsz = sizeof(dirty),
+		.flags = VFIO_IOMMU_DIRTY_PAGES_FLAG_START,
+	};
+
+	EXPECT_EQ(-ENOTTY, ioctl_errno(self->fd, VFIO_IOMMU_DIRTY_PAGES, &dirty));
+	EXPECT_EQ(-ENOTTY, ioctl_errno(self->fd, VFIO_IOMMU_ENABLE, NULL));
+	EXPECT_EQ(-ENOTTY, ioctl_errno(self->fd, VFIO_GROUP_GET_STATUS, NULL));
+	EXPECT_EQ(-ENOTTY, ioctl_errno(self->fd, VFIO_GET_API_VERSION |
+				       _IOC(_IOC_READ, 0, 0, 4), NULL));
+}
+
+TEST_F(container, chosen_address_space)
+{
+	uint32_t id = 0, other;
+
+	ASSERT_EQ(0, container_ioas(self->fd, &id));
+	EXPECT_EQ(self->ioas, id);
+	EXPECT_EQ(-ENOENT, choose_ioas(self->fd, UNKNOWN_ID));
+	EXPECT_EQ(-ENOENT, choose_ioas(self->fd, 0));
+	ASSERT_EQ(0, container_ioas(self->fd, &id));
+	EXPECT_EQ(self->ioas, id);
+
+	ASSERT_EQ(0, iommufd_ioas_alloc(self->fd, &other));
+	ASSERT_EQ(0, choose_ioas(self->fd, other));
+	ASSERT_EQ(0, container_ioas(self->fd, &id));
+	EXPECT_EQ(other, id);
+
+	id = UNKNOWN_ID;
+	ASSERT_EQ(0, vfio_ioas(self->fd, IOMMU_VFIO_IOAS_CLEAR, &id));
+	EXPECT_EQ(-ENODEV, container_ioas(self->fd, &id));
+	ASSERT_EQ(0, vfio_ioas(self->fd, IOMMU_VFIO_IOAS_CLEAR, &id));
+}
+
+/* It is not kept, and the next of the same ID does not take its place */
+TEST_F(container, destroyed_address_space)
+{
+	uint32_t id;
+
+	ASSERT_EQ(0, iommufd_destroy(self->fd, self->ioas));
+	EXPECT_EQ(-ENODEV, container_ioas(self->fd, &id));
+	ASSERT_EQ(0, iommufd_ioas_alloc(self->fd, &id));
+	ASSERT_EQ(self->ioas, id);
+	EXPECT_EQ(-ENODEV, container_ioas(self->fd, &id));
+	EXPECT_EQ(-ENODEV, map_dma(self->fd, self->memory, PAGE, IOVA));
+}
+
+TEST_F(container, without_address_space)
+{
+	struct vfio_iommu_type1_info info = { .argsz = sizeof(info) };
+	uint32_t none = 0;
+	uint64_t size = PAGE;
+
+	ASSERT_EQ(0, vfio_ioas(self->fd, IOMMU_VFIO_IOAS_CLEAR, &none));
+	EXPECT_EQ(-ENODEV, set_iommu(self->fd, VFIO_TYPE1_IOMMU));
+	EXPECT_EQ(-ENODEV, set_iommu(self->fd, VFIO_TYPE1v2_IOMMU));
+	EXPECT_EQ(-EINVAL, set_iommu(self->fd, VFIO_NOIOMMU_IOMMU));
+	EXPECT_EQ(-ENODEV, ioctl_errno(self->fd, VFIO_IOMMU_GET_INFO, &info));
+	EXPECT_EQ(-ENODEV, map_dma(self->fd, self->memory, PAGE, IOVA));
+	EXPECT_EQ(-ENODEV, unmap_dma(self->fd, 0, IOVA, &size));
+	EXPECT_EQ(PAGE, size);
+
+	/* What the struct says is looked at before that */
+	info.argsz = INFO_MIN - 1;
+	EXPECT_EQ(-EINVAL, ioctl_errno(self->fd, VFIO_IOMMU_GET_INFO, &info));
+	EXPECT_EQ(-EINVAL, unmap_dma(self->fd, 1U << 31, IOVA, &size));
+}
+
+TEST_F(container, map_sizes_and_flags)
+{
+	struct vfio_iommu_type1_dma_map map = {
+		.argsz = sizeof(map) - 1,
+		.flags = VFIO_DMA_MAP_FLAG_READ,
+		.vaddr = (uintptr_t)self->memory,
+		.iova = IOVA,
+		.size = PAGE,
+	};
+
+	EXPECT_EQ(-EINVAL, ioctl_errno(self->fd, VFIO_IOMMU_MAP_DMA, &map));
+	map.argsz = sizeof(map);
+	for (unsigned int bit = 2; bit < 32; bit++) {
+		map.flags = VFIO_DMA_MAP_FLAG_READ | 1U << bit;
+		EXPECT_EQ(-EINVAL, ioctl_errno(self->fd, VFIO_IOMMU_MAP_DMA,
+					       &map));
+	}
+	map.flags = VFIO_DMA_MAP_FLAG_READ;
+	map.argsz = sizeof(map) + 100;
+	EXPECT_EQ(0, ioctl_errno(self->fd, VFIO_IOMMU_MAP_DMA, &map));
+	EXPECT_EQ(-EEXIST, ioctl_errno(self->fd, VFIO_IOMMU_MAP_DMA, &map));
+	map.iova = 0;
+	EXPECT_EQ(0, ioctl_errno(self->fd, VFIO_IOMMU_MAP_DMA, &map));
+	map.size = 0;
+	map.iova = 2 * IOVA;
+	EXPECT_EQ(-EINVAL, ioctl_errno(self->fd, VFIO_IOMMU_MAP_DMA, &map));
+	EXPECT_EQ(-EFAULT, ioctl_errno(self->fd, VFIO_IOMMU_MAP_DMA, NULL));
+}
+
+TEST_F(container, unmap_sizes_and_flags)
+{
+	struct vfio_iommu_type1_dma_unmap unmap = {
+		.argsz = sizeof(unmap) - 1,
+		.iova = IOVA,
+		.size = PAGE,
+	};
+	uint64_t size;
+
+	ASSERT_EQ(0, map_dma(self->fd, self->memory, PAGE, IOVA));
+	EXPECT_EQ(-EINVAL, ioctl_errno(self->fd, VFIO_IOMMU_UNMAP_DMA, &unmap));
+	unmap.argsz = sizeof(unmap);
+	for (unsigned int bit = 0; bit < 32; bit++) {
+		unmap.flags = 1U << bit;
+		/* With everything, no range goes */
+		EXPECT_EQ(-EINVAL, ioctl_errno(self->fd, VFIO_IOMMU_UNMAP_DMA,
+					       &unmap));
+		EXPECT_EQ(PAGE, unmap.size);
+	}
+	EXPECT_EQ(-EFAULT, ioctl_errno(self->fd, VFIO_IOMMU_UNMAP_DMA, NULL));
+
+	/* These are answered with how much was unmapped, which is nothing */
+	size = 0;
+	EXPECT_EQ(-EINVAL, unmap_dma(self->fd, 0, IOVA, &size));
+	size = UINT64_MAX;
+	EXPECT_EQ(-EOVERFLOW, unmap_dma(self->fd, 0, IOVA, &size));
+	EXPECT_EQ(0, size);
+	size = PAGE;
+	EXPECT_EQ(0, unmap_dma(self->fd, 0, IOVA, &size));
+	EXPECT_EQ(PAGE, size);
+}
+
+TEST_F(container, unmap_counts)
+{
+	uint64_t size = PAGES * PAGE;
+
+	/* Nothing there is no error here */
+	EXPECT_EQ(0, unmap_dma(self->fd, 0, IOVA, &size));
+	EXPECT_EQ(0, size);
+	EXPECT_EQ(0, unmap_dma(self->fd, VFIO_DMA_UNMAP_FLAG_ALL, 0, &size));
+	EXPECT_EQ(0, size);
+
+	for (unsigned int i = 0; i < PAGES; i++)
+		ASSERT_EQ(0, map_dma(self->fd, self->memory + i * PAGE, PAGE,
+				     IOVA + 2 * i * PAGE));
+	size = 3 * PAGE;
+	EXPECT_EQ(0, unmap_dma(self->fd, 0, IOVA, &size));
+	EXPECT_EQ(2 * PAGE, size);
+	size = 0;
+	EXPECT_EQ(0, unmap_dma(self->fd, VFIO_DMA_UNMAP_FLAG_ALL, 0, &size));
+	EXPECT_EQ((PAGES - 2) * PAGE, size);
+}
+
+/* What was unmapped before the failure is told, and stays so */
+TEST_F(container, unmap_that_would_cut_an_area)
+{
+	uint64_t size;
+
+	ASSERT_EQ(0, set_iommu(self->fd, VFIO_TYPE1v2_IOMMU));
+	ASSERT_EQ(0, map_dma(self->fd, self->memory, PAGE, IOVA));
+	ASSERT_EQ(0, map_dma(self->fd, self->memory, PAGES * PAGE, IOVA + PAGE));
+	size = 2 * PAGE;
+	EXPECT_EQ(-ENOENT, unmap_dma(self->fd, 0, IOVA, &size));
+	EXPECT_EQ(PAGE, size);
+	size = PAGE;
+	EXPECT_EQ(-ENOENT, unmap_dma(self->fd, 0, IOVA + 2 * PAGE, &size));
+	EXPECT_EQ(0, size);
+	size = PAGES * PAGE;
+	EXPECT_EQ(0, unmap_dma(self->fd, 0, IOVA + PAGE, &size));
+	EXPECT_EQ(PAGES * PAGE, size);
+}
+
+/* The first type cuts areas wherever it is asked to, between pages */
+TEST_F(container, type1_cuts_areas)
+{
+	uint64_t size;
+
+	ASSERT_EQ(0, set_iommu(self->fd, VFIO_TYPE1_IOMMU));
+	ASSERT_EQ(0, map_dma(self->fd, self->memory, PAGES * PAGE, IOVA));
+	size = 2 * PAGE;
+	EXPECT_EQ(0, unmap_dma(self->fd, 0, IOVA + PAGE, &size));
+	EXPECT_EQ(2 * PAGE, size);
+	size = PAGE;
+	EXPECT_EQ(0, unmap_dma(self->fd, 0, IOVA, &size));
+	EXPECT_EQ(PAGE, size);
+	size = 100 * PAGE;
+	EXPECT_EQ(0, unmap_dma(self->fd, 0, IOVA + (PAGES - 1) * PAGE, &size));
+	EXPECT_EQ(PAGE, size);
+	/* From the very first address on: nothing below has to be cut */
+	size = IOVA + 4 * PAGE;
+	EXPECT_EQ(0, unmap_dma(self->fd, 0, 0, &size));
+	EXPECT_EQ(PAGE, size);
+	size = 0;
+	EXPECT_EQ(0, unmap_dma(self->fd, VFIO_DMA_UNMAP_FLAG_ALL, 0, &size));
+	EXPECT_EQ((PAGES - 5) * PAGE, size);
+}
+
+TEST_F(container, type1_wants_whole_pages)
+{
+	ASSERT_EQ(0, set_iommu(self->fd, VFIO_TYPE1_IOMMU));
+	EXPECT_EQ(-EINVAL, map_dma(self->fd, self->memory, PAGE / 2, IOVA));
+	EXPECT_EQ(-EINVAL, map_dma(self->fd, self->memory, PAGE, IOVA + 16));
+	EXPECT_EQ(-EINVAL, map_dma(self->fd, self->memory + 16, PAGE, IOVA));
+	EXPECT_EQ(0, map_dma(self->fd, self->memory, PAGE, IOVA));
+}
+
+TEST_F(container, type1_comes_too_late)
+{
+	ASSERT_EQ(0, map_dma(self->fd, self->memory, PAGE / 2, IOVA));
+	EXPECT_EQ(-EADDRINUSE, set_iommu(self->fd, VFIO_TYPE1_IOMMU));
+	EXPECT_EQ(1, huge_pages(self->fd, self->ioas));
+}
+
+/* Each size from none to more than enough; never a byte behind it */
+TEST_F(container, info_and_its_room)
+{
+	const size_t total = RANGES_AT + RANGES_SIZE(1);
+	struct vfio_iommu_type1_info_cap_iova_range *ranges;
+	struct vfio_iommu_type1_info_dma_avail *avail;
+	struct vfio_iommu_type1_info *info;
+	union {
+		struct vfio_iommu_type1_info info;
+		unsigned char bytes[256];
+		uint64_t aligned;
+	} buf;
+
+	info = &buf.info;
+	avail = (void *)(buf.bytes + DMA_AVAIL_AT);
+	ranges = (void *)(buf.bytes + RANGES_AT);
+	for (uint32_t room = 0; room < 200; room++) {
+		memset(&buf, CANARY, sizeof(buf));
+		info->argsz = room;
+		if (room < INFO_MIN) {
+			EXPECT_EQ(-EINVAL, ioctl_errno(self->fd,
+					VFIO_IOMMU_GET_INFO, &buf));
+			EXPECT_EQ(room, info->argsz);
+			continue;
+		}
+		ASSERT_EQ(0, ioctl_errno(self->fd, VFIO_IOMMU_GET_INFO, &buf));
+		EXPECT_EQ(total, info->argsz);
+		EXPECT_EQ(VFIO_IOMMU_INFO_PGSIZES | VFIO_IOMMU_INFO_CAPS,
+			  info->flags);
+		EXPECT_EQ(~(PAGE - 1), info->iova_pgsizes);
+		for (size_t i = room < total ? room : total; i < sizeof(buf); i++)
+			ASSERT_EQ(CANARY, buf.bytes[i]);
+		if (room < sizeof(*info))
+			continue;
+		EXPECT_EQ(room < total ? 0 : sizeof(*info), info->cap_offset);
+		EXPECT_EQ(0, info->pad);
+		if (room >= DMA_AVAIL_AT + 12) {
+			EXPECT_EQ(VFIO_IOMMU_TYPE1_INFO_DMA_AVAIL,
+				  avail->header.id);
+			EXPECT_EQ(1, avail->header.version);
+			EXPECT_EQ(UINT32_MAX, avail->avail);
+			EXPECT_EQ(room < RANGES_AT ? 0 : RANGES_AT,
+				  avail->header.next);
+		}
+		if (room < total)
+			continue;
+		EXPECT_EQ(VFIO_IOMMU_TYPE1_INFO_CAP_IOVA_RANGE,
+			  ranges->header.id);
+		EXPECT_EQ(1, ranges->header.version);
+		EXPECT_EQ(0, ranges->header.next);
+		EXPECT_EQ(1, ranges->nr_iovas);
+		EXPECT_EQ(0, ranges->reserved);
+		EXPECT_EQ(0, ranges->iova_ranges[0].start);
+		EXPECT_EQ(UINT64_MAX, ranges->iova_ranges[0].end);
+	}
+}
+
+TEST_F(container, info_into_bad_memory)
+{
+	struct vfio_iommu_type1_info *info;
+	unsigned char *p;
+
+	EXPECT_EQ(-EFAULT, ioctl_errno(self->fd, VFIO_IOMMU_GET_INFO, NULL));
+	p = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, p);
+	ASSERT_EQ(0, munmap(p + PAGE, PAGE));
+
+	/* Room is claimed that is not there */
+	info = (void *)(p + PAGE - sizeof(*info));
+	info->argsz = 200;
+	EXPECT_EQ(-EFAULT, ioctl_errno(self->fd, VFIO_IOMMU_GET_INFO, info));
+	info->argsz = sizeof(*info);
+	EXPECT_EQ(0, ioctl_errno(self->fd, VFIO_IOMMU_GET_INFO, info));
+	ASSERT_EQ(0, mprotect(p, PAGE, PROT_READ));
+	EXPECT_EQ(-EFAULT, ioctl_errno(self->fd, VFIO_IOMMU_GET_INFO, info));
+}
+
+TEST_F(container, accounting)
+{
+	struct iommu_option cmd = {
+		.size = sizeof(cmd),
+		.option_id = IOMMU_OPTION_RLIMIT_MODE,
+		.op = IOMMU_OPTION_OP_GET,
+		.val64 = ~0ULL,
+	};
+
+	ASSERT_EQ(0, ioctl_errno(self->fd, IOMMU_OPTION, &cmd));
+	EXPECT_EQ(variant->per_process, cmd.val64);
+}
+
+TEST(node)
+{
+	struct stat st;
+
+	ASSERT_EQ(0, load_modules());
+	ASSERT_EQ(0, stat("/dev/vfio/vfio", &st));
+	EXPECT_EQ(S_IFCHR | 0666, st.st_mode);
+	EXPECT_EQ(10, major(st.st_rdev));
+	EXPECT_EQ(196, minor(st.st_rdev));
+}
+
+/* A device that has come in through its group */
+FIXTURE(group) {
+	int64_t pins;
+	int container;
+	int group;
+	struct vfio_dev edu;
+	unsigned char *memory;
+};
+
+FIXTURE_VARIANT(group) {
+	const char *path;
+};
+
+FIXTURE_VARIANT_ADD(group, iommu) { "/dev/iommu" };
+FIXTURE_VARIANT_ADD(group, vfio) { "/dev/vfio/vfio" };
+
+FIXTURE_SETUP(group)
+{
+	char path[64];
+
+	self->edu = (struct vfio_dev)VFIO_DEV_CLOSED;
+	ASSERT_EQ(0, setup_system());
+	self->memory = alloc_small(PAGES * PAGE);
+	ASSERT_NE(NULL, self->memory);
+	ASSERT_EQ(0, vfio_dev_find_single(&self->edu, EDU_VENDOR, EDU_DEVICE));
+	ASSERT_EQ(0, vfio_dev_claim(&self->edu));
+	self->pins = pinned_pages();
+	self->container = open(variant->path, O_RDWR | O_CLOEXEC);
+	ASSERT_LE(0, self->container);
+	snprintf(path, sizeof(path), "/dev/vfio/%d", self->edu.group);
+	self->group = open(path, O_RDWR | O_CLOEXEC);
+	ASSERT_LE(0, self->group);
+}
+
+FIXTURE_TEARDOWN(group)
+{
+	vfio_dev_close(&self->edu);
+	close(self->group);
+	close(self->container);
+	EXPECT_EQ(self->pins, pinned_pages());
+}
+
+/* Joins the container, and opens the device that is attached to it by that */
+static int join(FIXTURE_DATA(group) *self, unsigned long type)
+{
+	int rc = ioctl_errno(self->group, VFIO_GROUP_SET_CONTAINER,
+			     &self->container);
+
+	if (!rc)
+		rc = set_iommu(self->container, type);
+	if (rc)
+		return rc;
+	self->edu.fd = ioctl_errno(self->group, VFIO_GROUP_GET_DEVICE_FD,
+				   self->edu.bdf);
+	if (self->edu.fd < 0)
+		return self->edu.fd;
+	return vfio_dev_enable(&self->edu);
+}
+
+TEST_F(group, joining_makes_an_address_space)
+{
+	struct iommu_iova_range range;
+	uint32_t id, num = 1;
+
+	EXPECT_EQ(-ENODEV, container_ioas(self->container, &id));
+	EXPECT_EQ(-ENODEV, set_iommu(self->container, VFIO_TYPE1v2_IOMMU));
+	ASSERT_EQ(0, ioctl_errno(self->group, VFIO_GROUP_SET_CONTAINER,
+				 &self->container));
+	ASSERT_EQ(0, container_ioas(self->container, &id));
+	EXPECT_EQ(0, iommufd_iova_ranges(self->container, id, &range, &num,
+					 NULL));
+	EXPECT_EQ(UINT64_MAX, range.last);
+	/* It is an object like any other */
+	EXPECT_EQ(0, iommufd_destroy(self->container, id));
+	EXPECT_EQ(-ENODEV, container_ioas(self->container, &id));
+}
+
+TEST_F(group, joining_leaves_a_chosen_one)
+{
+	uint32_t ioas, id;
+
+	ASSERT_EQ(0, iommufd_ioas_alloc(self->container, &ioas));
+	ASSERT_EQ(0, choose_ioas(self->container, ioas));
+	ASSERT_EQ(0, join(self, VFIO_TYPE1v2_IOMMU));
+	ASSERT_EQ(0, container_ioas(self->container, &id));
+	EXPECT_EQ(ioas, id);
+	EXPECT_EQ(-EBUSY, iommufd_destroy(self->container, ioas));
+}
+
+TEST_F(group, device_reaches_what_is_mapped)
+{
+	uint64_t size = PAGES * PAGE;
+
+	ASSERT_EQ(0, join(self, VFIO_TYPE1v2_IOMMU));
+	ASSERT_EQ(0, map_dma(self->container, self->memory, size, IOVA));
+	EXPECT_TRUE(edu_reaches(&self->edu, IOVA, self->memory, PAGE));
+	EXPECT_EQ(self->pins + PAGES, pinned_pages());
+	EXPECT_EQ(0, unmap_dma(self->container, 0, IOVA, &size));
+	EXPECT_EQ(self->pins, pinned_pages());
+	EXPECT_TRUE(edu_write_refused(&self->edu, IOVA, self->memory, PAGE));
+}
+
+TEST_F(group, device_keeps_the_rest_of_a_cut_area)
+{
+	uint64_t size = PAGE;
+
+	ASSERT_EQ(0, join(self, VFIO_TYPE1_IOMMU));
+	ASSERT_EQ(0, map_dma(self->container, self->memory, PAGES * PAGE, IOVA));
+	ASSERT_EQ(0, unmap_dma(self->container, 0, IOVA + PAGE, &size));
+	EXPECT_EQ(PAGE, size);
+	EXPECT_EQ(self->pins + PAGES - 1, pinned_pages());
+	EXPECT_TRUE(edu_reaches(&self->edu, IOVA, self->memory, PAGE));
+	EXPECT_TRUE(edu_reaches(&self->edu, IOVA + 2 * PAGE,
+				self->memory + 2 * PAGE, PAGE));
+	EXPECT_TRUE(edu_write_refused(&self->edu, IOVA + PAGE,
+				      self->memory + PAGE, PAGE));
+	size = 0;
+	EXPECT_EQ(0, unmap_dma(self->container, VFIO_DMA_UNMAP_FLAG_ALL, 0,
+			       &size));
+	EXPECT_EQ((PAGES - 1) * PAGE, size);
+}
+
+/* What the device cannot use is missing; the page sizes are those of its IOMMU */
+TEST_F(group, info_tells_of_the_device)
+{
+	struct iommu_iova_range there[16];
+	struct vfio_iommu_type1_info_cap_iova_range *ranges;
+	struct vfio_iommu_type1_info *info;
+	uint32_t id, num = ARRAY_SIZE(there);
+	union {
+		unsigned char bytes[1024];
+		uint64_t aligned;
+	} buf;
+
+	ASSERT_EQ(0, join(self, VFIO_TYPE1v2_IOMMU));
+	ASSERT_EQ(0, container_ioas(self->container, &id));
+	ASSERT_EQ(0, iommufd_iova_ranges(self->container, id, there, &num,
+					 NULL));
+	ASSERT_LT(1, num);
+
+	info = (void *)buf.bytes;
+	info->argsz = sizeof(buf);
+	ASSERT_EQ(0, ioctl_errno(self->container, VFIO_IOMMU_GET_INFO, info));
+	EXPECT_EQ(RANGES_AT + RANGES_SIZE(num), info->argsz);
+	EXPECT_EQ(PAGE, info->iova_pgsizes & -info->iova_pgsizes);
+	EXPECT_NE(~(PAGE - 1), info->iova_pgsizes);
+	ranges = (void *)(buf.bytes + RANGES_AT);
+	ASSERT_EQ(num, ranges->nr_iovas);
+	for (uint32_t i = 0; i < num; i++) {
+		EXPECT_EQ(there[i].start, ranges->iova_ranges[i].start);
+		EXPECT_EQ(there[i].last, ranges->iova_ranges[i].end);
+	}
+}
+
+TEST_F(group, first_type_comes_too_late)
+{
+	ASSERT_EQ(0, join(self, VFIO_TYPE1v2_IOMMU));
+	ASSERT_EQ(0, map_dma(self->container, self->memory, PAGE, IOVA));
+	EXPECT_EQ(-EINVAL, set_iommu(self->container, VFIO_TYPE1_IOMMU));
+}
+
+TEST_HARNESS_MAIN
