@@ -15,21 +15,31 @@
 #define IOVA 0x100000UL
 #define CANARY 0xa5
 
-enum command { DESTROY, IOAS_ALLOC, IOVA_RANGES, MAP, UNMAP };
+enum command {
+	DESTROY, IOAS_ALLOC, IOVA_RANGES, ALLOW_IOVAS, MAP, MAP_MEMFD, COPY, UNMAP,
+	CHANGE_PROCESS, OPTION, VFIO_IOAS
+};
 
 union argument {
 	uint32_t size;
 	struct iommu_destroy destroy;
 	struct iommu_ioas_alloc alloc;
 	struct iommu_ioas_iova_ranges ranges;
+	struct iommu_ioas_allow_iovas allow;
 	struct iommu_ioas_map map;
+	struct iommu_ioas_map_file map_file;
+	struct iommu_ioas_copy copy;
 	struct iommu_ioas_unmap unmap;
+	struct iommu_ioas_change_process process;
+	struct iommu_option option;
+	struct iommu_vfio_ioas vfio;
 	unsigned char bytes[64];
 };
 
 FIXTURE(command) {
 	int fd;
 	uint32_t ioas;
+	int memfd;		/* what MAP_MEMFD maps */
 	unsigned char *memory;	/* what MAP maps */
 	unsigned char *edge;	/* end of a page after which nothing is mapped */
 	struct iommu_iova_range range;
@@ -54,12 +64,38 @@ FIXTURE_VARIANT_ADD(command, iova_ranges) {
 	sizeof(struct iommu_ioas_iova_ranges)
 };
 
+FIXTURE_VARIANT_ADD(command, allow_iovas) {
+	ALLOW_IOVAS, IOMMU_IOAS_ALLOW_IOVAS,
+	sizeof(struct iommu_ioas_allow_iovas)
+};
+
 FIXTURE_VARIANT_ADD(command, map) {
 	MAP, IOMMU_IOAS_MAP, sizeof(struct iommu_ioas_map)
 };
 
+FIXTURE_VARIANT_ADD(command, map_file) {
+	MAP_MEMFD, IOMMU_IOAS_MAP_FILE, sizeof(struct iommu_ioas_map_file)
+};
+
+FIXTURE_VARIANT_ADD(command, copy) {
+	COPY, IOMMU_IOAS_COPY, sizeof(struct iommu_ioas_copy)
+};
+
 FIXTURE_VARIANT_ADD(command, unmap) {
 	UNMAP, IOMMU_IOAS_UNMAP, sizeof(struct iommu_ioas_unmap)
+};
+
+FIXTURE_VARIANT_ADD(command, change_process) {
+	CHANGE_PROCESS, IOMMU_IOAS_CHANGE_PROCESS,
+	sizeof(struct iommu_ioas_change_process)
+};
+
+FIXTURE_VARIANT_ADD(command, option) {
+	OPTION, IOMMU_OPTION, sizeof(struct iommu_option)
+};
+
+FIXTURE_VARIANT_ADD(command, vfio_ioas) {
+	VFIO_IOAS, IOMMU_VFIO_IOAS, sizeof(struct iommu_vfio_ioas)
 };
 
 FIXTURE_SETUP(command)
@@ -73,6 +109,9 @@ FIXTURE_SETUP(command)
 	self->memory = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
 			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	ASSERT_NE(MAP_FAILED, self->memory);
+	self->memfd = memfd_create("memory", MFD_CLOEXEC);
+	ASSERT_LE(0, self->memfd);
+	ASSERT_EQ(0, ftruncate(self->memfd, PAGE));
 	p = mmap(NULL, 3 * PAGE, PROT_READ | PROT_WRITE,
 		 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	ASSERT_NE(MAP_FAILED, p);
@@ -82,6 +121,7 @@ FIXTURE_SETUP(command)
 
 FIXTURE_TEARDOWN(command)
 {
+	close(self->memfd);
 	close(self->fd);
 }
 
@@ -107,11 +147,42 @@ static int valid_argument(FIXTURE_DATA(command) *self,
 		arg->ranges.num_iovas = 1;
 		arg->ranges.allowed_iovas = (uintptr_t)&self->range;
 		return 0;
+	case ALLOW_IOVAS:
+		self->range = (struct iommu_iova_range){ PAGE, UINT32_MAX };
+		arg->allow.ioas_id = self->ioas;
+		arg->allow.num_iovas = 1;
+		arg->allow.allowed_iovas = (uintptr_t)&self->range;
+		return 0;
 	case MAP:
 		arg->map.flags = MAP_RW;
 		arg->map.ioas_id = self->ioas;
 		arg->map.user_va = (uintptr_t)self->memory;
 		arg->map.length = PAGE;
+		return 0;
+	case MAP_MEMFD:
+		arg->map_file.flags = MAP_RW;
+		arg->map_file.ioas_id = self->ioas;
+		arg->map_file.fd = self->memfd;
+		arg->map_file.length = PAGE;
+		return 0;
+	case COPY:
+		arg->copy.flags = MAP_RW;
+		arg->copy.dst_ioas_id = self->ioas;
+		arg->copy.src_ioas_id = self->ioas;
+		arg->copy.length = PAGE;
+		arg->copy.src_iova = IOVA;
+		return iommufd_map_at(self->fd, self->ioas, self->memory, PAGE,
+				      IOVA);
+	case CHANGE_PROCESS:
+		return 0;
+	case OPTION:
+		arg->option.option_id = IOMMU_OPTION_HUGE_PAGES;
+		arg->option.op = IOMMU_OPTION_OP_GET;
+		arg->option.object_id = self->ioas;
+		return 0;
+	case VFIO_IOAS:
+		arg->vfio.op = IOMMU_VFIO_IOAS_SET;
+		arg->vfio.ioas_id = self->ioas;
 		return 0;
 	case UNMAP:
 		arg->unmap.ioas_id = self->ioas;
@@ -279,6 +350,19 @@ TEST_F(command, other_direction_or_size_in_the_number_is_enotty)
 				       _IOC(0, 1, 0, 0), &arg));
 }
 
+static bool has_result(enum command command)
+{
+	switch (command) {
+	case DESTROY:
+	case ALLOW_IOVAS:
+	case CHANGE_PROCESS:
+	case VFIO_IOAS:	/* the choice; asking for it has one */
+		return false;
+	default:
+		return true;
+	}
+}
+
 /*
  * The results cannot be written. What has been done by then stays done, except
  * that a new object nobody can name is taken back.
@@ -293,7 +377,7 @@ TEST_F(command, unwritable_structure)
 	ASSERT_EQ(0, iommufd_ioas_alloc(self->fd, &before));
 	ASSERT_EQ(0, iommufd_destroy(self->fd, before));
 	ASSERT_EQ(0, mprotect(arg, PAGE, PROT_READ));
-	EXPECT_EQ(variant->command == DESTROY ? 0 : -EFAULT,
+	EXPECT_EQ(has_result(variant->command) ? -EFAULT : 0,
 		  ioctl_errno(self->fd, variant->nr, arg));
 
 	switch (variant->command) {
@@ -308,12 +392,19 @@ TEST_F(command, unwritable_structure)
 		EXPECT_EQ(UINT64_MAX, self->range.last);
 		break;
 	case MAP:
+	case MAP_MEMFD:
 		EXPECT_EQ(0, iommufd_unmap_all(self->fd, self->ioas, &unmapped));
 		EXPECT_EQ(PAGE, unmapped);
+		break;
+	case COPY:
+		EXPECT_EQ(0, iommufd_unmap_all(self->fd, self->ioas, &unmapped));
+		EXPECT_EQ(2 * PAGE, unmapped);
 		break;
 	case UNMAP:
 		EXPECT_EQ(-ENOENT, iommufd_unmap(self->fd, self->ioas, IOVA,
 						 PAGE, NULL));
+		break;
+	default:
 		break;
 	}
 }
@@ -361,12 +452,31 @@ TEST_F(file, unknown_flags_are_eopnotsupp)
 			.user_va = (uintptr_t)self->memory,
 			.length = sizeof(self->memory),
 		};
+		struct iommu_ioas_map_file map_file = {
+			.size = sizeof(map_file),
+			.flags = MAP_RW | 1U << bit,
+			.ioas_id = self->ioas,
+			.fd = -1,
+			.length = PAGE,
+		};
+		struct iommu_ioas_copy copy = {
+			.size = sizeof(copy),
+			.flags = MAP_RW | 1U << bit,
+			.dst_ioas_id = self->ioas,
+			.src_ioas_id = self->ioas,
+			.length = PAGE,
+		};
 
 		EXPECT_EQ(-EOPNOTSUPP,
 			  ioctl_errno(self->fd, IOMMU_IOAS_ALLOC, &alloc));
-		if (bit >= 3)
-			EXPECT_EQ(-EOPNOTSUPP,
-				  ioctl_errno(self->fd, IOMMU_IOAS_MAP, &map));
+		if (bit < 3)
+			continue;
+		EXPECT_EQ(-EOPNOTSUPP,
+			  ioctl_errno(self->fd, IOMMU_IOAS_MAP, &map));
+		EXPECT_EQ(-EOPNOTSUPP,
+			  ioctl_errno(self->fd, IOMMU_IOAS_MAP_FILE, &map_file));
+		EXPECT_EQ(-EOPNOTSUPP,
+			  ioctl_errno(self->fd, IOMMU_IOAS_COPY, &copy));
 	}
 	EXPECT_EQ(0, iommufd_unmap_all(self->fd, self->ioas, NULL));
 }
@@ -379,6 +489,11 @@ TEST_F(file, reserved_members_are_eopnotsupp)
 			.ioas_id = self->ioas,
 			.__reserved = 1U << bit,
 		};
+		struct iommu_ioas_allow_iovas allow = {
+			.size = sizeof(allow),
+			.ioas_id = self->ioas,
+			.__reserved = 1U << bit,
+		};
 		struct iommu_ioas_map map = {
 			.size = sizeof(map),
 			.flags = MAP_RW,
@@ -387,11 +502,52 @@ TEST_F(file, reserved_members_are_eopnotsupp)
 			.user_va = (uintptr_t)self->memory,
 			.length = sizeof(self->memory),
 		};
+		struct iommu_ioas_change_process process = {
+			.size = sizeof(process),
+			.__reserved = 1U << bit,
+		};
 
 		EXPECT_EQ(-EOPNOTSUPP,
 			  ioctl_errno(self->fd, IOMMU_IOAS_IOVA_RANGES, &ranges));
 		EXPECT_EQ(-EOPNOTSUPP,
+			  ioctl_errno(self->fd, IOMMU_IOAS_ALLOW_IOVAS, &allow));
+		EXPECT_EQ(-EOPNOTSUPP,
 			  ioctl_errno(self->fd, IOMMU_IOAS_MAP, &map));
+		EXPECT_EQ(-EOPNOTSUPP,
+			  ioctl_errno(self->fd, IOMMU_IOAS_CHANGE_PROCESS,
+				      &process));
+	}
+}
+
+/* Two bytes wide, in the commands that choose an operation */
+TEST_F(file, reserved_halves_and_unknown_operations_are_eopnotsupp)
+{
+	for (unsigned int bit = 0; bit < 16; bit++) {
+		struct iommu_option option = {
+			.size = sizeof(option),
+			.option_id = IOMMU_OPTION_HUGE_PAGES,
+			.op = IOMMU_OPTION_OP_GET,
+			.__reserved = 1U << bit,
+			.object_id = self->ioas,
+		};
+		struct iommu_vfio_ioas vfio = {
+			.size = sizeof(vfio),
+			.op = IOMMU_VFIO_IOAS_CLEAR,
+			.__reserved = 1U << bit,
+		};
+
+		EXPECT_EQ(-EOPNOTSUPP,
+			  ioctl_errno(self->fd, IOMMU_OPTION, &option));
+		EXPECT_EQ(-EOPNOTSUPP,
+			  ioctl_errno(self->fd, IOMMU_VFIO_IOAS, &vfio));
+		option.__reserved = 0;
+		option.op = 2 | 1U << bit;
+		vfio.__reserved = 0;
+		vfio.op = 3 | 1U << bit;
+		EXPECT_EQ(-EOPNOTSUPP,
+			  ioctl_errno(self->fd, IOMMU_OPTION, &option));
+		EXPECT_EQ(-EOPNOTSUPP,
+			  ioctl_errno(self->fd, IOMMU_VFIO_IOAS, &vfio));
 	}
 }
 

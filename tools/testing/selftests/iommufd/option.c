@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * IOMMU_OPTION: who may choose how pinned pages are accounted, and when; large
+ * pages of an address space.
+ */
+#include <linux/capability.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+
+#include "iommufd.h"
+#include "kselftest_harness.h"
+#include "setup.h"
+#include "system.h"
+
+#define PAGE 4096UL
+#define IOVA 0x100000UL
+#define UNKNOWN_ID 0x7ffffff0
+
+static int option(int fd, uint32_t id, uint16_t op, uint32_t object,
+		  uint64_t *value)
+{
+	struct iommu_option cmd = {
+		.size = sizeof(cmd),
+		.option_id = id,
+		.op = op,
+		.object_id = object,
+		.val64 = *value,
+	};
+	int rc = ioctl_errno(fd, IOMMU_OPTION, &cmd);
+
+	*value = cmd.val64;
+	return rc;
+}
+
+static int set(int fd, uint32_t id, uint32_t object, uint64_t value)
+{
+	uint64_t before = value;
+	int rc = option(fd, id, IOMMU_OPTION_OP_SET, object, &value);
+
+	return value == before ? rc : -EPROTO;
+}
+
+/* The value, or a negative errno */
+static int64_t get(int fd, uint32_t id, uint32_t object)
+{
+	uint64_t value = ~0ULL;
+	int rc = option(fd, id, IOMMU_OPTION_OP_GET, object, &value);
+
+	return rc ? rc : (int64_t)value;
+}
+
+static int drop_capability(unsigned int number)
+{
+	struct __user_cap_header_struct head = {
+		.version = _LINUX_CAPABILITY_VERSION_3,
+	};
+	struct __user_cap_data_struct data[2];
+
+	if (syscall(SYS_capget, &head, data))
+		return -errno;
+	data[number / 32].effective &= ~(1U << number % 32);
+	return syscall(SYS_capset, &head, data) ? -errno : 0;
+}
+
+FIXTURE(option) {
+	int fd;
+	uint32_t ioas;
+	unsigned char *memory;
+};
+
+FIXTURE_SETUP(option)
+{
+	ASSERT_EQ(0, load_modules());
+	self->fd = iommufd_open();
+	ASSERT_LE(0, self->fd);
+	self->memory = alloc_small(2 * PAGE);
+	ASSERT_NE(NULL, self->memory);
+}
+
+FIXTURE_TEARDOWN(option)
+{
+	close(self->fd);
+}
+
+TEST_F(option, rlimit_mode)
+{
+	const uint32_t mode = IOMMU_OPTION_RLIMIT_MODE;
+
+	EXPECT_EQ(0, get(self->fd, mode, 0));
+	EXPECT_EQ(0, set(self->fd, mode, 0, 1));
+	EXPECT_EQ(1, get(self->fd, mode, 0));
+	EXPECT_EQ(-EINVAL, set(self->fd, mode, 0, 2));
+	EXPECT_EQ(-EINVAL, set(self->fd, mode, 0, 1ULL << 32));
+	EXPECT_EQ(1, get(self->fd, mode, 0));
+	EXPECT_EQ(0, set(self->fd, mode, 0, 0));
+	EXPECT_EQ(0, get(self->fd, mode, 0));
+	EXPECT_EQ(-EOPNOTSUPP, get(self->fd, mode, 1));
+	EXPECT_EQ(-EOPNOTSUPP, set(self->fd, mode, 1, 0));
+}
+
+TEST_F(option, rlimit_mode_is_fixed_by_the_first_object)
+{
+	const uint32_t mode = IOMMU_OPTION_RLIMIT_MODE;
+
+	EXPECT_EQ(0, set(self->fd, mode, 0, 1));
+	ASSERT_EQ(0, iommufd_ioas_alloc(self->fd, &self->ioas));
+	EXPECT_EQ(-EBUSY, set(self->fd, mode, 0, 0));
+	/* Before the value is looked at */
+	EXPECT_EQ(-EBUSY, set(self->fd, mode, 0, 2));
+	EXPECT_EQ(1, get(self->fd, mode, 0));
+	ASSERT_EQ(0, iommufd_destroy(self->fd, self->ioas));
+	EXPECT_EQ(0, set(self->fd, mode, 0, 0));
+}
+
+TEST_F(option, rlimit_mode_takes_a_capability)
+{
+	const uint32_t mode = IOMMU_OPTION_RLIMIT_MODE;
+
+	ASSERT_EQ(0, iommufd_ioas_alloc(self->fd, &self->ioas));
+	ASSERT_EQ(0, drop_capability(CAP_SYS_RESOURCE));
+	EXPECT_EQ(-EPERM, set(self->fd, mode, 0, 2));
+	ASSERT_EQ(0, iommufd_destroy(self->fd, self->ioas));
+	EXPECT_EQ(-EPERM, set(self->fd, mode, 0, 1));
+	EXPECT_EQ(0, get(self->fd, mode, 0));
+}
+
+TEST_F(option, huge_pages)
+{
+	const uint32_t huge = IOMMU_OPTION_HUGE_PAGES;
+
+	ASSERT_EQ(0, iommufd_ioas_alloc(self->fd, &self->ioas));
+	EXPECT_EQ(1, get(self->fd, huge, self->ioas));
+	EXPECT_EQ(0, set(self->fd, huge, self->ioas, 0));
+	EXPECT_EQ(0, get(self->fd, huge, self->ioas));
+	EXPECT_EQ(0, set(self->fd, huge, self->ioas, 0));
+	EXPECT_EQ(-EINVAL, set(self->fd, huge, self->ioas, 2));
+	EXPECT_EQ(0, get(self->fd, huge, self->ioas));
+	EXPECT_EQ(0, set(self->fd, huge, self->ioas, 1));
+	EXPECT_EQ(1, get(self->fd, huge, self->ioas));
+	EXPECT_EQ(-ENOENT, get(self->fd, huge, 0));
+	EXPECT_EQ(-ENOENT, set(self->fd, huge, UNKNOWN_ID, 2));
+}
+
+/* Without large pages, areas consist of whole pages, so that they can be cut */
+TEST_F(option, huge_pages_and_alignment)
+{
+	const uint32_t huge = IOMMU_OPTION_HUGE_PAGES;
+	struct iommu_iova_range range;
+	uint64_t alignment;
+	uint32_t num = 1;
+
+	ASSERT_EQ(0, iommufd_ioas_alloc(self->fd, &self->ioas));
+	ASSERT_EQ(0, iommufd_map_at(self->fd, self->ioas, self->memory + 16, 16,
+				    IOVA + 16));
+	EXPECT_EQ(-EADDRINUSE, set(self->fd, huge, self->ioas, 0));
+	EXPECT_EQ(1, get(self->fd, huge, self->ioas));
+	ASSERT_EQ(0, iommufd_unmap_all(self->fd, self->ioas, NULL));
+
+	ASSERT_EQ(0, iommufd_map_at(self->fd, self->ioas, self->memory, PAGE,
+				    IOVA));
+	EXPECT_EQ(0, set(self->fd, huge, self->ioas, 0));
+	EXPECT_EQ(0, iommufd_iova_ranges(self->fd, self->ioas, &range, &num,
+					 &alignment));
+	EXPECT_EQ(PAGE, alignment);
+	EXPECT_EQ(-EINVAL, iommufd_map_at(self->fd, self->ioas, self->memory, 16,
+					  2 * IOVA));
+	EXPECT_EQ(0, set(self->fd, huge, self->ioas, 1));
+	EXPECT_EQ(0, iommufd_map_at(self->fd, self->ioas, self->memory, 16,
+				    2 * IOVA));
+}
+
+TEST_F(option, unknown_options)
+{
+	for (unsigned int bit = 1; bit < 32; bit++)
+		EXPECT_EQ(-EOPNOTSUPP, get(self->fd, 1U << bit, 0));
+}
+
+/* What page tables hold already has its page sizes */
+TEST(huge_pages_of_filled_page_tables)
+{
+	const uint32_t huge = IOMMU_OPTION_HUGE_PAGES;
+	void *memory = alloc_small(PAGE);
+	struct rig rig;
+
+	ASSERT_NE(NULL, memory);
+	ASSERT_EQ(0, rig_open(&rig));
+	ASSERT_EQ(0, rig_attach(&rig, rig.ioas));
+	EXPECT_EQ(0, set(rig.fd, huge, rig.ioas, 0));
+	EXPECT_EQ(0, set(rig.fd, huge, rig.ioas, 1));
+	ASSERT_EQ(0, iommufd_map_at(rig.fd, rig.ioas, memory, PAGE, IOVA));
+	EXPECT_EQ(-EINVAL, set(rig.fd, huge, rig.ioas, 0));
+	EXPECT_EQ(1, get(rig.fd, huge, rig.ioas));
+	EXPECT_EQ(0, set(rig.fd, huge, rig.ioas, 1));
+	rig_close(&rig);
+}
+
+TEST_HARNESS_MAIN
