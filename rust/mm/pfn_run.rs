@@ -148,3 +148,7 @@ fn neighbours<const STRIDE: u64>(first: u64, rest: &[u64]) -> usize {
     }
     count
 }
+
+#[cfg(test)]
+#[path = "tests/pfn_run.rs"]
+mod tests;

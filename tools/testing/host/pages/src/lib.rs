@@ -2,7 +2,7 @@
 
 //! The pure parts of `rust/iommu/pages`, as they stand there, over `std` instead of the kernel.
 //!
-//! Their tests lie in `rust/iommu/tests` and `rust/tests`.
+//! Their tests lie in `rust/iommu/tests`, `rust/mm/tests` and `rust/tests`.
 
 #![forbid(unsafe_code)]
 #![allow(
