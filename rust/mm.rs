@@ -9,6 +9,7 @@ mod memory;
 mod page_map;
 mod pfn_run;
 mod pin;
+mod pin_source;
 mod slots;
 
 pub use account::{Charge, ChargeMode, Payer};

@@ -137,25 +137,22 @@ struct page *kernel_ext_pfn_to_page(unsigned long pfn)
 	return pfn_to_page(pfn);
 }
 
-struct folio *kernel_ext_page_folio(struct page *page)
-{
-	return page_folio(page);
-}
-
 unsigned long kernel_ext_folio_nr_pages(struct folio *folio)
 {
 	return folio_nr_pages(folio);
 }
 
-/* The small pages of a huge page of hugetlbfs, and which of them @page is; else 0. */
-unsigned long kernel_ext_hugetlb_pages(struct page *page, unsigned long *index)
+/* The huge page of hugetlbfs that @page is part of, if it is. */
+struct folio *kernel_ext_hugetlb_folio(struct page *page, unsigned long *npages,
+				       unsigned long *index)
 {
 	struct folio *folio = page_folio(page);
 
 	if (!folio_test_hugetlb(folio))
-		return 0;
+		return NULL;
+	*npages = folio_nr_pages(folio);
 	*index = folio_page_idx(folio, page);
-	return folio_nr_pages(folio);
+	return folio;
 }
 
 void kernel_ext_copy_from_page(void *to, struct page *page, size_t offset,

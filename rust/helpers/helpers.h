@@ -98,9 +98,9 @@ void kernel_ext_iotlb_sync(struct iommu_domain *domain,
 
 unsigned long kernel_ext_page_to_pfn(struct page *page);
 struct page *kernel_ext_pfn_to_page(unsigned long pfn);
-struct folio *kernel_ext_page_folio(struct page *page);
 unsigned long kernel_ext_folio_nr_pages(struct folio *folio);
-unsigned long kernel_ext_hugetlb_pages(struct page *page, unsigned long *index);
+struct folio *kernel_ext_hugetlb_folio(struct page *page, unsigned long *npages,
+				       unsigned long *index);
 void kernel_ext_copy_from_page(void *to, struct page *page, size_t offset,
 			       size_t length);
 void kernel_ext_copy_to_page(struct page *page, size_t offset, const void *from,

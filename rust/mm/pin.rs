@@ -11,16 +11,15 @@
 
 use super::{
     memory::{FileMemory, Memory, UserMemory},
-    page_map::{Page, PageMap},
+    page_map::PageMap,
     pfn_run::{PfnRun, RunWords},
+    pin_source::{add_pins, counted, Source},
     slots::Slots,
 };
 use crate::bindings;
 use kernel::{
-    mm::MmWithUser,
     page::{PAGE_SHIFT, PAGE_SIZE},
     prelude::*,
-    sync::aref::ARef,
 };
 
 /// It is worth a look whether a page is huge where so many pages are wanted.
@@ -130,29 +129,42 @@ impl PinnedBatch {
     /// Pins huge pages of hugetlbfs, up to the first page that is none, and counts their small
     /// pages. If there are none, the first page that is wanted is pinned and in the slots.
     fn pin_huge(&mut self, source: &Source, start: usize, wanted: usize) -> Result<usize> {
-        let map = PageMap::new();
+        let slots = self.slots.capacity();
+        let mut turns = 0;
+        let mut size = 0;
         let mut done = 0;
 
-        // Each turn fills one slot at most.
-        for _ in 0..self.slots.capacity() {
-            let pinned = match source.pin_one(start + done * PAGE_SIZE, wanted - done) {
+        // Each turn fills one slot at most, and a pair counts as two.
+        while turns < slots && done < wanted {
+            let (address, left) = (start + done * PAGE_SIZE, wanted - done);
+            let expects_pair = size != 0 && left > size && turns + 2 <= slots;
+
+            if let Some(pair) = expects_pair
+                .then(|| source.pin_pair(address, size, left))
+                .flatten()
+            {
+                for run in pair {
+                    done += run.count;
+                    self.append(run);
+                }
+                turns += 2;
+                continue;
+            }
+            let (pinned, count) = match source.pin_one(address, left) {
                 Ok(pinned) => pinned,
                 Err(error) if done == 0 => return Err(error),
                 // The next batch begins here, and meets the error again.
                 Err(_) => break,
             };
-            if done == 0 && !pinned.huge {
+            size = pinned.huge.map_or(0, |huge| huge.npages);
+            if done == 0 && size == 0 {
                 self.slots.push(pinned.page as u64);
                 return Ok(0);
             }
-            // SAFETY: The page was pinned just now.
-            let pfn = unsafe { map.pfn(pinned.page as u64) };
-            self.append(PfnRun {
-                pfn,
-                count: pinned.count,
-            });
-            done += pinned.count;
-            if !pinned.huge || done == wanted {
+            self.append(pinned.run(count));
+            done += count;
+            turns += 1;
+            if size == 0 {
                 break;
             }
         }
@@ -274,118 +286,6 @@ impl Drop for PinnedBatch {
             unsafe { unpin(run, self.writable) };
         }
     }
-}
-
-/// A process whose memory is being pinned.
-struct Source {
-    /// Its address space, if it is not the caller's.
-    remote: Option<ARef<MmWithUser>>,
-    flags: u32,
-}
-
-/// A page with its pin, and those behind it.
-struct PinnedPage {
-    page: Page,
-    /// How many pages were pinned, the first among them.
-    count: usize,
-    /// Whether they are part of a huge page.
-    huge: bool,
-}
-
-impl Source {
-    /// # Errors
-    ///
-    /// `EFAULT` if the process has exited.
-    fn new(memory: &UserMemory) -> Result<Self> {
-        let mut flags = bindings::FOLL_LONGTERM;
-
-        if memory.writable() {
-            flags |= bindings::FOLL_WRITE;
-        }
-        let remote = match memory.is_current() {
-            true => None,
-            false => Some(memory.address_space().ok_or(EFAULT)?),
-        };
-        Ok(Self { remote, flags })
-    }
-
-    /// Pins up to `npages` pages at `address` and writes pointers to them; returns how many.
-    ///
-    /// # Safety
-    ///
-    /// `pages` has room for `npages` pointers.
-    unsafe fn pin(&self, address: usize, npages: usize, pages: *mut Page) -> Result<usize> {
-        let flags = self.flags;
-
-        let Some(mm) = &self.remote else {
-            let npages = c_int::try_from(npages).unwrap_or(c_int::MAX);
-            // SAFETY: The caller vouches for `pages`.
-            let result = unsafe { bindings::pin_user_pages_fast(address, npages, flags, pages) };
-            return counted(result as c_long);
-        };
-        let mut locked: c_int = 1;
-        let guard = mm.mmap_read_lock();
-        // SAFETY: The caller vouches for `pages`; the mmap lock is held, and `locked` says so.
-        let result = unsafe {
-            bindings::pin_user_pages_remote(mm.as_raw(), address, npages, flags, pages, &mut locked)
-        };
-        if locked == 0 {
-            // The lock was dropped on the way.
-            core::mem::forget(guard);
-        }
-        counted(result)
-    }
-
-    /// Pins the page at `address`, and if it is one of hugetlbfs, as many of those behind it in the
-    /// same huge page as are wanted.
-    fn pin_one(&self, address: usize, wanted: usize) -> Result<PinnedPage> {
-        let mut page = core::ptr::null_mut();
-        let mut index = 0;
-
-        // SAFETY: There is room for one pointer.
-        unsafe { self.pin(address, 1, &mut page) }?;
-        // SAFETY: The page was pinned just now.
-        let npages = unsafe { bindings::kernel_ext_hugetlb_pages(page, &mut index) };
-        // A driver that maps small pieces of a huge page itself will not do so where the whole page
-        // would be.
-        let huge = npages != 0 && (address >> PAGE_SHIFT).wrapping_sub(index) % npages == 0;
-        let count = match huge {
-            true => (npages - index).min(wanted),
-            false => 1,
-        };
-
-        // SAFETY: As above.
-        if let Err(error) = unsafe { add_pins(bindings::kernel_ext_page_folio(page), count) } {
-            // SAFETY: This pin is ours.
-            unsafe { bindings::unpin_user_page(page) };
-            return Err(error);
-        }
-        Ok(PinnedPage { page, count, huge })
-    }
-}
-
-/// How many pages the kernel says it has pinned.
-fn counted(result: c_long) -> Result<usize> {
-    match usize::try_from(result) {
-        Ok(0) => Err(EFAULT),
-        Ok(count) => Ok(count),
-        Err(_) => Err(Error::from_errno(result as c_int)),
-    }
-}
-
-/// Adds pins to a folio that has one for the first of `count` pages.
-///
-/// # Safety
-///
-/// It is a folio with at least one pin.
-unsafe fn add_pins(folio: *mut bindings::folio, count: usize) -> Result {
-    if count > 1 {
-        // SAFETY: The caller vouches for it. No folio has so many pages.
-        kernel::error::to_result(unsafe {
-            bindings::folio_add_pins(folio, (count - 1) as c_uint)
-        })?;
-    }
-    Ok(())
 }
 
 /// Gives back one pin of each page of a run; `dirty` if a device may have written them.
