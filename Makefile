@@ -36,7 +36,7 @@ test: ## all checks, host tests and kselftests on all machines
 check: ## formatting, lints, documentation, unsafe and SPDX rules, host tests
 	@$(VM)/check.sh
 
-bench: ## what page tables cost: ours, and the kernel's beside them
+bench: ## what page tables and IO address spaces cost: ours, and the kernel's
 	@$(VM)/bench.sh
 
 bench-host: ## what ours cost on this machine, in time

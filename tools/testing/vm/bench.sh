@@ -1,39 +1,80 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# What page tables cost. A figure beyond its target does not make it fail.
+# What page tables and address spaces cost. A figure beyond its target does not
+# make it fail.
 #
-#   bench.sh         loads the module of tools/testing/bench on the lean kernel, in
-#                    a VM whose clock counts instructions and in one with an
-#                    ordinary clock: ours and the kernel's, side by side
-#   bench.sh host    ours on the host, in time (tools/testing/bench/host)
+#   bench.sh         all of it, in VMs whose clock counts instructions and in such
+#                    with an ordinary clock: ours and the kernel's, side by side
+#   bench.sh tables  the page tables alone: a module of tools/testing/bench
+#   bench.sh ioas    the address spaces alone: a program of tools/testing/bench/ioas
+#   bench.sh host    page tables of ours on the host, in time (tools/testing/bench/host)
 . "$(dirname "$0")/lib.sh"
 in_toolchain "$0" "$@"
 
 BENCH=$ROOT/tools/testing/bench
 TIMEOUT=900
 
-# measure WHAT OPTIONS...: the module's lines go to LOGS/bench-WHAT.log
-measure() {
-	local what=$1 logfile=$LOGS/bench-$1.log
+# run_vm LOG OPTIONS...: one VM, whose script's output goes to LOG
+run_vm() {
+	local logfile=$1
 	shift
 
-	"$VM_DIR/vm.sh" run --kernel "$KDIR" --modules "$MODULES" --machine vtd --smp 1 \
-		--script "$VM_DIR/guest/bench.sh" --timeout "$TIMEOUT" --log "$logfile" --quiet "$@" || {
+	"$VM_DIR/vm.sh" run --kernel "$KDIR" --timeout "$TIMEOUT" --log "$logfile" --quiet "$@" || {
 		show_tail "$logfile"
-		die "the bench could not measure $what"
+		die "the bench could not measure $(basename "$logfile" .log)"
 	}
 }
 
-in_vms() {
-	KDIR=$("$VM_DIR/kernel.sh" build lean)
-	export KDIR
-	MODULES=$(IOMMUFD_BENCH=1 "$VM_DIR/build.sh" modules)
-	log "counting instructions in a VM"
-	measure instructions --icount
-	log "measuring time in a VM under TCG"
-	measure time --tcg
+tables() {
+	local modules
+
+	modules=$(IOMMUFD_BENCH=1 "$VM_DIR/build.sh" modules)
+	set -- --modules "$modules" --machine vtd --smp 1 --script "$VM_DIR/guest/bench.sh"
+	log "page tables: counting instructions in a VM"
+	run_vm "$LOGS/bench-instructions.log" "$@" --icount
+	log "page tables: measuring time in a VM under TCG"
+	run_vm "$LOGS/bench-time.log" "$@" --tcg
 	"$BENCH/report.py" "$LOGS/bench-instructions.log" "$LOGS/bench-time.log"
+}
+
+# ioas_vm MACHINE SIDE CLOCK PARTS...: one side in one VM. Without our modules the
+# kernel's iommufd is the one that is found.
+ioas_vm() {
+	local machine=$1 side=$2 clock=$3 script
+	local -a options
+	shift 3
+
+	script=$LOGS/ioas-$machine-$side-$clock.sh
+	echo "dmesg -n 4; exec /bin/ioas_bench $*" >"$script"
+	options=(--modules "$([ "$side" = C ] || echo "$MODULES:")$USER_MODULE")
+	if [ "$clock" = time ]; then options+=(--tcg --smp 2); else options+=(--icount); fi
+	run_vm "${script%.sh}.log" "${options[@]}" --machine "$machine" --script "$script" \
+		--bin "$PROGRAM/ioas_bench"
+}
+
+# both_sides MACHINE CLOCK PARTS...: at the same time, where that changes nothing
+both_sides() {
+	local machine=$1 clock=$2 other
+	shift 2
+
+	log "address spaces: measuring $clock on $machine"
+	ioas_vm "$machine" C "$clock" "$@" &
+	other=$!
+	[ "$clock" = instructions ] || wait "$other" || exit 1
+	ioas_vm "$machine" Rust "$clock" "$@"
+	[ "$clock" != instructions ] || wait "$other" || exit 1
+}
+
+ioas() {
+	MODULES=$("$VM_DIR/build.sh" modules)
+	USER_MODULE=$("$VM_DIR/build.sh" iommufd-user)
+	PROGRAM=$("$VM_DIR/build.sh" ioas-bench)
+	both_sides vtd instructions ranges small access memory growth
+	both_sides amd instructions ranges small
+	both_sides vtd time ranges small access parallel
+	both_sides amd time ranges small
+	"$BENCH/ioas_report.py" "$LOGS"
 }
 
 on_host() {
@@ -47,10 +88,19 @@ on_host() {
 		2>"$LOGS/bench-host.log" | sed -n 's/^test \(.*\) \.\.\. bench: */\1: /p'
 }
 
+in_vms() {
+	KDIR=$("$VM_DIR/kernel.sh" build lean)
+	export KDIR
+	for what in "$@"; do
+		"$what"
+	done
+}
+
 mkdir -p "$LOGS"
 unset O
 case ${1:-} in
-'') in_vms ;;
+'') in_vms tables ioas ;;
+tables | ioas) in_vms "$1" ;;
 host) on_host ;;
-*) die "usage: bench.sh [host]" ;;
+*) die "usage: bench.sh [tables|ioas|host]" ;;
 esac

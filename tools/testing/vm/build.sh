@@ -9,6 +9,9 @@
 #                        IOMMUFD_TEST=1 adds the hooks that upstream's tests drive,
 #                        PAGETABLE_TEST=1 the module that tests the page tables
 #   build.sh provoke     the module that commits sins on purpose, for KDIR
+#   build.sh iommufd-user
+#                        the in-kernel user of IO address spaces that is measured
+#   build.sh ioas-bench  the program that measures IO address spaces
 #   build.sh demo        the program of `make run`
 #   build.sh selftests   the test programs, ours (tests.list) and the kernel's own
 #                        of VFIO (upstream.list)
@@ -48,12 +51,13 @@ build_modules() {
 	realpath "$out"
 }
 
-build_provoke() {
+# build_module NAME SOURCE: a module that is no product of ours
+build_module() {
 	local kdir out
 
 	kdir=$(kernel)
-	out=$(out_dir "provoke/$(basename "$kdir")")
-	kbuild provoke "$VM_DIR/provoke" "$kdir" "$out" || exit 1
+	out=$(out_dir "$1/$(basename "$kdir")")
+	kbuild "$1" "$2" "$kdir" "$out" || exit 1
 	echo "$out"
 }
 
@@ -80,8 +84,10 @@ build_selftests() {
 in_toolchain "$0" "$@"
 case ${1:-} in
 modules) build_modules ;;
-provoke) build_provoke ;;
+provoke) build_module provoke "$VM_DIR/provoke" ;;
+iommufd-user) build_module iommufd-user "$ROOT/tools/testing/bench/ioas/module" ;;
+ioas-bench) build_programs ioas-bench "$ROOT/tools/testing/bench/ioas" ;;
 demo) build_programs demo "$ROOT/tools/testing/demo" ;;
 selftests) build_selftests ;;
-*) die "usage: build.sh modules|provoke|demo|selftests" ;;
+*) die "usage: build.sh modules|provoke|iommufd-user|ioas-bench|demo|selftests" ;;
 esac
