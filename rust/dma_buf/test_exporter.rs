@@ -46,6 +46,11 @@ struct Operations(bindings::dma_buf_ops);
 // SAFETY: The table is never changed.
 unsafe impl Sync for Operations {}
 
+/// Mapping for a device is not what these dma-bufs are for.
+///
+/// # Safety
+///
+/// None is needed.
 unsafe extern "C" fn map(
     _attachment: *mut bindings::dma_buf_attachment,
     _direction: bindings::dma_data_direction,
@@ -53,6 +58,9 @@ unsafe extern "C" fn map(
     EOPNOTSUPP.to_ptr()
 }
 
+/// # Safety
+///
+/// None is needed: nothing was mapped.
 unsafe extern "C" fn unmap(
     _attachment: *mut bindings::dma_buf_attachment,
     _table: *mut bindings::sg_table,
