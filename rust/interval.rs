@@ -265,6 +265,12 @@ pub struct IntervalMap<V> {
     root: Link<V>,
 }
 
+impl<V> Default for IntervalMap<V> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl<V> IntervalMap<V> {
     /// A map without intervals.
     pub const fn new() -> Self {
@@ -348,6 +354,12 @@ impl<V> IntervalMap<V> {
 /// A map from intervals that may overlap to values.
 pub struct OverlapMap<V> {
     root: Link<V>,
+}
+
+impl<V> Default for OverlapMap<V> {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl<V> OverlapMap<V> {

@@ -33,7 +33,7 @@ pub mod compat_entry {
     /// `ctx` is a context to which the caller has a reference; `id` is valid for writing.
     pub unsafe fn ioas_get_id<I: VfioCompat>(ctx: *mut c_void, id: *mut u32) -> c_int {
         // SAFETY: The caller has a reference.
-        let ctx = unsafe { &*(ctx as *mut Context<I>) };
+        let ctx = unsafe { &*ctx.cast::<Context<I>>() };
 
         errno(I::ioas_id(ctx).map(|ioas| {
             // SAFETY: The caller vouches for `id`.
@@ -46,7 +46,7 @@ pub mod compat_entry {
     /// `ctx` is a context to which the caller has a reference.
     pub unsafe fn ioas_create<I: VfioCompat>(ctx: *mut c_void) -> c_int {
         // SAFETY: The caller has a reference.
-        errno(I::ensure_ioas(unsafe { &*(ctx as *mut Context<I>) }))
+        errno(I::ensure_ioas(unsafe { &*ctx.cast::<Context<I>>() }))
     }
 
     /// # Safety
@@ -54,7 +54,7 @@ pub mod compat_entry {
     /// `ctx` is a context to which the caller has a reference.
     pub unsafe fn set_no_iommu<I: VfioCompat>(ctx: *mut c_void) -> c_int {
         // SAFETY: The caller has a reference.
-        errno(I::set_no_iommu(unsafe { &*(ctx as *mut Context<I>) }))
+        errno(I::set_no_iommu(unsafe { &*ctx.cast::<Context<I>>() }))
     }
 }
 

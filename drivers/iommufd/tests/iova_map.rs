@@ -19,7 +19,7 @@ impl Area for Memory {
 type Map = IovaMap<Memory, u32>;
 
 fn map_at(map: &mut Map, iova: u64, length: u64) -> Result {
-    let last = map.check(iova, length, 0)?;
+    let last = map.check(iova, length)?;
 
     assert!(map
         .insert(Box::new(Node::new(iova, last, Memory(0))))
@@ -127,7 +127,7 @@ proptest! {
             slow_find(&areas, &reserved, &windows, length * PAGE, addr, 1 << 24)
         );
         if let Ok(iova) = found {
-            prop_assert!(map.check(iova, length * PAGE, 0).is_ok());
+            prop_assert!(map.check(iova, length * PAGE).is_ok());
         }
     }
 
@@ -186,7 +186,7 @@ proptest! {
             }
             for at in 0..70 {
                 let free = !reserved.iter().any(|&((first, last), _)| (first..=last).contains(&at));
-                prop_assert_eq!(map.check(at, 1, 0).is_ok(), free);
+                prop_assert_eq!(map.check(at, 1).is_ok(), free);
             }
         }
     }
@@ -242,10 +242,11 @@ fn alignment_is_kept() {
     assert_eq!(map.alignment(), 1);
     assert!(map.remove(0x1234).is_some());
     assert_eq!(map.set_alignment(PAGE), Ok(()));
-    assert_eq!(map.check(0x1234, PAGE, 0), Err(EINVAL));
-    assert_eq!(map.check(PAGE, 0x10, 0), Err(EINVAL));
-    assert_eq!(map.check(PAGE, 0, 0), Err(EINVAL));
-    assert_eq!(map.check(PAGE, PAGE, 0x10), Err(EINVAL));
+    assert_eq!(map.check(0x1234, PAGE), Err(EINVAL));
+    assert_eq!(map.check(PAGE, 0x10), Err(EINVAL));
+    assert_eq!(map.check(PAGE, 0), Err(EINVAL));
+    assert_eq!(map.check_page_offset(0x10), Err(EINVAL));
+    assert_eq!(map.check_page_offset(PAGE), Ok(()));
     assert_eq!(map.find(PAGE, 0x10), Err(EINVAL));
 }
 
