@@ -113,10 +113,11 @@ impl State {
             let length: usize = runs.iter().map(|run| run.length).sum();
             let read = at..at + length;
 
+            if kernel::warn_on!(length == 0) {
+                return false;
+            }
             // SAFETY: `read_runs` ends with a whole run.
-            if kernel::warn_on!(length == 0)
-                || !unsafe { view.unmap(core::iter::once(table), read.clone()) }
-            {
+            if !unsafe { view.unmap(core::iter::once(table), read) } {
                 return false;
             }
             for run in runs {
