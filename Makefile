@@ -26,7 +26,7 @@ endif
 run: ## boot a VM in which a PCI device does DMA through our /dev/iommu
 	@$(VM)/run.sh
 
-shell: ## a terminal in that VM (MACHINE=vtd|vtd-noir|amd FLAVOUR=lean|debug)
+shell: ## a terminal in that VM (MACHINE=vtd|vtd-noir|vtd-off|amd FLAVOUR=lean|debug)
 	@$(VM)/shell.sh
 
 ##@ Test it
