@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `/dev/iommu`, and `/dev/vfio/vfio` where it is ours: what each open file owns, and which types of objects it may hold.
+//! `/dev/iommu`, and `/dev/vfio/vfio` where it is ours: what each open file owns, and which types of
+//! objects it may hold.
 
 use crate::{
     access::Access, device::Device, dispatch, group::Groups, hwpt::Hwpt, ioas::Ioas,

@@ -80,9 +80,9 @@ static COMMANDS: [Entry; 13] = [
 ///
 /// # Errors
 ///
-/// `ENOTTY` for one that does not exist. For VFIO's those of [`vfio_compat::ioctl`]. For others `EFAULT` if the size cannot be read; `EINVAL` if it is less
-/// than the command ever needed; `E2BIG` if the struct has non-zero bytes that are not known; then
-/// whatever the command reports.
+/// For VFIO's ioctls those of [`vfio_compat::ioctl`]. For ours `EFAULT` if the size cannot be read;
+/// `ENOTTY` for one that does not exist; `EINVAL` if the size is less than the command ever needed;
+/// `E2BIG` if the struct has non-zero bytes that are not known; then whatever the command reports.
 pub(crate) fn ioctl(context: &Context, code: u32, arg: usize) -> Result<isize> {
     if !uapi::is_iommufd(code) {
         return vfio_compat::ioctl(context, code, arg);
