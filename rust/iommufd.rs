@@ -31,7 +31,7 @@ pub use capi::{DeviceHead, KernelApi};
 #[doc(hidden)]
 pub use compat::compat_entry;
 pub use compat::VfioCompat;
-pub use context::{Context, Iommufd, OpenContext, Reserved};
+pub use context::{Context, Iommufd, OpenContext, OpenRef, Reserved};
 pub use object::{
     AnyGuard, Object, ObjectFamily, ObjectGuard, ObjectId, ObjectKind, ObjectOps, ObjectTable,
     ObjectType, UserRef,

@@ -14,21 +14,20 @@
 //! with none of them held.
 
 use crate::{
-    device_file::Context,
+    device_file::{Context, Iommufd},
     ioas::{Ioas, Membership},
 };
 use kernel::{
     new_mutex,
     prelude::*,
     sync::{
-        aref::ARef,
         lock::{mutex::MutexBackend, Guard},
         Mutex,
     },
 };
 use kernel_ext::{
     iommu::{CopyPath, PageSlots},
-    iommufd::{AccessObject, AccessUser, ObjectId, UserRef, WeakRef},
+    iommufd::{AccessObject, AccessUser, ObjectId, OpenRef, UserRef, WeakRef},
     mm::{CopyBuffer, PAGE_SIZE},
 };
 
@@ -37,7 +36,7 @@ kernel_ext::export_kernel_api!(access: Access);
 /// What a driver reaches memory through.
 #[pin_data]
 pub(crate) struct Access {
-    context: ARef<Context>,
+    context: OpenRef<Iommufd>,
     user: KBox<dyn AccessUser>,
     #[pin]
     attachment: Mutex<Attachment>,
@@ -143,7 +142,7 @@ impl AccessObject for Access {
     fn create(context: &Context, user: KBox<dyn AccessUser>) -> Result<UserRef<Self>> {
         let access = context.reserve(|_| {
             try_pin_init!(Self {
-                context: context.to_aref(),
+                context: context.keep_open().ok_or(EBADFD)?,
                 user,
                 attachment <- new_mutex!(Attachment::Detached, "Access::attachment"),
             })

@@ -79,6 +79,11 @@ void kernel_ext_get_file(struct file *file)
 	get_file(file);
 }
 
+bool kernel_ext_get_file_unless_closed(struct file *file)
+{
+	return file_ref_get(&file->f_ref);
+}
+
 void kernel_ext_down_write_nest_lock(struct rw_semaphore *sem,
 				     struct rw_semaphore *outer)
 {

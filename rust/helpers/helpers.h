@@ -82,6 +82,7 @@ void kernel_ext_xa_store_reserved(struct xarray *xa, u32 id, void *entry);
 
 bool kernel_ext_refcount_inc_not_zero(refcount_t *r);
 void kernel_ext_get_file(struct file *file);
+bool kernel_ext_get_file_unless_closed(struct file *file);
 
 void kernel_ext_down_write_nest_lock(struct rw_semaphore *sem,
 				     struct rw_semaphore *outer);

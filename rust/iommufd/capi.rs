@@ -111,7 +111,6 @@ pub(super) fn errno(result: Result) -> c_int {
 pub mod entry {
     use super::*;
     use crate::miscdev::private_data;
-    use kernel::sync::aref::AlwaysRefCounted;
 
     pub use crate::iommufd::access::entry::*;
 
@@ -122,16 +121,19 @@ pub mod entry {
     /// `ctx` is a context to which the caller has a reference.
     pub unsafe fn ctx_get<I: Iommufd>(ctx: *mut c_void) {
         // SAFETY: The caller has a reference.
-        unsafe { &*(ctx as Ctx<I>) }.inc_ref();
+        let ctx = unsafe { &*(ctx as Ctx<I>) };
+        // SAFETY: C's references are references to the file.
+        unsafe { ctx.get_file() };
     }
 
     /// # Safety
     ///
     /// `ctx` is a context, and the caller gives a reference to it up.
     pub unsafe fn ctx_put<I: Iommufd>(ctx: *mut c_void) {
-        if let Some(ctx) = core::ptr::NonNull::new(ctx as Ctx<I>) {
-            // SAFETY: The caller gives the reference up.
-            unsafe { Context::dec_ref(ctx) };
+        // SAFETY: The caller has a reference, if it is not null.
+        if let Some(ctx) = unsafe { (ctx as Ctx<I>).as_ref() } {
+            // SAFETY: The caller gives the reference up, which is one to the file.
+            unsafe { ctx.put_file() };
         }
     }
 
@@ -204,6 +206,9 @@ pub mod entry {
                 error_ptr(EINVAL)
             }
             Ok(device) => {
+                // As long as the driver has its device, the file stays open.
+                // SAFETY: The caller has a reference.
+                unsafe { ctx.get_file() };
                 // SAFETY: The caller vouches for `id`.
                 unsafe { *id = device.id().0 };
                 device.into_raw().as_ptr().cast()
@@ -217,9 +222,12 @@ pub mod entry {
     /// `device` came from [`bind`] and is not used again.
     pub unsafe fn unbind<I: KernelApi>(device: *mut c_void) {
         // SAFETY: The caller gives the device back.
-        I::unbind(ManuallyDrop::into_inner(unsafe {
-            borrow::<I::Device>(device)
-        }));
+        let device = ManuallyDrop::into_inner(unsafe { borrow::<I::Device>(device) });
+        let context = (*device).as_ref().context().to_aref();
+
+        I::unbind(device);
+        // SAFETY: `bind` took this reference.
+        unsafe { context.put_file() };
     }
 
     /// # Safety

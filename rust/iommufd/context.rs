@@ -14,8 +14,12 @@ use kernel::{
     device::Device,
     error::to_result,
     fs::File,
+    new_spinlock,
     prelude::*,
-    sync::aref::{ARef, AlwaysRefCounted},
+    sync::{
+        aref::{ARef, AlwaysRefCounted},
+        Refcount, SpinLock,
+    },
     types::{ForeignOwnable, Opaque},
 };
 
@@ -56,13 +60,22 @@ impl<I: Iommufd> MiscDevice for I {
 
 /// An open `/dev/iommu`.
 ///
-/// `struct iommufd_ctx *` in C. Lives as long as the file; [`ARef`] counts references to the file.
+/// `struct iommufd_ctx *` in C. Its objects are destroyed when the file is closed. An [`ARef`] keeps no
+/// more than the memory: objects have one, and they cannot keep the file open that owns them. Who uses
+/// the context from outside keeps it open with an [`OpenRef`].
+///
+/// # Invariants
+///
+/// `memory` counts references. `file` is the file until it is closed.
 #[repr(C)]
 #[pin_data]
 pub struct Context<I: Iommufd> {
     #[pin]
     shared: Opaque<bindings::iommufd_ctx_layout>,
     device: ARef<Device>,
+    memory: Refcount,
+    #[pin]
+    file: SpinLock<Option<FilePtr>>,
     #[pin]
     state: I::State,
 }
@@ -72,18 +85,60 @@ unsafe impl<I: Iommufd> Send for Context<I> {}
 // SAFETY: As above; `State` is `Sync`.
 unsafe impl<I: Iommufd> Sync for Context<I> {}
 
-// SAFETY: The context lives as long as its file, and the counts are the file's.
+/// The file of a context.
+struct FilePtr(NonNull<bindings::file>);
+
+// SAFETY: Files may be used on any thread.
+unsafe impl Send for FilePtr {}
+
+// SAFETY: The context is freed with its last reference.
 unsafe impl<I: Iommufd> AlwaysRefCounted for Context<I> {
     fn inc_ref(&self) {
-        // SAFETY: Whoever has a `&Context` keeps the file open.
-        unsafe { bindings::kernel_ext_get_file(self.file()) };
+        self.memory.inc();
     }
 
     unsafe fn dec_ref(context: NonNull<Self>) {
         // SAFETY: The caller has a reference, so the context is there.
-        let file = unsafe { context.as_ref() }.file();
-        // SAFETY: The caller gives its reference up.
-        unsafe { bindings::fput(file) };
+        let this = unsafe { context.as_ref() };
+
+        if this.memory.dec_and_test() {
+            // SAFETY: The table is empty but for IDs that were reserved for ever, and nobody has the
+            // context any more.
+            unsafe { bindings::kernel_ext_iommufd_ctx_destroy(this.shared.get()) };
+            // SAFETY: It came out of a `KBox`, and that was the last reference.
+            drop(unsafe { KBox::from_raw(context.as_ptr()) });
+        }
+    }
+}
+
+/// A reference to a context that keeps its file open.
+///
+/// # Invariants
+///
+/// This value owns a reference to the file of the context.
+pub struct OpenRef<I: Iommufd>(ARef<Context<I>>);
+
+impl<I: Iommufd> Clone for OpenRef<I> {
+    fn clone(&self) -> Self {
+        // SAFETY: By the type invariant the file is open.
+        unsafe { self.0.get_file() };
+        // INVARIANT: That reference is the new value's.
+        Self(self.0.clone())
+    }
+}
+
+impl<I: Iommufd> Deref for OpenRef<I> {
+    type Target = Context<I>;
+
+    fn deref(&self) -> &Context<I> {
+        &self.0
+    }
+}
+
+impl<I: Iommufd> Drop for OpenRef<I> {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariant the reference is ours.
+        unsafe { self.0.put_file() };
     }
 }
 
@@ -96,7 +151,7 @@ impl<I: Iommufd> Deref for Context<I> {
 }
 
 /// The context that a file owns. Dropping it, when the file is closed, destroys all objects.
-pub struct OpenContext<I: Iommufd>(Pin<KBox<Context<I>>>);
+pub struct OpenContext<I: Iommufd>(ARef<Context<I>>);
 
 impl<I: Iommufd> OpenContext<I> {
     /// A context without objects for a file that is being opened, and that it goes with.
@@ -111,39 +166,43 @@ impl<I: Iommufd> OpenContext<I> {
                 }
             }),
             device: device.into(),
+            memory: Refcount::new(1),
+            file <- new_spinlock!(NonNull::new(file).map(FilePtr), "Context::file"),
             state <- I::state(minor),
         }? Error);
+        let context = KBox::try_pin_init(context, GFP_KERNEL_ACCOUNT)?;
+        // SAFETY: The context stays where it is until `dec_ref` makes a box of it again.
+        let context = KBox::into_raw(unsafe { Pin::into_inner_unchecked(context) });
 
-        Ok(Self(KBox::try_pin_init(context, GFP_KERNEL_ACCOUNT)?))
+        // SAFETY: A box is not null; the first reference is ours.
+        Ok(Self(unsafe {
+            ARef::from_raw(NonNull::new_unchecked(context))
+        }))
     }
 }
 
 impl<I: Iommufd> Drop for OpenContext<I> {
     fn drop(&mut self) {
+        *self.0.file.lock() = None;
         self.0.destroy_all();
-        // SAFETY: The table is empty but for IDs that were reserved for ever, and nobody has the
-        // context any more.
-        unsafe { bindings::kernel_ext_iommufd_ctx_destroy(self.0.shared.get()) };
     }
 }
 
-// SAFETY: The pointer is that of the boxed context, never null, and aligned as that is.
+// SAFETY: The pointer is that of the context, never null, and aligned as that is.
 unsafe impl<I: Iommufd> ForeignOwnable for OpenContext<I> {
     const FOREIGN_ALIGN: usize = align_of::<Context<I>>();
     type Borrowed<'a> = &'a Context<I>;
     type BorrowedMut<'a> = &'a Context<I>;
 
     fn into_foreign(self) -> *mut c_void {
-        let mut this = ManuallyDrop::new(self);
-        // SAFETY: `this` is not used again.
-        let context = unsafe { core::ptr::read(&raw mut this.0) };
-        // SAFETY: The context stays where it is until `from_foreign` pins it again.
-        KBox::into_raw(unsafe { Pin::into_inner_unchecked(context) }).cast()
+        let this = ManuallyDrop::new(self);
+
+        (&raw const *this.0).cast_mut().cast()
     }
 
     unsafe fn from_foreign(ptr: *mut c_void) -> Self {
-        // SAFETY: `into_foreign` forgot the box, which was pinned.
-        Self(unsafe { Pin::new_unchecked(KBox::from_raw(ptr.cast())) })
+        // SAFETY: `into_foreign` forgot the reference, and never gave null.
+        Self(unsafe { ARef::from_raw(NonNull::new_unchecked(ptr.cast())) })
     }
 
     unsafe fn borrow<'a>(ptr: *mut c_void) -> &'a Context<I> {
@@ -204,9 +263,36 @@ impl<I: Iommufd> Context<I> {
         &self.device
     }
 
-    fn file(&self) -> *mut bindings::file {
-        // SAFETY: The field is written once, before the context is shared.
-        unsafe { (*self.shared.get()).file }
+    /// A reference that keeps the file open; `None` once it has been closed.
+    pub fn keep_open(&self) -> Option<OpenRef<I>> {
+        let file = self.file.lock();
+
+        // SAFETY: By the type invariant the file is not quite gone while the lock is held.
+        if !unsafe { bindings::kernel_ext_get_file_unless_closed(file.as_ref()?.0.as_ptr()) } {
+            return None;
+        }
+        // INVARIANT: The reference was taken just now.
+        Some(OpenRef(self.to_aref()))
+    }
+
+    /// Takes one more reference to the file.
+    ///
+    /// # Safety
+    ///
+    /// The caller has one.
+    pub(super) unsafe fn get_file(&self) {
+        // SAFETY: The field is written once, and the caller has a reference to the file.
+        unsafe { bindings::kernel_ext_get_file((*self.shared.get()).file) };
+    }
+
+    /// Gives a reference to the file up. The context may be gone afterwards.
+    ///
+    /// # Safety
+    ///
+    /// The caller has one.
+    pub(super) unsafe fn put_file(&self) {
+        // SAFETY: The field is written once, and the caller gives its reference to the file up.
+        unsafe { bindings::fput((*self.shared.get()).file) };
     }
 
     fn lock(&self) -> TableLock<'_> {
@@ -525,7 +611,7 @@ impl<I: Iommufd> Context<I> {
         NonNull::new(entry.cast())
     }
 
-    /// A counted reference to this context.
+    /// A reference that keeps the memory of this context, and not its file.
     pub fn to_aref(&self) -> ARef<Self> {
         self.into()
     }
