@@ -15,11 +15,12 @@
 //!     Mapping               a part of it at an IOVA, in one or several page tables
 //! ```
 //!
-//! For those who drive IOMMUs, [`table`] has the tree of tables that IO page tables are built on, and
-//! [`IommuPages`] the memory for them.
+//! For those who drive IOMMUs, [`driver`] has the traits of a driver, [`table`] the tree of tables that
+//! IO page tables are built on, and [`IommuPages`] the memory for them.
 
 mod attach;
 mod domain;
+pub mod driver;
 mod group;
 mod hw_info;
 mod iommu_pages;

@@ -8,6 +8,7 @@
 #include <linux/fs.h>
 #include <linux/highmem.h>
 #include <linux/jiffies.h>
+#include <linux/mutex.h>
 #include <linux/pci-ats.h>
 #include <linux/pci.h>
 #include <linux/printk.h>
@@ -130,6 +131,24 @@ void kernel_ext_iotlb_sync(struct iommu_domain *domain,
 			   struct iommu_iotlb_gather *gather)
 {
 	iommu_iotlb_sync(domain, gather);
+}
+
+static DEFINE_MUTEX(iommu_registry);
+
+void kernel_ext_iommu_registry_lock(void)
+{
+	mutex_lock(&iommu_registry);
+}
+
+void kernel_ext_iommu_registry_unlock(void)
+{
+	mutex_unlock(&iommu_registry);
+}
+
+struct iommu_group *kernel_ext_pci_device_group(struct device *dev)
+{
+	return dev_is_pci(dev) ? pci_device_group(dev) :
+				 generic_device_group(dev);
 }
 
 unsigned long kernel_ext_page_to_pfn(struct page *page)

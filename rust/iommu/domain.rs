@@ -3,6 +3,7 @@
 //! Paging domains of whatever C driver runs the IOMMU.
 
 use super::{
+    driver::{find_page_table, paging_domain, Driver},
     group::DmaOwner,
     page_table::{Gather, Geometry, PageTable},
     run::{Access, MemoryKind, PhysRun},
@@ -20,8 +21,12 @@ use kernel::{
 ///
 /// # Invariants
 ///
-/// `0` is a valid paging domain that this value owns.
-pub struct Domain(NonNull<bindings::iommu_domain>);
+/// `raw` is a valid paging domain that this value owns. `table` is the page table in it, if its driver
+/// is in Rust.
+pub struct Domain {
+    raw: NonNull<bindings::iommu_domain>,
+    table: Option<NonNull<dyn PageTable>>,
+}
 
 // SAFETY: Domains may be used and freed on any thread.
 unsafe impl Send for Domain {}
@@ -40,21 +45,27 @@ pub struct DomainFeatures {
 }
 
 impl DomainFeatures {
+    const NEST_PARENT: u32 = bindings::iommufd_hwpt_alloc_flags_IOMMU_HWPT_ALLOC_NEST_PARENT;
+    const DIRTY_TRACKING: u32 = bindings::iommufd_hwpt_alloc_flags_IOMMU_HWPT_ALLOC_DIRTY_TRACKING;
+    const PASID: u32 = bindings::iommufd_hwpt_alloc_flags_IOMMU_HWPT_ALLOC_PASID;
+
+    /// As a driver is told them; `None` if there is one that has no name here.
+    pub(super) fn from_bits(bits: u32) -> Option<Self> {
+        let features = Self {
+            nest_parent: bits & Self::NEST_PARENT != 0,
+            dirty_tracking: bits & Self::DIRTY_TRACKING != 0,
+            pasid: bits & Self::PASID != 0,
+        };
+
+        (features.bits() == bits).then_some(features)
+    }
+
     /// As drivers read them.
     fn bits(self) -> u32 {
         [
-            (
-                self.nest_parent,
-                bindings::iommufd_hwpt_alloc_flags_IOMMU_HWPT_ALLOC_NEST_PARENT,
-            ),
-            (
-                self.dirty_tracking,
-                bindings::iommufd_hwpt_alloc_flags_IOMMU_HWPT_ALLOC_DIRTY_TRACKING,
-            ),
-            (
-                self.pasid,
-                bindings::iommufd_hwpt_alloc_flags_IOMMU_HWPT_ALLOC_PASID,
-            ),
+            (self.nest_parent, Self::NEST_PARENT),
+            (self.dirty_tracking, Self::DIRTY_TRACKING),
+            (self.pasid, Self::PASID),
         ]
         .into_iter()
         .filter(|(wanted, _)| *wanted)
@@ -94,8 +105,8 @@ impl Domain {
             // SAFETY: `dev` is a valid device.
             let raw = unsafe { bindings::iommu_paging_domain_alloc_flags(dev, 0) };
 
-            // INVARIANT: The domain is new.
-            return NonNull::new(from_err_ptr(raw)?).map(Self).ok_or(ENODEV);
+            // SAFETY: The domain is new.
+            return Ok(unsafe { Self::from_raw(NonNull::new(from_err_ptr(raw)?).ok_or(ENODEV)?) });
         };
         let data = data.map(|data| bindings::iommu_user_data {
             type_: data.kind,
@@ -111,8 +122,32 @@ impl Domain {
         // The core lets only devices of the same driver attach.
         // SAFETY: The domain is new, and nobody else has it.
         unsafe { (*domain.as_ptr()).owner = ops };
-        // INVARIANT: The domain is new.
-        Ok(Self(domain))
+        // SAFETY: The domain is new.
+        Ok(unsafe { Self::from_raw(domain) })
+    }
+
+    /// # Safety
+    ///
+    /// `raw` is a valid paging domain, and the caller gives it up.
+    unsafe fn from_raw(raw: NonNull<bindings::iommu_domain>) -> Self {
+        // INVARIANT: The caller gives the domain up.
+        Self {
+            raw,
+            // SAFETY: The domain stays valid as long as this value.
+            table: unsafe { find_page_table(raw) },
+        }
+    }
+
+    /// The page table in it, if its driver is in Rust: batches reach that one in one call.
+    fn table(&self) -> Option<&dyn PageTable> {
+        // SAFETY: By the type invariant it is as valid as the domain.
+        self.table.map(|table| unsafe { table.as_ref() })
+    }
+
+    /// What the driver `T` made, if it made this domain.
+    pub fn downcast<T: Driver>(&self) -> Option<&T::Domain> {
+        // SAFETY: By the type invariant the domain is valid.
+        unsafe { paging_domain::<T>(self.raw) }
     }
 
     /// Makes the domain ignore requests of devices to bypass the CPU's caches. To be called before
@@ -124,7 +159,7 @@ impl Domain {
 
     /// The C structure.
     pub(crate) fn as_raw(&self) -> *mut bindings::iommu_domain {
-        self.0.as_ptr()
+        self.raw.as_ptr()
     }
 
     fn iova_to_phys(&self, iova: u64) -> u64 {
@@ -170,6 +205,10 @@ unsafe impl PageTable for Domain {
     }
 
     unsafe fn map(&self, iova: u64, runs: &[PhysRun], access: Access) -> Result {
+        if let Some(table) = self.table() {
+            // SAFETY: The caller vouches for memory and range.
+            return unsafe { table.map(iova, runs, access) };
+        }
         let mut done = 0;
 
         for run in runs {
@@ -199,6 +238,10 @@ unsafe impl PageTable for Domain {
     }
 
     unsafe fn unmap(&self, iova: u64, length: usize, gather: Pin<&mut Gather>) -> bool {
+        if let Some(table) = self.table() {
+            // SAFETY: The caller vouches for the range.
+            return unsafe { table.unmap(iova, length, gather) };
+        }
         // SAFETY: By the type invariant the domain is valid; the caller vouches for the range.
         let unmapped = unsafe {
             bindings::iommu_unmap_fast(self.as_raw(), iova as c_ulong, length, gather.as_raw())
@@ -207,11 +250,18 @@ unsafe impl PageTable for Domain {
     }
 
     fn sync(&self, gather: Pin<&mut Gather>) {
+        if let Some(table) = self.table() {
+            return table.sync(gather);
+        }
         // SAFETY: By the type invariant the domain is valid.
         unsafe { bindings::kernel_ext_iotlb_sync(self.as_raw(), gather.as_raw()) };
     }
 
     unsafe fn read_runs(&self, iova: u64, length: usize, runs: &mut [PhysRun]) -> usize {
+        if let Some(table) = self.table() {
+            // SAFETY: The caller vouches for the range.
+            return unsafe { table.read_runs(iova, length, runs) };
+        }
         let mut count: usize = 0;
         let mut done = 0;
 

@@ -25,6 +25,20 @@ pub enum Capability {
     PciAts = bindings::iommu_cap_IOMMU_CAP_PCI_ATS_SUPPORTED,
 }
 
+impl Capability {
+    /// The one with this number, if it has a name here.
+    pub(super) fn from_raw(raw: bindings::iommu_cap) -> Option<Self> {
+        [
+            Self::CacheCoherency,
+            Self::EnforceCacheCoherency,
+            Self::DirtyTracking,
+            Self::PciAts,
+        ]
+        .into_iter()
+        .find(|capability| *capability as u32 == raw)
+    }
+}
+
 /// Whether the IOMMU of `dev` can do it. False for a device without an IOMMU.
 pub fn is_capable(dev: &Device, capability: Capability) -> bool {
     // SAFETY: `dev` is a valid device.

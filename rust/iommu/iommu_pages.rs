@@ -38,6 +38,19 @@ impl TableAllocation {
             Self::Atomic => bindings::GFP_ATOMIC,
         }
     }
+
+    /// What C's flags come to.
+    pub(super) fn from_gfp(gfp: bindings::gfp_t) -> Self {
+        let has = |flags: bindings::gfp_t| gfp & flags == flags;
+
+        if has(bindings::GFP_KERNEL_ACCOUNT) {
+            Self::SleepAndAccount
+        } else if has(bindings::GFP_KERNEL) {
+            Self::Sleep
+        } else {
+            Self::Atomic
+        }
+    }
 }
 
 /// Pages of the kernel, counted as IO page tables.

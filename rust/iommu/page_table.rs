@@ -31,6 +31,7 @@ impl Geometry {
 /// ```ignore
 /// stack_pin_init!(let gather = Gather::new());
 /// ```
+#[repr(transparent)]
 #[pin_data]
 pub struct Gather {
     #[pin]
@@ -52,6 +53,49 @@ impl Gather {
     /// The C structure.
     pub(crate) fn as_raw(self: Pin<&mut Self>) -> *mut bindings::iommu_iotlb_gather {
         self.raw.get()
+    }
+
+    /// The gather behind C's pointer.
+    ///
+    /// # Safety
+    ///
+    /// `raw` is initialised, and for the lifetime of the result it is nobody else's.
+    pub(crate) unsafe fn from_raw<'a>(raw: *mut bindings::iommu_iotlb_gather) -> Pin<&'a mut Self> {
+        // SAFETY: `Gather` is a transparent wrapper; the caller vouches for the rest, and C does not
+        // move what it points to.
+        unsafe { Pin::new_unchecked(&mut *raw.cast()) }
+    }
+
+    /// Adds the IOVAs from `first` to `last`, both inclusive: for drivers, who may still find them
+    /// cached by a device.
+    pub fn add(self: Pin<&mut Self>, first: u64, last: u64) {
+        let raw = self.as_raw();
+
+        // SAFETY: The gather is initialised and, being borrowed, nobody else's.
+        unsafe {
+            (*raw).start = (*raw).start.min(first as c_ulong);
+            (*raw).end = (*raw).end.max(last as c_ulong);
+        }
+    }
+
+    /// The smallest range of IOVAs, both ends inclusive, that has in it all that was added.
+    pub fn range(self: Pin<&mut Self>) -> Option<RangeInclusive<u64>> {
+        let raw = self.as_raw();
+        // SAFETY: The gather is initialised and, being borrowed, nobody else's.
+        let (first, last) = unsafe { ((*raw).start as u64, (*raw).end as u64) };
+
+        (first <= last).then_some(first..=last)
+    }
+
+    /// Forgets all that was added; what is on C's list of pages stays.
+    pub(crate) fn clear(self: Pin<&mut Self>) {
+        let raw = self.as_raw();
+
+        // SAFETY: The gather is initialised and, being borrowed, nobody else's.
+        unsafe {
+            (*raw).start = c_ulong::MAX;
+            (*raw).end = 0;
+        }
     }
 }
 

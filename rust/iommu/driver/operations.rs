@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A driver as the kernel's `struct iommu_ops`.
+
+use super::{
+    domain::Domain,
+    registration::Instance,
+    registry::{Entry, Lock},
+    DefaultDomain, Driver, Grouping, Target,
+};
+use crate::{
+    bindings,
+    iommu::{
+        domain::{DomainFeatures, UserData},
+        group::Capability,
+    },
+    shim::error_ptr,
+};
+use core::{cell::UnsafeCell, ptr};
+use kernel::{
+    alloc::KVec,
+    device::Device,
+    error::from_result,
+    prelude::*,
+    types::{ForeignOwnable, Opaque},
+};
+
+/// What the kernel calls of driver `T`, and the IOMMUs of that driver.
+///
+/// ```ignore
+/// static OPERATIONS: Operations<Mock> = Operations::new(&OPERATIONS, this_module::<Module>());
+/// ```
+///
+/// # Invariants
+///
+/// The functions are those of `T`. `instances` is accessed with the [`Lock`] held.
+pub struct Operations<T: Driver> {
+    raw: bindings::iommu_ops,
+    /// The domain that a device is attached to when it is attached to nothing.
+    blocked: Opaque<bindings::iommu_domain>,
+    entry: Entry,
+    instances: UnsafeCell<*const Instance<T>>,
+}
+
+// SAFETY: The functions do not change, the entry and the list are protected by the lock, and the
+// blocking domain by locks of the core.
+unsafe impl<T: Driver> Sync for Operations<T> {}
+
+impl<T: Driver> Operations<T> {
+    /// The operations of a driver in `module`. `this` is the `static` that the result is for.
+    pub const fn new(this: &'static Self, module: &ThisModule) -> Self {
+        let blocked: *mut bindings::iommu_domain = (&raw const this.blocked).cast_mut().cast();
+        let mut raw: bindings::iommu_ops = pin_init::zeroed();
+
+        raw.capable = Some(capable::<T>);
+        raw.hw_info = Some(hw_info::<T>);
+        raw.domain_alloc_paging_flags = Some(domain_alloc_paging_flags::<T>);
+        raw.probe_device = Some(probe_device::<T>);
+        raw.release_device = Some(release_device::<T>);
+        raw.device_group = Some(device_group::<T>);
+        raw.owner = module.as_ptr();
+        raw.blocked_domain = blocked;
+        if matches!(T::DEFAULT_DOMAIN, DefaultDomain::Blocked) {
+            raw.default_domain = blocked;
+        }
+        // INVARIANT: These are the functions of `T`; there are no IOMMUs yet.
+        Self {
+            raw,
+            blocked: Opaque::new(bindings::iommu_domain {
+                type_: bindings::IOMMU_DOMAIN_BLOCKED,
+                ops: &const { Self::BLOCKED },
+                ..pin_init::zeroed()
+            }),
+            // SAFETY: What has these operations as its owner is a domain of `T`.
+            entry: unsafe { Entry::new(Domain::<T>::page_table) },
+            instances: UnsafeCell::new(ptr::null()),
+        }
+    }
+
+    const BLOCKED: bindings::iommu_domain_ops = bindings::iommu_domain_ops {
+        attach_dev: Some(attach::<T>),
+        ..pin_init::zeroed()
+    };
+
+    pub(in crate::iommu) fn as_raw(&self) -> *const bindings::iommu_ops {
+        &raw const self.raw
+    }
+
+    /// Whether this is the blocking domain.
+    pub(super) fn is_blocked(&self, domain: *const bindings::iommu_domain) -> bool {
+        ptr::eq(self.blocked.get(), domain)
+    }
+
+    /// Adds an IOMMU to those that devices are offered to.
+    ///
+    /// # Safety
+    ///
+    /// It is [removed](Self::remove) before it goes, and these are the operations of `T`.
+    pub(super) unsafe fn add(&'static self, instance: &Instance<T>) {
+        let lock = Lock::take();
+        let first = self.instances.get();
+
+        self.entry.add(&lock, self.as_raw());
+        // SAFETY: By the type invariant the lock makes the list ours.
+        instance.set_next(&lock, unsafe { first.replace(instance) });
+    }
+
+    /// Undoes [`add`](Self::add).
+    pub(super) fn remove(&'static self, instance: &Instance<T>) {
+        let lock = Lock::take();
+        let mut at = self.instances.get();
+
+        self.entry.remove(&lock);
+        // SAFETY: By the type invariant the lock makes the list ours; what is on it is valid, and
+        // the instance is on it.
+        while !ptr::eq(unsafe { *at }, instance) {
+            // SAFETY: As above.
+            at = unsafe { &**at }.next(&lock);
+        }
+        // SAFETY: As above.
+        unsafe { *at = *instance.next(&lock) };
+    }
+
+    /// Offers a device to the IOMMUs of the driver, until one takes it.
+    fn probe(&self, dev: &Device) -> Result<(*mut bindings::iommu_device, T::Device)> {
+        let lock = Lock::take();
+        // SAFETY: By the type invariant the lock makes the list ours.
+        let mut next = unsafe { *self.instances.get() };
+
+        // SAFETY: As above; what is on the list is valid.
+        while let Some(instance) = unsafe { next.as_ref() } {
+            match instance.driver().probe(dev) {
+                Err(error) if error == ENODEV => {}
+                Err(error) => return Err(error),
+                Ok(device) => return Ok((instance.as_raw(), device)),
+            }
+            // SAFETY: As above.
+            next = unsafe { *instance.next(&lock) };
+        }
+        Err(ENODEV)
+    }
+}
+
+/// What the driver keeps for a device that it has taken on.
+///
+/// # Safety
+///
+/// Called by the core for a device that [`probe_device`] has taken on and that is not yet released.
+unsafe fn device<'a, T: Driver>(dev: *mut bindings::device) -> &'a T::Device {
+    // SAFETY: The caller vouches for the device, so the core's part of it is there.
+    let data = unsafe { (*(*dev).iommu).priv_ };
+    // SAFETY: `probe_device` has set it, and `release_device` is not called meanwhile.
+    unsafe { KBox::<T::Device>::borrow(data) }
+}
+
+/// # Safety
+///
+/// Called by the core with its lock for probing held.
+unsafe extern "C" fn probe_device<T: Driver>(
+    dev: *mut bindings::device,
+) -> *mut bindings::iommu_device {
+    // SAFETY: The device is valid for the whole call.
+    let device = unsafe { Device::from_raw(dev) };
+    let probed = T::operations()
+        .probe(device)
+        .and_then(|(iommu, device)| Ok((iommu, KBox::new(device, GFP_KERNEL)?)));
+
+    match probed {
+        Ok((iommu, device)) => {
+            // SAFETY: The core has prepared its part of the device, and leaves this field to drivers.
+            unsafe { (*(*dev).iommu).priv_ = device.into_foreign() };
+            iommu
+        }
+        Err(error) => error_ptr(error).cast(),
+    }
+}
+
+/// # Safety
+///
+/// Called by the core, once, for a device that [`probe_device`] has taken on.
+unsafe extern "C" fn release_device<T: Driver>(dev: *mut bindings::device) {
+    // SAFETY: The core's part of the device is there until this returns.
+    let data = unsafe { core::mem::replace(&mut (*(*dev).iommu).priv_, ptr::null_mut()) };
+    // SAFETY: `probe_device` has set it, and nothing borrows it any more.
+    drop(unsafe { KBox::<T::Device>::from_foreign(data) });
+}
+
+/// # Safety
+///
+/// Called by the core for a device that is being probed.
+unsafe extern "C" fn device_group<T: Driver>(
+    dev: *mut bindings::device,
+) -> *mut bindings::iommu_group {
+    // SAFETY: The device is valid for the whole call.
+    match T::grouping(unsafe { Device::from_raw(dev) }) {
+        // SAFETY: The device is being probed.
+        Grouping::Single => unsafe { bindings::generic_device_group(dev) },
+        // SAFETY: As above; other devices than PCI's get a group of their own.
+        Grouping::Pci => unsafe { bindings::kernel_ext_pci_device_group(dev) },
+    }
+}
+
+/// # Safety
+///
+/// Called by the core for a device of `T`.
+unsafe extern "C" fn capable<T: Driver>(
+    dev: *mut bindings::device,
+    capability: bindings::iommu_cap,
+) -> bool {
+    // SAFETY: The device is one of `T`.
+    Capability::from_raw(capability)
+        .is_some_and(|capability| T::capable(unsafe { device::<T>(dev) }, capability))
+}
+
+/// # Safety
+///
+/// Called by iommufd for a device of `T`. `length` and `kind` are valid for reading and writing.
+unsafe extern "C" fn hw_info<T: Driver>(
+    dev: *mut bindings::device,
+    length: *mut u32,
+    kind: *mut bindings::iommu_hw_info_type,
+) -> *mut c_void {
+    // SAFETY: The caller vouches for it.
+    let wanted = unsafe { *kind };
+
+    // SAFETY: The device is one of `T`.
+    match T::hw_info(unsafe { device::<T>(dev) }, wanted) {
+        Ok(info) => {
+            let (data, bytes, _) = KVec::into_raw_parts(info.data);
+
+            // SAFETY: The caller vouches for it.
+            unsafe { *kind = info.kind };
+            // SAFETY: The caller vouches for it. What describes hardware has a few bytes.
+            unsafe { *length = bytes as u32 };
+            // The caller frees it with `kfree`.
+            data.cast()
+        }
+        Err(error) => error_ptr(error),
+    }
+}
+
+/// # Safety
+///
+/// Called by the core or iommufd for a device of `T`; `data` is null or valid.
+unsafe extern "C" fn domain_alloc_paging_flags<T: Driver>(
+    dev: *mut bindings::device,
+    flags: u32,
+    data: *const bindings::iommu_user_data,
+) -> *mut bindings::iommu_domain {
+    // SAFETY: The device is one of `T`, so its IOMMU is one as well.
+    let driver = unsafe { Instance::<T>::from_raw((*(*dev).iommu).iommu_dev) }.driver();
+    // SAFETY: The caller vouches for it.
+    let data = unsafe { data.as_ref() }.map(UserData::from_raw);
+    // SAFETY: The device is one of `T`.
+    let device = unsafe { device::<T>(dev) };
+
+    let domain = DomainFeatures::from_bits(flags)
+        .ok_or(EOPNOTSUPP)
+        .and_then(|features| Domain::<T>::allocate(driver, device, features, data));
+
+    match domain {
+        Ok(domain) => domain.as_ptr(),
+        Err(error) => error_ptr(error).cast(),
+    }
+}
+
+/// # Safety
+///
+/// Called by the core for a device of `T` and a domain of it or its blocking one; `old` is null or
+/// valid.
+pub(super) unsafe extern "C" fn attach<T: Driver>(
+    domain: *mut bindings::iommu_domain,
+    dev: *mut bindings::device,
+    old: *mut bindings::iommu_domain,
+) -> c_int {
+    from_result(|| {
+        // SAFETY: The domain is valid.
+        let to: Target<'_, T> = unsafe { Domain::<T>::target(domain) }.ok_or(EINVAL)?;
+        // SAFETY: As the caller says.
+        let from = unsafe { Domain::<T>::target(old) };
+
+        // SAFETY: The device is one of `T`.
+        T::attach(unsafe { device::<T>(dev) }, to, from)?;
+        Ok(0)
+    })
+}

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Which drivers are written in Rust: how a user of a C `iommu_domain` finds the [`PageTable`] in it.
+//!
+//! The kernel knows a domain's driver by the address of its `iommu_ops`. The drivers of this crate
+//! note here which addresses are theirs.
+
+use crate::{bindings, iommu::page_table::PageTable};
+use core::{
+    cell::UnsafeCell,
+    ptr::{self, NonNull},
+};
+
+/// How to find the page table in a domain. Given only domains of the driver that it belongs to.
+pub(super) type AsPageTable = unsafe fn(NonNull<bindings::iommu_domain>) -> NonNull<dyn PageTable>;
+
+/// A driver that may be noted here: part of the `static` that it has.
+///
+/// # Invariants
+///
+/// What is in the cell is accessed with the [`Lock`] held.
+pub(super) struct Entry {
+    as_page_table: AsPageTable,
+    links: UnsafeCell<Links>,
+}
+
+struct Links {
+    /// How many IOMMUs of this driver there are; while it is not 0, the entry is on the list.
+    users: usize,
+    ops: *const bindings::iommu_ops,
+    next: *const Entry,
+}
+
+// SAFETY: By the type invariant the cell is protected by the lock.
+unsafe impl Sync for Entry {}
+
+/// The first entry of the list. It is accessed with the [`Lock`] held.
+struct First(UnsafeCell<*const Entry>);
+
+// SAFETY: The cell is protected by the lock.
+unsafe impl Sync for First {}
+
+static FIRST: First = First(UnsafeCell::new(ptr::null()));
+
+/// The lock of the list and of each driver's list of IOMMUs. May sleep.
+pub(super) struct Lock(());
+
+impl Lock {
+    pub(super) fn take() -> Self {
+        // SAFETY: There is nothing to it.
+        unsafe { bindings::kernel_ext_iommu_registry_lock() };
+        Self(())
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // SAFETY: The lock is held.
+        unsafe { bindings::kernel_ext_iommu_registry_unlock() };
+    }
+}
+
+impl Entry {
+    /// An entry that is not on the list.
+    ///
+    /// # Safety
+    ///
+    /// `as_page_table` can be called for each domain whose `owner` is the table of functions that
+    /// the entry is added with.
+    pub(super) const unsafe fn new(as_page_table: AsPageTable) -> Self {
+        Self {
+            as_page_table,
+            links: UnsafeCell::new(Links {
+                users: 0,
+                ops: ptr::null(),
+                next: ptr::null(),
+            }),
+        }
+    }
+
+    /// One more IOMMU of the driver with these functions.
+    pub(super) fn add(&'static self, _lock: &Lock, ops: *const bindings::iommu_ops) {
+        // SAFETY: By the type invariant the lock makes it ours.
+        let links = unsafe { &mut *self.links.get() };
+
+        links.users += 1;
+        if links.users == 1 {
+            links.ops = ops;
+            // SAFETY: The lock is held.
+            links.next = unsafe { FIRST.0.get().replace(self) };
+        }
+    }
+
+    /// One IOMMU less.
+    pub(super) fn remove(&'static self, _lock: &Lock) {
+        // SAFETY: By the type invariant the lock makes it ours.
+        let links = unsafe { &mut *self.links.get() };
+
+        links.users -= 1;
+        if links.users == 0 {
+            let next = links.next;
+            let mut at = FIRST.0.get();
+
+            // SAFETY: The lock is held, and `at` is the head or a link of an entry on the list.
+            while !ptr::eq(unsafe { *at }, self) {
+                // SAFETY: As above; this entry is on the list, so the end is not reached before it.
+                let entry = unsafe { &**at };
+                // SAFETY: The projection stays within the entry.
+                at = unsafe { &raw mut (*entry.links.get()).next };
+            }
+            // SAFETY: As above.
+            unsafe { *at = next };
+        }
+    }
+}
+
+/// The page table in a domain, if its driver is one of ours.
+///
+/// # Safety
+///
+/// The domain is valid, and stays so while the result is used.
+pub(in crate::iommu) unsafe fn find(
+    domain: NonNull<bindings::iommu_domain>,
+) -> Option<NonNull<dyn PageTable>> {
+    // SAFETY: The caller vouches for the domain, whose owner does not change.
+    let owner = unsafe { (*domain.as_ptr()).owner };
+    let _lock = Lock::take();
+    // SAFETY: The lock is held.
+    let mut next = unsafe { *FIRST.0.get() };
+
+    // SAFETY: The lock is held, and entries leave the list before their module is unloaded.
+    while let Some(entry) = unsafe { next.as_ref() } {
+        // SAFETY: As above.
+        let links = unsafe { &*entry.links.get() };
+
+        if ptr::eq(links.ops, owner) {
+            // SAFETY: The owner is the one that the entry was added with.
+            return Some(unsafe { (entry.as_page_table)(domain) });
+        }
+        next = links.next;
+    }
+    None
+}
