@@ -2,7 +2,7 @@
 
 //! IO page tables: the formats that IOMMUs walk, and what is done with them, whatever the format.
 //!
-//! Pure: `no_std` (Kbuild says so for every crate), nothing of the kernel is called, and there is no `unsafe`. Tables live in memory
+//! Pure but for `domain.rs`: `no_std` (Kbuild says so for every crate), nothing of the kernel is called. There is no `unsafe`. Tables live in memory
 //! behind a trait ([`TableMemory`]), so the same source runs in the kernel and in tests on the host.
 //!
 //! | file | what it owns |
@@ -14,6 +14,7 @@
 //! | `map.rs`, `grow.rs`, `unmap.rs`, `cut.rs` | what changes a page table |
 //! | `read.rs`, `dirty.rs` | what looks into one |
 //! | `gather.rs` | what a device must forget before memory is used again |
+//! | `domain.rs` | a page table as the kernel's IOMMU drivers want it |
 //! | `walk/` | what an IOMMU makes of tables, also of hostile ones, in one stage or two |
 //!
 //! Levels count from the leaves: entries of level 0 are pages. The pictures in
@@ -25,6 +26,7 @@
 mod base;
 mod cut;
 mod dirty;
+mod domain;
 mod error;
 mod format;
 mod gather;
@@ -41,6 +43,7 @@ pub mod vtd;
 pub mod walk;
 
 pub use base::{Access, CountField, MemoryKind, PhysRun, TableLayout, TableMemory, TableShape};
+pub use domain::DomainTable;
 pub use error::Error;
 pub use format::{Format, Leaf};
 pub use gather::Gather;
