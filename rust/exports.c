@@ -11,8 +11,21 @@
 
 #include "exports_generated.h"
 
+#ifdef CONFIG_IOMMUFD_RUST_TEST
+void kernel_ext_fault_init(void);
+void kernel_ext_fault_exit(void);
+#else
+static inline void kernel_ext_fault_init(void)
+{
+}
+static inline void kernel_ext_fault_exit(void)
+{
+}
+#endif
+
 static int __init kernel_ext_init(void)
 {
+	kernel_ext_fault_init();
 	return 0;
 }
 module_init(kernel_ext_init);
@@ -20,6 +33,7 @@ module_init(kernel_ext_init);
 /* Tables that were reclaimed last are still to be freed, by code of this module. */
 static void __exit kernel_ext_exit(void)
 {
+	kernel_ext_fault_exit();
 	rcu_barrier();
 }
 module_exit(kernel_ext_exit);

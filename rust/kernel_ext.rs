@@ -10,6 +10,7 @@
 //! |---|---|
 //! | [`capability`] | what the calling task may do |
 //! | [`dma_buf`] | memory of devices that another driver shares |
+//! | [`fault`] | errors on purpose, in test builds |
 //! | [`interval`] | a map from intervals to values |
 //! | [`iommu`] | groups, DMA ownership, domains, attachments, shared pages and their mappings |
 //! | [`iommufd`] | the object table and context whose layout C code shares, the C entry points |
@@ -25,6 +26,7 @@ mod base;
 mod bindings;
 pub mod capability;
 pub mod dma_buf;
+pub mod fault;
 pub mod interval;
 pub mod iommu;
 pub mod iommufd;

@@ -125,6 +125,9 @@ impl Ioas {
     /// `EADDRINUSE` if something is mapped there; `EINVAL` if the driver reports more than one place
     /// for interrupts, which is its fault; `ENOMEM`. Nothing has changed then.
     pub(crate) fn reserve_for(&self, id: ObjectId, device: &DmaOwner) -> Result {
+        if kernel_ext::fault::should_fail() {
+            return Err(EINVAL);
+        }
         let owner = Owner::Device(id);
         let mut map = self.map.write();
         let reserved = reserve_regions(&mut map, device, owner);

@@ -147,4 +147,8 @@ int kernel_ext_dma_buf_phys(struct dma_buf_attachment *attachment,
 struct dma_buf *kernel_ext_dma_buf_export(const struct dma_buf_ops *ops,
 					  size_t size, int flags, void *priv);
 
+#ifdef CONFIG_IOMMUFD_RUST_TEST
+#include "test.h"
+#endif
+
 #endif

@@ -7,6 +7,7 @@ use super::object::{
 };
 use crate::{
     bindings,
+    fault::should_fail,
     miscdev::{FileOperations, MiscDevice},
 };
 use core::{ffi::c_void, mem::ManuallyDrop, ops::Deref, ptr::NonNull};
@@ -334,7 +335,7 @@ impl<I: Iommufd> Context<I> {
     ///
     /// `ENOENT` if there is none, or one of another type, or one that is being destroyed.
     pub fn get<T: ObjectType<Family = I>>(&self, id: ObjectId) -> Result<ObjectGuard<'_, T>> {
-        self.get_if(id, |header| header.kind() == T::KIND as u32)?
+        self.look_up(id, |header| header.kind() == T::KIND as u32)?
             .downcast()
             .map_err(|_| ENOENT)
     }
@@ -353,7 +354,19 @@ impl<I: Iommufd> Context<I> {
 
     /// As [`get`](Self::get), for any type.
     pub fn get_any(&self, id: ObjectId) -> Result<AnyGuard<'_, I>> {
-        self.get_if(id, |_| true)
+        self.look_up(id, |_| true)
+    }
+
+    /// What user space asks for.
+    fn look_up(
+        &self,
+        id: ObjectId,
+        matches: impl FnOnce(&Header) -> bool,
+    ) -> Result<AnyGuard<'_, I>> {
+        if should_fail() {
+            return Err(ENOENT);
+        }
+        self.get_if(id, matches)
     }
 
     fn get_if(

@@ -6,7 +6,7 @@
 //! `RLIMIT_MEMLOCK`, either of the whole user (as io_uring counts) or of one process (as VFIO's
 //! type 1 driver counts, shown in `VmLck`), unless the process may lock as much as it likes.
 
-use crate::bindings;
+use crate::{bindings, fault::should_fail};
 use core::ptr::NonNull;
 use kernel::{
     mm::{Mm, MmWithUser},
@@ -244,6 +244,9 @@ impl Charge {
     /// `EINVAL` if the process is to pay and has exited. Nothing is charged then.
     pub fn add(&mut self, npages: usize) -> Result {
         if npages != 0 {
+            if should_fail() {
+                return Err(ENOMEM);
+            }
             self.payer.charge(npages)?;
             self.npages += npages;
         }

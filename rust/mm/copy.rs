@@ -6,7 +6,7 @@
 //! what the process sees now, which after `munmap()` or the like is not what a device sees.
 
 use super::{memory::UserMemory, page_map::Page, pfn_run::PfnRun};
-use crate::bindings;
+use crate::{bindings, fault::should_fail};
 use kernel::{
     mm::MmWithUser,
     page::{PAGE_MASK, PAGE_SIZE},
@@ -87,6 +87,9 @@ impl UserMemory {
             false if kthread => Some(BorrowedMm::new(self)?),
             false => return None,
         };
+        if should_fail() {
+            return Some(Err(EINVAL));
+        }
         let address = UserPtr::from_addr(self.base().wrapping_add(start));
         let user = UserSlice::new(address, data.len());
 

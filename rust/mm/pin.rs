@@ -16,7 +16,7 @@ use super::{
     pin_source::{add_pins, counted, Source},
     slots::Slots,
 };
-use crate::bindings;
+use crate::{bindings, fault::should_fail};
 use kernel::{
     page::{PAGE_SHIFT, PAGE_SIZE},
     prelude::*,
@@ -71,6 +71,9 @@ impl PinnedBatch {
         self.first = 0;
         if wanted == 0 {
             return Err(EINVAL);
+        }
+        if should_fail() {
+            return Err(EFAULT);
         }
         match memory {
             Memory::User(memory) => self.pin_user(memory, index, wanted),
