@@ -24,6 +24,8 @@ pub mod driver;
 mod group;
 mod hw_info;
 mod iommu_pages;
+#[cfg(CONFIG_IOMMUFD_RUST_TEST)]
+pub mod mock;
 mod page_table;
 mod pages;
 mod reserved;

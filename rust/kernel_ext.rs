@@ -21,6 +21,8 @@
 
 #![warn(missing_docs)]
 
+#[cfg(CONFIG_IOMMUFD_RUST_TEST)]
+pub mod anon_file;
 mod array_vec;
 mod base;
 mod bindings;

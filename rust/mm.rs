@@ -7,6 +7,8 @@ mod batch;
 mod copy;
 mod memory;
 mod page_map;
+#[cfg(CONFIG_IOMMUFD_RUST_TEST)]
+mod peek;
 mod pfn_run;
 mod pin;
 mod pin_source;
@@ -19,6 +21,8 @@ pub use batch::set_batch_bytes;
 pub(crate) use copy::copy_run;
 pub use copy::CopyBuffer;
 pub use memory::{FileMemory, Memory, UserMemory};
+#[cfg(CONFIG_IOMMUFD_RUST_TEST)]
+pub use peek::{PagePointers, UserPage};
 pub(crate) use pfn_run::PfnRun;
 pub(crate) use pin::{unpin, PinnedBatch};
 

@@ -31,6 +31,8 @@ mod registry;
 mod user_data;
 
 pub(super) use domain::paging_domain;
+#[cfg(CONFIG_IOMMUFD_RUST_TEST)]
+pub(super) use registration::{Listed, Named};
 pub(super) use registry::find as find_page_table;
 
 pub use operations::Operations;
