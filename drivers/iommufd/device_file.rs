@@ -60,6 +60,8 @@ kernel_ext::iommufd_objects! {
         Device => Device,
         HwptPaging => Hwpt,
         Ioas => Ioas,
+        #[cfg(CONFIG_IOMMUFD_RUST_TEST)]
+        Selftest => crate::selftest::MockDevice,
     }
 }
 

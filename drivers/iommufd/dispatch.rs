@@ -30,6 +30,11 @@ pub(crate) struct Call<'a> {
 }
 
 impl Call<'_> {
+    /// Reads the struct, as much of it as the caller knows.
+    pub(crate) fn read<C: Command>(&self) -> Result<C> {
+        read_versioned(self.user, self.user_size)
+    }
+
     /// Writes the struct back, as much of it as the caller knows.
     pub(crate) fn respond<C: Command>(&self, command: &C) -> Result {
         write_versioned(self.user, self.user_size, command)
@@ -46,7 +51,7 @@ pub(crate) trait Execute: Command {
 struct Entry {
     code: u32,
     min_size: usize,
-    run: fn(&Call<'_>) -> Result,
+    run: fn(&Call<'_>) -> Result<isize>,
 }
 
 impl Entry {
@@ -54,13 +59,13 @@ impl Entry {
         Self {
             code: C::CODE,
             min_size: C::MIN_SIZE,
-            run: |call| read_versioned::<C>(call.user, call.user_size)?.execute(call),
+            run: |call| call.read::<C>()?.execute(call).map(|()| 0),
         }
     }
 }
 
 /// Every command.
-static COMMANDS: [Entry; 13] = [
+static COMMANDS: &[Entry] = &[
     Entry::of::<Destroy>(),
     Entry::of::<GetHwInfo>(),
     Entry::of::<HwptAlloc>(),
@@ -74,6 +79,12 @@ static COMMANDS: [Entry; 13] = [
     Entry::of::<IoasUnmap>(),
     Entry::of::<IommuOption>(),
     Entry::of::<VfioIoas>(),
+    #[cfg(CONFIG_IOMMUFD_RUST_TEST)]
+    Entry {
+        code: crate::selftest::TestCommand::CODE,
+        min_size: crate::selftest::TestCommand::MIN_SIZE,
+        run: crate::selftest::ioctl,
+    },
 ];
 
 /// Carries an ioctl out. Returns what it returns: zero but for some of VFIO's.
@@ -84,7 +95,13 @@ static COMMANDS: [Entry; 13] = [
 /// `ENOTTY` for one that does not exist; `EINVAL` if the size is less than the command ever needed;
 /// `E2BIG` if the struct has non-zero bytes that are not known; then whatever the command reports.
 pub(crate) fn ioctl(context: &Context, code: u32, arg: usize) -> Result<isize> {
-    if !uapi::is_iommufd(code) {
+    // The number of the kernel's selftests is one beyond the others.
+    #[cfg(CONFIG_IOMMUFD_RUST_TEST)]
+    let is_test = code == crate::selftest::TestCommand::CODE;
+    #[cfg(not(CONFIG_IOMMUFD_RUST_TEST))]
+    let is_test = false;
+
+    if !uapi::is_iommufd(code) && !is_test {
         return vfio_compat::ioctl(context, code, arg);
     }
     let user = UserPtr::from_addr(arg);
@@ -104,7 +121,7 @@ pub(crate) fn ioctl(context: &Context, code: u32, arg: usize) -> Result<isize> {
     if call.user_size < entry.min_size {
         return Err(EINVAL);
     }
-    (entry.run)(&call).map(|()| 0)
+    (entry.run)(&call)
 }
 
 impl Execute for Destroy {

@@ -69,6 +69,9 @@ pub(crate) enum Owner {
     Device(ObjectId),
     /// A page table that cannot translate all addresses.
     Table(TableId),
+    /// A test, for as long as the address space exists.
+    #[cfg(CONFIG_IOMMUFD_RUST_TEST)]
+    Test,
 }
 
 /// What is mapped or reserved at each IOVA.
@@ -136,6 +139,28 @@ impl Ioas {
             map.unreserve(&owner);
         }
         reserved
+    }
+
+    /// Keeps a range out of the map for as long as the address space exists.
+    ///
+    /// # Errors
+    ///
+    /// `EADDRINUSE` if something is mapped there, `ENOMEM`.
+    #[cfg(CONFIG_IOMMUFD_RUST_TEST)]
+    pub(crate) fn reserve_for_test(&self, first: u64, last: u64) -> Result {
+        reserve(&mut self.map.write(), first, last, Owner::Test)
+    }
+
+    /// The first IOVA of the area before which there are `nth`.
+    #[cfg(CONFIG_IOMMUFD_RUST_TEST)]
+    pub(crate) fn nth_area(&self, nth: u32) -> Option<u64> {
+        let map = self.map.read();
+        let mut start = 0;
+
+        for _ in 0..nth {
+            start = map.first_in(start, u64::MAX)?.last().checked_add(1)?;
+        }
+        map.first_in(start, u64::MAX).map(|area| area.first())
     }
 
     /// Undoes [`reserve_for`](Self::reserve_for).

@@ -34,6 +34,8 @@ mod iova_map;
 mod iova_walk;
 mod kernel_api;
 mod option;
+#[cfg(CONFIG_IOMMUFD_RUST_TEST)]
+mod selftest;
 mod uapi;
 mod vfio_compat;
 
@@ -59,11 +61,16 @@ struct IommufdModule {
     container: miscdev::Registration<Iommufd>,
     #[pin]
     device: miscdev::Registration<Iommufd>,
+    /// Goes after the device, through which it is used.
+    #[cfg(CONFIG_IOMMUFD_RUST_TEST)]
+    mock: selftest::Mock,
 }
 
 impl kernel::InPlaceModule for IommufdModule {
     fn init(_module: &'static ThisModule) -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
+            #[cfg(CONFIG_IOMMUFD_RUST_TEST)]
+            mock: selftest::Mock::new()?,
             device <- miscdev::Registration::new(miscdev::Options {
                 minor: None,
                 name: c"iommu",

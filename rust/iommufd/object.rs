@@ -28,6 +28,9 @@ pub enum ObjectKind {
     HwptPaging = bindings::iommufd_object_type_IOMMUFD_OBJ_HWPT_PAGING,
     /// An IO address space.
     Ioas = bindings::iommufd_object_type_IOMMUFD_OBJ_IOAS,
+    /// A mock device (test builds only).
+    #[cfg(CONFIG_IOMMUFD_RUST_TEST)]
+    Selftest = bindings::iommufd_object_type_IOMMUFD_OBJ_SELFTEST,
 }
 
 /// The size of a table with an entry for each kind.
@@ -198,8 +201,9 @@ unsafe fn drop_object<T: ObjectType>(header: NonNull<Header>) {
 /// kind that is named twice nor a second set of types for a family compiles.
 #[macro_export]
 macro_rules! iommufd_objects {
-    ($family:ty { $($kind:ident => $type:ty),+ $(,)? }) => {
+    ($family:ty { $($(#[$meta:meta])* $kind:ident => $type:ty),+ $(,)? }) => {
         $(
+            $(#[$meta])*
             // SAFETY: The table below cannot be built if a kind is named twice.
             unsafe impl $crate::iommufd::ObjectType for $type {
                 type Family = $family;
@@ -211,7 +215,12 @@ macro_rules! iommufd_objects {
         unsafe impl $crate::iommufd::ObjectFamily for $family {
             const OBJECTS: $crate::iommufd::ObjectTable = {
                 let mut table = $crate::iommufd::ObjectTable::empty();
-                $( table = table.with::<$type>(); )+
+                $(
+                    $(#[$meta])*
+                    {
+                        table = table.with::<$type>();
+                    }
+                )+
                 table
             };
         }

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Looking into page tables and at pages.
+
+use super::{
+    iommu::MockIommu,
+    uapi::{CheckMap, CheckRefs, TestCommand},
+};
+use crate::{dispatch::Call, hwpt::Hwpt};
+use kernel::{page::PAGE_SIZE, prelude::*};
+use kernel_ext::{iommu::driver::PagingDomain, iommufd::ObjectId, mm::UserPage};
+
+/// Compares each page of a page table with the memory that is expected behind it.
+///
+/// # Errors
+///
+/// `EINVAL` if one differs, if the page table is not a mock one, or for what is not aligned to its
+/// pages; `EFAULT` where there is no memory.
+pub(super) fn map(command: &TestCommand, call: &Call<'_>) -> Result {
+    let CheckMap { iova, length, uptr } = command.arguments()?;
+    let hwpt = call.context.get::<Hwpt>(ObjectId(command.id))?;
+    let domain = hwpt.domain().downcast::<MockIommu>().ok_or(EINVAL)?;
+    let page_size = domain.geometry().granule();
+
+    if (iova | length | uptr) & (page_size - 1) != 0 || uptr.checked_add(length).is_none() {
+        return Err(EINVAL);
+    }
+    for offset in (0..length).step_by(page_size as usize) {
+        let expected = UserPage::at((uptr + offset) as usize)?.phys();
+
+        if domain.translate(iova.wrapping_add(offset)) != Some(expected) {
+            return Err(EINVAL);
+        }
+    }
+    Ok(())
+}
+
+/// Compares how often each page is pinned with `refs`, as far as pages are counted by themselves.
+///
+/// # Errors
+///
+/// `EIO` if one differs, `EINVAL` for what is not aligned to pages, `EFAULT` where there is no memory.
+pub(super) fn refs(command: &TestCommand) -> Result {
+    let CheckRefs {
+        length, uptr, refs, ..
+    } = command.arguments()?;
+
+    if (uptr | length) & (PAGE_SIZE as u64 - 1) != 0 || uptr.checked_add(length).is_none() {
+        return Err(EINVAL);
+    }
+    for offset in (0..length).step_by(PAGE_SIZE) {
+        let page = UserPage::at((uptr + offset) as usize)?;
+
+        if page.pins().is_some_and(|pins| pins != refs) {
+            return Err(EIO);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Mock devices as objects: what vfio is for a real device, each of these is for itself.
+
+use super::{
+    iommu::add_device,
+    uapi::{
+        DevCheckCache, MockDomain, MockDomainReplace, TestCommand, DEV_CACHE_DEFAULT,
+        DEV_CACHE_ENTRIES,
+    },
+};
+use crate::{
+    device::Device,
+    device_file::{Context, Iommufd},
+    dispatch::Call,
+};
+use kernel::prelude::*;
+use kernel_ext::{
+    iommu::mock,
+    iommufd::{KernelApi, ObjectId, UserRef},
+};
+
+/// Requests without a PASID.
+const NO_PASID: u32 = 0;
+
+/// A device that is bound to the context and attached, until this is dropped.
+pub(crate) struct MockDevice {
+    bound: BoundDevice,
+    /// Goes last.
+    _device: mock::MockDevice,
+}
+
+/// A device that is bound, until this is dropped.
+struct BoundDevice(Option<UserRef<Device>>);
+
+impl BoundDevice {
+    fn get(&self) -> Result<&UserRef<Device>> {
+        self.0.as_ref().ok_or(ENODEV)
+    }
+}
+
+impl Drop for BoundDevice {
+    fn drop(&mut self) {
+        if let Some(device) = self.0.take() {
+            // Nothing happens if it is not attached.
+            Iommufd::detach(&device, NO_PASID);
+            Iommufd::unbind(device);
+        }
+    }
+}
+
+impl MockDevice {
+    /// Makes a device, and brings it to the page table or address space `pt`. Returns the page table
+    /// as well.
+    fn new(context: &Context, flags: u32, pt: ObjectId) -> Result<(Self, ObjectId)> {
+        let device = add_device(flags)?;
+        let bound = BoundDevice(Some(Iommufd::bind(context, device.device())?));
+        let hwpt = Iommufd::attach(bound.get()?, NO_PASID, pt)?;
+
+        Ok((
+            Self {
+                bound,
+                _device: device,
+            },
+            hwpt,
+        ))
+    }
+}
+
+/// `MOCK_DOMAIN` and `MOCK_DOMAIN_FLAGS`.
+pub(super) fn create(command: &mut TestCommand, call: &Call<'_>, flags: u32) -> Result {
+    let mut hwpt = ObjectId(0);
+    let device = call.context.reserve(|_| {
+        let (device, attached) = MockDevice::new(call.context, flags, ObjectId(command.id))?;
+
+        hwpt = attached;
+        Ok(device)
+    })?;
+
+    command.answer(&MockDomain {
+        out_stdev_id: device.id().0,
+        out_hwpt_id: hwpt.0,
+        out_idev_id: device.bound.get()?.id().0,
+        dev_flags: flags,
+    })?;
+    call.respond(command)?;
+    device.publish();
+    Ok(())
+}
+
+/// `MOCK_DOMAIN_REPLACE`.
+pub(super) fn replace(command: &mut TestCommand, call: &Call<'_>) -> Result {
+    let device = call.context.get::<MockDevice>(ObjectId(command.id))?;
+    let MockDomainReplace { pt_id } = command.arguments()?;
+    let hwpt = Iommufd::replace(device.bound.get()?, NO_PASID, ObjectId(pt_id))?;
+
+    command.answer(&MockDomainReplace { pt_id: hwpt.0 })?;
+    call.respond(command)
+}
+
+/// `DEV_CHECK_CACHE`: as long as nobody can have anything forgotten, the answer is always the same.
+///
+/// # Errors
+///
+/// `ENOENT` if there is no such device, `EINVAL` if something else is cached.
+pub(super) fn check_cache(command: &TestCommand, call: &Call<'_>) -> Result {
+    let DevCheckCache { id, cache } = command.arguments()?;
+    let _device = call.context.get::<Device>(ObjectId(command.id))?;
+
+    if id >= DEV_CACHE_ENTRIES || cache != DEV_CACHE_DEFAULT {
+        return Err(EINVAL);
+    }
+    Ok(())
+}

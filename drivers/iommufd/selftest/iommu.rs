@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The mock IOMMU.
+//!
+//! No hardware walks its page tables, so there is nothing to flush. Everything else is as in a driver
+//! for hardware.
+
+use super::uapi::{
+    HwptSelftest, TestHwInfo, APERTURE, DEVICE_NO_DIRTY, DEVICE_PASID, HUGE_PAGE_SIZE,
+    HWPT_DATA_NONE, HWPT_DATA_SELFTEST, PAGE_TABLE_DEFAULT, PAGE_TABLE_HUGE, PASID_WIDTH,
+};
+use crate::IommufdModule;
+use core::sync::atomic::{AtomicU32, Ordering};
+use iommu_pagetable::{DomainTable, Limits};
+use kernel::{
+    device::Device, faux, module::this_module, page::PAGE_SIZE, prelude::*, sync::aref::ARef,
+};
+use kernel_ext::iommu::{
+    driver::{DefaultDomain, Driver, Grouping, HwInfo, Operations, PagingDomain, Target},
+    mock::{Bus, MockDevice, Property, Registration},
+    Access, Capability, DomainFeatures, Gather, Geometry, PhysRun, TableAllocation, UserData,
+};
+
+static BUS: Bus = Bus::new(c"iommufd_mock");
+static OPERATIONS: Operations<MockIommu> =
+    Operations::new(&OPERATIONS, this_module::<IommufdModule>());
+
+/// How a device says that no page table can note what it writes to.
+const NO_DIRTY: &CStr = c"no-dirty-tracking";
+/// How a device says how many PASIDs it has; the kernel's name for it.
+const PASID_BITS: &CStr = c"pasid-num-bits";
+
+/// Numbers the devices.
+static NEXT_DEVICE: AtomicU32 = AtomicU32::new(0);
+
+/// The mock IOMMU as part of the system, on its bus, below the device that it would be.
+pub(crate) struct Mock {
+    _iommu: Registration<MockIommu>,
+    _device: faux::Registration,
+}
+
+impl Mock {
+    /// Adds it to the system.
+    pub(crate) fn new() -> Result<Self> {
+        let name = c"iommufd_selftest_iommu";
+        let device = faux::Registration::new(name, None)?;
+        let iommu = MockIommu {
+            device: (&**device.as_ref().as_ref()).into(),
+        };
+
+        Ok(Self {
+            _iommu: Registration::new(&BUS, device.as_ref().as_ref(), name, Ok(iommu))?,
+            _device: device,
+        })
+    }
+}
+
+/// Adds a device with these flags to the bus.
+///
+/// # Errors
+///
+/// `EINVAL` for a flag that does not exist, `ENOMEM`.
+pub(super) fn add_device(flags: u32) -> Result<MockDevice> {
+    if flags & !(DEVICE_NO_DIRTY | DEVICE_PASID) != 0 {
+        return Err(EINVAL);
+    }
+    let number = NEXT_DEVICE.fetch_add(1, Ordering::Relaxed);
+    let bits = if flags & DEVICE_PASID != 0 {
+        PASID_WIDTH
+    } else {
+        0
+    };
+    let properties = [Property::U32(PASID_BITS, bits), Property::Flag(NO_DIRTY)];
+    let known = if flags & DEVICE_NO_DIRTY != 0 { 2 } else { 1 };
+
+    MockDevice::new(
+        &BUS,
+        fmt!("iommufd_mock{number}"),
+        properties.get(..known).unwrap_or(&[]),
+    )
+}
+
+/// The driver.
+pub(crate) struct MockIommu {
+    /// The device that the IOMMU would be.
+    device: ARef<Device>,
+}
+
+/// What the driver keeps for a device.
+pub(crate) struct Translated {
+    tracks_dirty: bool,
+}
+
+impl Driver for MockIommu {
+    type Device = Translated;
+    type Domain = MockDomain;
+
+    // Nobody uses the DMA API of these devices, which can do no DMA.
+    const DEFAULT_DOMAIN: DefaultDomain = DefaultDomain::Blocked;
+    const MAX_PASIDS: u32 = 1 << PASID_WIDTH;
+
+    fn operations() -> &'static Operations<Self> {
+        &OPERATIONS
+    }
+
+    fn probe(&self, dev: &Device) -> Result<Translated> {
+        let properties = dev.fwnode().ok_or(ENODEV)?;
+
+        Ok(Translated {
+            tracks_dirty: !properties.property_present(NO_DIRTY),
+        })
+    }
+
+    fn grouping(_dev: &Device) -> Grouping {
+        Grouping::Single
+    }
+
+    fn capable(device: &Translated, capability: Capability) -> bool {
+        match capability {
+            Capability::CacheCoherency => true,
+            Capability::DirtyTracking => device.tracks_dirty,
+            _ => false,
+        }
+    }
+
+    fn hw_info(_device: &Translated, wanted: u32) -> Result<HwInfo> {
+        if wanted != HwInfo::ANY && wanted != TestHwInfo::KIND {
+            return Err(EOPNOTSUPP);
+        }
+        HwInfo::new(TestHwInfo::KIND, &TestHwInfo::new())
+    }
+
+    fn new_domain(
+        &self,
+        _device: &Translated,
+        features: DomainFeatures,
+        data: Option<UserData>,
+    ) -> Result<impl PinInit<MockDomain, Error>> {
+        if features.dirty_tracking {
+            return Err(EOPNOTSUPP);
+        }
+        let page_table = match data {
+            None => PAGE_TABLE_DEFAULT,
+            Some(data) if [HWPT_DATA_SELFTEST, HWPT_DATA_NONE].contains(&data.kind) => {
+                data.read::<HwptSelftest>(HWPT_DATA_SELFTEST, HwptSelftest::MIN_SIZE)?
+                    .page_table
+            }
+            Some(_) => return Err(EOPNOTSUPP),
+        };
+
+        MockDomain::new(&self.device, page_table).map(Ok)
+    }
+
+    fn attach(
+        _device: &Translated,
+        _to: Target<'_, Self>,
+        _from: Option<Target<'_, Self>>,
+    ) -> Result {
+        Ok(())
+    }
+}
+
+/// A page table that no hardware walks.
+pub(crate) struct MockDomain {
+    table: DomainTable<iommu_pagetable::Mock, true>,
+    geometry: Geometry,
+}
+
+impl MockDomain {
+    fn new(iommu: &Device, page_table: u32) -> Result<Self> {
+        let table = DomainTable::new(iommu, (), Limits::default())?;
+        let mut geometry: Geometry = table.geometry();
+
+        match page_table {
+            PAGE_TABLE_DEFAULT => geometry.aperture = APERTURE,
+            // Who fills this one is to use huge pages; without the CPU's nobody would accept it.
+            PAGE_TABLE_HUGE => geometry.page_sizes = HUGE_PAGE_SIZE | PAGE_SIZE as u64,
+            _ => return Err(EOPNOTSUPP),
+        }
+        Ok(Self { table, geometry })
+    }
+}
+
+impl PagingDomain for MockDomain {
+    fn geometry(&self) -> Geometry {
+        self.geometry.clone()
+    }
+
+    fn map(&self, iova: u64, runs: &[PhysRun], access: Access, how: TableAllocation) -> Result {
+        self.table.map(iova, runs, access, how, |_, _| {})
+    }
+
+    fn unmap(&self, iova: u64, length: usize, gather: Pin<&mut Gather>) -> usize {
+        self.table.unmap(iova, length, gather, |_| {})
+    }
+
+    fn sync(&self, _gather: Pin<&mut Gather>) {}
+
+    fn sync_all(&self) {}
+
+    fn translate(&self, iova: u64) -> Option<u64> {
+        self.table.translate(iova)
+    }
+
+    fn read_runs(&self, iova: u64, length: usize, runs: &mut [PhysRun]) -> usize {
+        self.table.read_runs(iova, length, runs)
+    }
+}

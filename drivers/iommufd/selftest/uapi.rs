@@ -1,0 +1,326 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `IOMMU_TEST_CMD` as `iommufd_test.h` lays it out.
+
+use crate::uapi::Command;
+use kernel::prelude::*;
+use zerocopy::Immutable;
+use zerocopy_derive::Immutable;
+
+/// The command: an operation on an object, and a union of the arguments of all operations.
+#[derive(FromBytes, IntoBytes, Immutable)]
+#[repr(C)]
+pub(crate) struct TestCommand {
+    size: u32,
+    op: u32,
+    /// The object.
+    pub(crate) id: u32,
+    reserved: u32,
+    arguments: [u8; 48],
+    last: u32,
+    padding: u32,
+}
+
+impl Command for TestCommand {
+    const NR: u32 = 0xa0;
+    const MIN_SIZE: usize = core::mem::offset_of!(TestCommand, last) + size_of::<u32>();
+}
+
+impl TestCommand {
+    /// The operation.
+    ///
+    /// # Errors
+    ///
+    /// `EOPNOTSUPP` for one that does not exist.
+    pub(super) fn op(&self) -> Result<Op> {
+        Op::from_number(self.op).ok_or(EOPNOTSUPP)
+    }
+
+    /// The arguments, as those of an operation.
+    pub(super) fn arguments<T: FromBytes>(&self) -> Result<T> {
+        T::read_from_prefix(&self.arguments)
+            .map(|(arguments, _)| arguments)
+            .map_err(|_| EINVAL)
+    }
+
+    /// Replaces the arguments by what an operation has to say.
+    pub(super) fn answer<T: IntoBytes + Immutable>(&mut self, answer: &T) -> Result {
+        answer
+            .write_to_prefix(&mut self.arguments)
+            .map_err(|_| EINVAL)
+    }
+}
+
+macro_rules! operations {
+    ($($(#[$meta:meta])* $name:ident = $number:literal,)+) => {
+        /// What a command can do.
+        #[derive(Clone, Copy)]
+        pub(super) enum Op {
+            $($(#[$meta])* $name,)+
+        }
+
+        impl Op {
+            fn from_number(number: u32) -> Option<Self> {
+                match number {
+                    $($number => Some(Self::$name),)+
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+operations! {
+    /// Keeps a range of IOVA out of an address space.
+    AddReserved = 1,
+    /// Makes a mock device and attaches it to a page table or an address space.
+    MockDomain = 2,
+    /// Compares a page table with memory of the process.
+    CheckMap = 3,
+    /// Compares how often pages are pinned with a number.
+    CheckRefs = 4,
+    /// Makes a user of an address space in the kernel: a file.
+    CreateAccess = 5,
+    /// Has such a user give pages back that it has pinned.
+    DestroyAccessPages = 6,
+    /// Has it pin pages.
+    AccessPages = 7,
+    /// Has it read or write memory.
+    AccessRw = 8,
+    /// Sets the size of temporary buffers.
+    SetTempMemoryLimit = 9,
+    /// Moves a mock device to another page table or address space.
+    MockDomainReplace = 10,
+    /// Moves a user of an address space to another one.
+    AccessReplaceIoas = 11,
+    /// As `MockDomain`, for a device with flags.
+    MockDomainFlags = 12,
+    /// Compares what a mock device has cached with a number.
+    DevCheckCache = 16,
+    /// Makes a dma-buf of kernel memory.
+    DmabufGet = 22,
+    /// Revokes its memory, or makes it available again.
+    DmabufRevoke = 23,
+}
+
+/// Arguments of [`Op::AddReserved`].
+#[derive(FromBytes)]
+#[repr(C)]
+pub(super) struct AddReserved {
+    /// The first IOVA.
+    pub(super) start: u64,
+    /// The length in bytes.
+    pub(super) length: u64,
+}
+
+/// Arguments and answer of [`Op::MockDomain`] and [`Op::MockDomainFlags`].
+#[derive(FromBytes, IntoBytes, Immutable)]
+#[repr(C)]
+pub(super) struct MockDomain {
+    /// Answer: the mock device.
+    pub(super) out_stdev_id: u32,
+    /// Answer: the page table that it is attached to.
+    pub(super) out_hwpt_id: u32,
+    /// Answer: the bound device.
+    pub(super) out_idev_id: u32,
+    /// What the device can do, and cannot.
+    pub(super) dev_flags: u32,
+}
+
+/// A device of which no page table can note what it writes to.
+pub(super) const DEVICE_NO_DIRTY: u32 = 1 << 0;
+/// A device that has PASIDs.
+pub(super) const DEVICE_PASID: u32 = 1 << 2;
+/// How many bits those have.
+pub(super) const PASID_WIDTH: u32 = 20;
+
+/// Arguments and answer of [`Op::MockDomainReplace`].
+#[derive(FromBytes, IntoBytes, Immutable)]
+#[repr(C)]
+pub(super) struct MockDomainReplace {
+    /// The page table or address space; answer: the page table.
+    pub(super) pt_id: u32,
+}
+
+/// Arguments of [`Op::CheckMap`].
+#[derive(FromBytes)]
+#[repr(C)]
+pub(super) struct CheckMap {
+    /// The first IOVA.
+    pub(super) iova: u64,
+    /// The length in bytes.
+    pub(super) length: u64,
+    /// The address that is expected there.
+    pub(super) uptr: u64,
+}
+
+/// Arguments of [`Op::CheckRefs`].
+#[derive(FromBytes)]
+#[repr(C)]
+pub(super) struct CheckRefs {
+    /// The length in bytes.
+    pub(super) length: u64,
+    /// The first address.
+    pub(super) uptr: u64,
+    /// How often each page is pinned.
+    pub(super) refs: u32,
+    padding: u32,
+}
+
+/// Arguments of [`Op::SetTempMemoryLimit`].
+#[derive(FromBytes)]
+#[repr(C)]
+pub(super) struct MemoryLimit {
+    /// In bytes.
+    pub(super) limit: u32,
+}
+
+/// What a mock page table is made with, `struct iommu_hwpt_selftest`.
+#[derive(FromBytes, IntoBytes)]
+#[repr(C)]
+pub(super) struct HwptSelftest {
+    iotlb: u32,
+    /// One of `PAGE_TABLE_*`.
+    pub(super) page_table: u32,
+}
+
+impl HwptSelftest {
+    /// The bytes that it has had from the first.
+    pub(super) const MIN_SIZE: usize = size_of::<u32>();
+}
+
+/// The kind of data that [`HwptSelftest`] is.
+pub(super) const HWPT_DATA_SELFTEST: u32 = 0xdead;
+/// No data.
+pub(super) const HWPT_DATA_NONE: u32 = 0;
+/// A page table with small pages, for part of the addresses.
+pub(super) const PAGE_TABLE_DEFAULT: u32 = 0;
+/// A page table that is filled with huge pages.
+pub(super) const PAGE_TABLE_HUGE: u32 = 1;
+/// The addresses of the former, both inclusive.
+pub(super) const APERTURE: core::ops::RangeInclusive<u64> = 1 << 24..=(1 << 31) - 1;
+/// The pages of the latter, beside the CPU's.
+pub(super) const HUGE_PAGE_SIZE: u64 = 512 * 2048;
+
+/// What the mock IOMMU says of itself, `struct iommu_test_hw_info`.
+#[derive(IntoBytes, Immutable)]
+#[repr(C)]
+pub(super) struct TestHwInfo {
+    flags: u32,
+    test_reg: u32,
+}
+
+impl TestHwInfo {
+    /// The kind of information that it is.
+    pub(super) const KIND: u32 = 0xfeed_beef;
+
+    /// The only one that there is.
+    pub(super) const fn new() -> Self {
+        Self {
+            flags: 0,
+            test_reg: 0xdead_beef,
+        }
+    }
+}
+
+/// Arguments and answer of [`Op::CreateAccess`].
+#[derive(FromBytes, IntoBytes, Immutable)]
+#[repr(C)]
+pub(super) struct CreateAccess {
+    /// Answer: the descriptor of the file.
+    pub(super) out_access_fd: u32,
+    /// What the user is to be able to do.
+    pub(super) flags: u32,
+}
+
+/// A user that pins pages.
+pub(super) const ACCESS_NEEDS_PAGES: u32 = 1 << 0;
+/// Memory is written. Where pages are pinned or memory is reached.
+pub(super) const ACCESS_WRITE: u32 = 1 << 0;
+/// Memory is reached through pinned pages, however it could be reached.
+pub(super) const ACCESS_SLOW_PATH: u32 = 1 << 2;
+/// The IOVA is a number of an area in its lower half, and an offset in its upper one: easy to guess
+/// for a fuzzer.
+pub(super) const ACCESS_SYZ: u32 = 1 << 16;
+
+/// Arguments of [`Op::DestroyAccessPages`].
+#[derive(FromBytes)]
+#[repr(C)]
+pub(super) struct DestroyAccessPages {
+    /// Which pages.
+    pub(super) access_pages_id: u32,
+}
+
+/// Arguments and answer of [`Op::AccessPages`].
+#[derive(FromBytes, IntoBytes, Immutable)]
+#[repr(C)]
+pub(super) struct AccessPages {
+    /// `ACCESS_*`.
+    pub(super) flags: u32,
+    /// Answer: a number for these pages.
+    pub(super) out_access_pages_id: u32,
+    /// The first IOVA.
+    pub(super) iova: u64,
+    /// The length in bytes.
+    pub(super) length: u64,
+    /// The address that is expected there, or zero.
+    pub(super) uptr: u64,
+}
+
+/// Arguments of [`Op::AccessRw`].
+#[derive(FromBytes)]
+#[repr(C)]
+pub(super) struct AccessRw {
+    /// The first IOVA.
+    pub(super) iova: u64,
+    /// The length in bytes.
+    pub(super) length: u64,
+    /// Where the bytes come from or go to.
+    pub(super) uptr: u64,
+    /// `ACCESS_*`.
+    pub(super) flags: u32,
+    padding: u32,
+}
+
+/// Arguments of [`Op::AccessReplaceIoas`].
+#[derive(FromBytes)]
+#[repr(C)]
+pub(super) struct AccessReplaceIoas {
+    /// The address space.
+    pub(super) ioas_id: u32,
+}
+
+/// Arguments of [`Op::DevCheckCache`].
+#[derive(FromBytes)]
+#[repr(C)]
+pub(super) struct DevCheckCache {
+    /// Which of the entries that the device has cached.
+    pub(super) id: u32,
+    /// What is expected there.
+    pub(super) cache: u32,
+}
+
+/// How many entries a device has cached.
+pub(super) const DEV_CACHE_ENTRIES: u32 = 4;
+/// What they are as long as nobody has had them forgotten.
+pub(super) const DEV_CACHE_DEFAULT: u32 = 0xbaddad;
+
+/// Arguments of [`Op::DmabufGet`].
+#[derive(FromBytes)]
+#[repr(C)]
+pub(super) struct DmabufGet {
+    /// In bytes.
+    pub(super) length: u32,
+    /// Those of `open()`.
+    pub(super) open_flags: u32,
+}
+
+/// Arguments of [`Op::DmabufRevoke`].
+#[derive(FromBytes)]
+#[repr(C)]
+pub(super) struct DmabufRevoke {
+    /// The dma-buf.
+    pub(super) dmabuf_fd: i32,
+    /// Whether its memory is to be revoked.
+    pub(super) revoked: u32,
+}
