@@ -12,6 +12,8 @@ RESULTS=$LOGS/test.results
 # For a whole boot: TCG on two busy cores is slow, the programs have limits of their own.
 BOOT_TIMEOUT=1200
 DEBUG_MEM=2G
+# The kernel's iommufd selftests have hundreds of tests, and fail_nth runs each hundreds of times.
+MOCK_TIMEOUT=900
 # Every bad access counts, not the first only; and see leakcheck.sh on slab_debug.
 DEBUG_CMDLINE='kasan_multi_shot slab_debug=F'
 export IOMMUFD_RESULTS=$RESULTS
@@ -57,6 +59,8 @@ build_all() {
 	[ -z "$DEBUG" ] || {
 		build 'modules for the debug kernel' MODULES env KDIR="$DEBUG" PAGETABLE_TEST=1 \
 			"$VM_DIR/build.sh" modules
+		build 'modules with the mock IOMMU' MOCK_MODULES env KDIR="$DEBUG" IOMMUFD_TEST=1 \
+			"$VM_DIR/build.sh" modules
 		build 'module of sins' PROVOKE env KDIR="$DEBUG" "$VM_DIR/build.sh" provoke
 	}
 }
@@ -82,7 +86,8 @@ programs_for() {
 		"$PROGRAMS/tests.list" "$PROGRAMS/upstream.list"
 }
 
-# boot NAME MACHINE SCRIPT ARGS...: run a script on the debug kernel and count
+# boot NAME MACHINE SCRIPT ARGS...: run a script on the debug kernel and count;
+# EXPECTED=FILE names the tests that are known to fail
 boot() {
 	local name=$1 machine=$2 script=$3 logfile=$LOGS/test-$1.log before rc=0
 	shift 3
@@ -94,7 +99,7 @@ boot() {
 		--machine "$machine" --script "$script" --mem "$DEBUG_MEM" --timeout "$BOOT_TIMEOUT" \
 		--append "$DEBUG_CMDLINE" \
 		--log "$logfile" --quiet "$@" || rc=$?
-	"$VM_DIR/results.py" ktap "$name" <"$logfile" >>"$RESULTS"
+	"$VM_DIR/results.py" ktap "$name" ${EXPECTED:+"$EXPECTED"} <"$logfile" >>"$RESULTS"
 	[ "$rc" -eq 0 ] || result fail "$name: the machine ended with status $rc"
 	if [ "$(grep -c '^fail ' "$RESULTS" || true)" != "$before" ]; then
 		grep -v '^ok' "$logfile" >"$logfile.failed" || true
@@ -116,6 +121,27 @@ test_machine() {
 	boot "$machine" "$machine" "$script" "${bins[@]}"
 }
 
+# The kernel's own iommufd selftests, on modules with test hooks
+test_mock() {
+	local script=$LOGS/suite-mock.sh programs program
+	local -a bins=()
+	local MODULES=$MOCK_MODULES PROVOKE=
+	local EXPECTED=$ROOT/tools/testing/selftests/upstream/expected-failures
+
+	programs=$(awk -v only=" ${TESTS:-} " 'only ~ /^ *$/ || index(only, " " $1 " ")' \
+		"$PROGRAMS/mock.list")
+	[ -n "$programs" ] || return 0
+	[ -n "$MODULES" ] || {
+		result fail 'mock: not run, as its modules could not be built'
+		return
+	}
+	echo "PROGRAM_TIMEOUT=$MOCK_TIMEOUT exec sh /guest/suite.sh $(echo "$programs" | xargs)" >"$script"
+	for program in $programs; do
+		bins+=(--bin "$PROGRAMS/$program")
+	done
+	boot mock vtd "$script" "${bins[@]}"
+}
+
 test_in_vms() {
 	local machine
 
@@ -126,6 +152,7 @@ test_in_vms() {
 	for machine in ${MACHINES:-$(machines)}; do
 		test_machine "$machine"
 	done
+	test_mock
 	boot pagetable vtd "$VM_DIR/guest/pagetable.sh"
 	boot provoke vtd "$VM_DIR/guest/provoke.sh"
 }
@@ -134,7 +161,7 @@ main() {
 	mkdir -p "$LOGS"
 	lock "test-$(echo "$ROOT" | hash)"
 	: >"$RESULTS"
-	LEAN='' DEBUG='' PROGRAMS='' MODULES='' PROVOKE=''
+	LEAN='' DEBUG='' PROGRAMS='' MODULES='' MOCK_MODULES='' PROVOKE=''
 	log "checks and host tests"
 	"$VM_DIR/check.sh" || true
 	build_all
