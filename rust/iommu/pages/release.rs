@@ -83,7 +83,7 @@ impl State {
         let wanted = bytes
             .len()
             .div_ceil(PAGE_SIZE)
-            .min(batch_bytes() / size_of::<PhysRun>());
+            .min((batch_bytes() / size_of::<PhysRun>()).max(1));
 
         match KVVec::from_elem(NO_RUN, wanted, GFP_KERNEL | __GFP_NOWARN) {
             Ok(mut buffer) => self.drain_with(window, bytes, held, &mut buffer),
