@@ -2,14 +2,27 @@
 
 //! Maps from intervals to values: one whose intervals do not overlap, and one whose may.
 //!
-//! An AVL tree ordered by address. Each node also knows the lowest and the highest address of its
-//! subtree and the widest gap in it, so that looking up what meets a range and finding a hole of a
-//! given size take logarithmic time.
+//! A weak AVL tree ordered by first address. Each node has a weight, and knows the greatest in its
+//! subtree, so that what is looked for is found in logarithmic time: the weight is how many addresses
+//! are free between an interval and the one in front of it where intervals do not overlap, and the
+//! last address where they may.
+//!
+//! Each operation is one walk. The tree is changed in place, and nothing is written from where the
+//! summary of a subtree is what it was before, mostly a level or two above the change. An AVL tree
+//! would not do: taking an interval out and putting it back may change all heights on the way, each
+//! time. Weak AVL trees (Haeupler, Sen and Tarjan, "Rank-Balanced Trees", 2015) change a constant
+//! number of ranks for each operation in the long run, in whatever order they come. They are at most
+//! twice as high as the binary logarithm of the number of nodes, and as AVL trees where nothing is
+//! taken out.
 //!
 //! The tree never allocates: nodes come in boxes and leave in boxes. Pure: no kernel calls.
 
+#[path = "interval/balance.rs"]
+mod balance;
+
 use crate::base::Box;
-use core::cmp::Ordering;
+use balance::{settle, settle_if, Changed};
+use core::mem;
 
 type Link<V> = Option<Box<Node<V>>>;
 
@@ -22,19 +35,17 @@ pub struct Node<V> {
     pub value: V,
     left: Link<V>,
     right: Link<V>,
-    subtree: Subtree,
+    weight: u64,
+    subtree: Summary,
 }
 
 /// What a node knows of itself and all below it.
-#[derive(Clone, Copy)]
-struct Subtree {
-    height: u8,
-    /// The lowest address of any interval.
-    first: u64,
-    /// The highest address of any interval.
-    last: u64,
-    /// The most addresses between two neighbours.
-    gap: u64,
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Summary {
+    /// One or two above that of each child, where a missing child has zero; one for a leaf.
+    rank: u8,
+    /// The greatest weight.
+    weight: u64,
 }
 
 impl<V> Node<V> {
@@ -47,12 +58,8 @@ impl<V> Node<V> {
             value,
             left: None,
             right: None,
-            subtree: Subtree {
-                height: 1,
-                first,
-                last,
-                gap: 0,
-            },
+            weight: 0,
+            subtree: Summary { rank: 1, weight: 0 },
         }
     }
 
@@ -76,181 +83,218 @@ impl<V> Node<V> {
     pub fn shorten(&mut self, last: u64) {
         debug_assert!((self.first..=self.last).contains(&last));
         self.last = last;
-        self.update();
     }
 
-    /// Works out `subtree` from the children.
+    /// Makes it a subtree of its own. It has no children.
+    fn plant(&mut self, weight: u64) {
+        self.weight = weight;
+        self.subtree = Summary { rank: 1, weight };
+    }
+
+    /// Works out `subtree` from the children, with the lowest rank there is for them.
     fn update(&mut self) {
-        let mut all = Subtree {
-            height: 1,
-            first: self.first,
-            last: self.last,
-            gap: 0,
+        let (left, right) = (summary(&self.left), summary(&self.right));
+
+        self.subtree = Summary {
+            rank: left.rank.max(right.rank) + 1,
+            weight: self.weight.max(left.weight).max(right.weight),
         };
-
-        // Where intervals overlap, the one that begins last need not be the one that ends last.
-        if let Some(left) = self.left.as_ref().map(|left| left.subtree) {
-            all.height = all.height.max(left.height + 1);
-            all.first = left.first;
-            all.last = all.last.max(left.last);
-            all.gap = all.gap.max(left.gap).max(between(left.last, self.first));
-        }
-        if let Some(right) = self.right.as_ref().map(|right| right.subtree) {
-            all.height = all.height.max(right.height + 1);
-            all.gap = all.gap.max(right.gap).max(between(all.last, right.first));
-            all.last = all.last.max(right.last);
-        }
-        self.subtree = all;
     }
 }
 
-/// How many addresses lie between the end of one interval and the start of a later one.
-fn between(last: u64, first: u64) -> u64 {
-    first.saturating_sub(last).saturating_sub(1)
+fn summary<V>(link: &Link<V>) -> Summary {
+    const NOTHING: Summary = Summary { rank: 0, weight: 0 };
+
+    link.as_ref().map_or(NOTHING, |node| node.subtree)
 }
 
-fn height<V>(link: &Link<V>) -> u8 {
-    link.as_ref().map_or(0, |node| node.subtree.height)
+/// What a change in a subtree leaves to be done above it: mostly nothing. What is done otherwise is
+/// kept out of the functions that go down, which then have little to save at each level.
+#[derive(Clone, Copy)]
+struct Rest {
+    changed: Changed,
+    /// With [`Changed::EDGE`]: the interval ends below this address, see [`free_between`].
+    edge: u64,
 }
 
-/// Makes the left child the root of the subtree.
-fn rotate_right<V>(mut node: Box<Node<V>>) -> Box<Node<V>> {
-    let Some(mut root) = node.left.take() else {
-        return node;
+impl Rest {
+    const NOTHING: Self = Self {
+        changed: Changed::NOTHING,
+        edge: 0,
     };
-    node.left = root.right.take();
-    node.update();
-    root.right = Some(node);
-    root.update();
-    root
-}
 
-/// Makes the right child the root of the subtree.
-fn rotate_left<V>(mut node: Box<Node<V>>) -> Box<Node<V>> {
-    let Some(mut root) = node.right.take() else {
-        return node;
-    };
-    node.right = root.left.take();
-    node.update();
-    root.left = Some(node);
-    root.update();
-    root
-}
+    /// A node has come or gone at the end of a branch.
+    fn at_end(edge: u64) -> Self {
+        Self {
+            changed: Changed::SUMMARY.and(Changed::EDGE),
+            edge,
+        }
+    }
 
-/// Restores the AVL condition at a node whose children satisfy it.
-fn balance<V>(mut node: Box<Node<V>>) -> Box<Node<V>> {
-    node.update();
-    match (height(&node.left), height(&node.right)) {
-        (left, right) if left > right + 1 => {
-            if let Some(child) = node.left.take() {
-                let leans_right = height(&child.right) > height(&child.left);
-                node.left = Some(if leans_right {
-                    rotate_left(child)
-                } else {
-                    child
-                });
-            }
-            rotate_right(node)
+    /// Does what is to be done at the root where the left child changed, which the root follows.
+    fn on_left<V>(self, link: &mut Link<V>) -> Self {
+        if self.changed.has(Changed::ANY) {
+            self.settle_left(link)
+        } else {
+            self
         }
-        (left, right) if right > left + 1 => {
-            if let Some(child) = node.right.take() {
-                let leans_left = height(&child.left) > height(&child.right);
-                node.right = Some(if leans_left {
-                    rotate_right(child)
-                } else {
-                    child
-                });
-            }
-            rotate_left(node)
+    }
+
+    /// Does what is to be done at the root where the right child changed.
+    fn on_right<V>(self, link: &mut Link<V>) -> Self {
+        if self.changed.has(Changed::SUMMARY) {
+            self.settle_right(link)
+        } else {
+            self
         }
-        _ => node,
+    }
+
+    #[inline(never)]
+    fn settle_left<V>(self, link: &mut Link<V>) -> Self {
+        let mut changed = self.changed;
+
+        if changed.has(Changed::EDGE) {
+            if let Some(node) = link {
+                node.weight = free_between(self.edge, node.first);
+            }
+            changed = changed.and(Changed::WEIGHT);
+        }
+        Self {
+            changed: settle(link, changed),
+            edge: 0,
+        }
+    }
+
+    #[inline(never)]
+    fn settle_right<V>(self, link: &mut Link<V>) -> Self {
+        Self {
+            changed: settle(link, self.changed).and(self.changed.only(Changed::EDGE)),
+            edge: self.edge,
+        }
     }
 }
 
-fn insert_at<V>(link: Link<V>, new: Box<Node<V>>) -> Box<Node<V>> {
-    let Some(mut node) = link else {
-        return new;
+/// Where what is in front ends if there is nothing.
+const NO_EDGE: u64 = u64::MAX;
+
+/// How many addresses are free in front of an interval whose first address is given, if what is in
+/// front of it ends below `edge`. Where nothing is, nothing counts as free.
+fn free_between(edge: u64, first: u64) -> u64 {
+    first.saturating_sub(edge)
+}
+
+/// Moves `new` to where `first..=last` belongs, unless it overlaps an interval that is there. What is
+/// in front of the subtree ends below `edge`.
+fn insert_at<V>(link: &mut Link<V>, new: &mut Link<V>, first: u64, last: u64, edge: u64) -> Rest {
+    let Some(node) = link else {
+        if let Some(new) = new {
+            new.plant(free_between(edge, first));
+        }
+        mem::swap(link, new);
+        return Rest::at_end(last.saturating_add(1));
     };
-    if new.first < node.first {
-        node.left = Some(insert_at(node.left.take(), new));
+
+    if last < node.first {
+        insert_at(&mut node.left, new, first, last, edge).on_left(link)
+    } else if first > node.last {
+        let edge = node.last.saturating_add(1);
+
+        insert_at(&mut node.right, new, first, last, edge).on_right(link)
     } else {
-        node.right = Some(insert_at(node.right.take(), new));
-    }
-    balance(node)
-}
-
-/// Takes the lowest node out: what remains, and the node.
-fn take_lowest<V>(mut node: Box<Node<V>>) -> (Link<V>, Box<Node<V>>) {
-    match node.left.take() {
-        None => (node.right.take(), node),
-        Some(left) => {
-            let (rest, lowest) = take_lowest(left);
-            node.left = rest;
-            (Some(balance(node)), lowest)
-        }
+        Rest::NOTHING
     }
 }
 
-/// Takes the node that begins at `first` out: what remains, and the node if there was one.
-fn remove_at<V>(link: Link<V>, first: u64) -> (Link<V>, Link<V>) {
-    let Some(mut node) = link else {
-        return (None, None);
+/// Takes the lowest node out. Returns it, and what of the summary is another one now.
+fn take_lowest<V>(link: &mut Link<V>) -> (Link<V>, Changed) {
+    let Some(node) = link else {
+        return (None, Changed::NOTHING);
     };
-    let removed = match first.cmp(&node.first) {
-        Ordering::Less => {
-            let (rest, removed) = remove_at(node.left.take(), first);
-            node.left = rest;
-            removed
-        }
-        Ordering::Greater => {
-            let (rest, removed) = remove_at(node.right.take(), first);
-            node.right = rest;
-            removed
-        }
-        Ordering::Equal => {
-            let rest = match (node.left.take(), node.right.take()) {
-                (None, rest) | (rest, None) => rest,
-                (left, Some(right)) => {
-                    let (right, mut root) = take_lowest(right);
-                    root.left = left;
-                    root.right = right;
-                    Some(balance(root))
+
+    if node.left.is_some() {
+        let (lowest, changed) = take_lowest(&mut node.left);
+        return (lowest, settle_if(link, changed));
+    }
+    let mut other = node.right.take();
+
+    mem::swap(link, &mut other);
+    (other, Changed::SUMMARY)
+}
+
+/// Moves the node that begins at `first` to `removed`. `lowest` says that nothing is in front of the
+/// subtree.
+fn remove_at<V>(link: &mut Link<V>, removed: &mut Link<V>, first: u64, lowest: bool) -> Rest {
+    let Some(node) = link else {
+        return Rest::NOTHING;
+    };
+
+    if first < node.first {
+        return remove_at(&mut node.left, removed, first, lowest).on_left(link);
+    }
+    if first > node.first {
+        return remove_at(&mut node.right, removed, first, false).on_right(link);
+    }
+    let edge = if lowest && node.left.is_none() {
+        NO_EDGE
+    } else {
+        first - node.weight
+    };
+
+    mem::swap(link, removed);
+    replace(link, removed, edge)
+}
+
+/// Puts in the place of a node, which is taken out, what was below it. What is in front of it ends
+/// below `edge`.
+#[inline(never)]
+fn replace<V>(link: &mut Link<V>, removed: &mut Link<V>, edge: u64) -> Rest {
+    let Some(node) = removed else {
+        return Rest::NOTHING;
+    };
+
+    if node.right.is_none() {
+        mem::swap(link, &mut node.left);
+        return Rest::at_end(edge);
+    }
+    let (mut next, _) = take_lowest(&mut node.right);
+
+    if let Some(root) = &mut next {
+        mem::swap(&mut root.left, &mut node.left);
+        mem::swap(&mut root.right, &mut node.right);
+        root.weight = free_between(edge, root.first);
+        // What the nodes above know of this place.
+        root.subtree = node.subtree;
+    }
+    mem::swap(link, &mut next);
+    Rest {
+        changed: settle(link, Changed::SUMMARY),
+        edge,
+    }
+}
+
+/// The lowest gap between two intervals that has `size` addresses within bounds, of which there is
+/// at least one.
+fn gap_at<V>(link: &Link<V>, bounds: (u64, u64), size: u64) -> Option<(u64, u64)> {
+    let mut link = link;
+
+    while let Some(node) = link.as_ref().filter(|node| node.subtree.weight >= size) {
+        if node.first > bounds.0 {
+            if let Some(gap) = gap_at(&node.left, bounds, size) {
+                return Some(gap);
+            }
+            if node.weight >= size {
+                let gap = (node.first - node.weight, node.first - 1);
+                if let Some(gap) = clip(gap, bounds, size) {
+                    return Some(gap);
                 }
-            };
-            node.update();
-            return (rest, Some(node));
+            }
         }
-    };
-    (Some(balance(node)), removed)
-}
-
-/// See [`IntervalMap::first_gap`]; `edge` is the lowest address that may be free before the subtree.
-fn gap_at<V>(node: &Node<V>, edge: u64, bounds: (u64, u64), size: u64) -> Option<(u64, u64)> {
-    let (low, high) = bounds;
-    let all = &node.subtree;
-
-    // Nothing in this subtree, or before it, can be wide enough or inside the bounds.
-    if all.last < low || edge > high || all.gap.max(all.first.saturating_sub(edge)) < size {
-        return None;
-    }
-    let mut edge = edge;
-    if let Some(left) = &node.left {
-        if let Some(gap) = gap_at(left, edge, bounds, size) {
-            return Some(gap);
+        if node.last >= bounds.1 {
+            return None;
         }
-        edge = left.subtree.last.checked_add(1)?;
+        link = &node.right;
     }
-    if node.first > edge {
-        if let Some(gap) = clip((edge, node.first - 1), bounds, size) {
-            return Some(gap);
-        }
-    }
-    gap_at(
-        node.right.as_deref()?,
-        node.last.checked_add(1)?,
-        bounds,
-        size,
-    )
+    None
 }
 
 /// The part of a gap within bounds, if it has at least `size` addresses.
@@ -258,6 +302,25 @@ fn clip(gap: (u64, u64), bounds: (u64, u64), size: u64) -> Option<(u64, u64)> {
     let (first, last) = (gap.0.max(bounds.0), gap.1.min(bounds.1));
 
     (first <= last && last - first >= size.saturating_sub(1)).then_some((first, last))
+}
+
+/// An interval in a map, whose value may be changed.
+pub struct Entry<'a, V> {
+    interval: (&'a u64, &'a u64),
+    /// What belongs to the interval.
+    pub value: &'a mut V,
+}
+
+impl<V> Entry<'_, V> {
+    /// The first address.
+    pub fn first(&self) -> u64 {
+        *self.interval.0
+    }
+
+    /// The last address, inclusive.
+    pub fn last(&self) -> u64 {
+        *self.interval.1
+    }
 }
 
 /// A map from intervals that do not overlap to values.
@@ -279,17 +342,18 @@ impl<V> IntervalMap<V> {
 
     /// Adds an interval; gives the node back if it overlaps one that is there.
     pub fn insert(&mut self, node: Box<Node<V>>) -> Result<(), Box<Node<V>>> {
-        if self.first_in(node.first, node.last).is_some() {
-            return Err(node);
-        }
-        self.root = Some(insert_at(self.root.take(), node));
-        Ok(())
+        let (first, last) = (node.first, node.last);
+        let mut new = Some(node);
+
+        insert_at(&mut self.root, &mut new, first, last, NO_EDGE);
+        new.map_or(Ok(()), Err)
     }
 
     /// Takes out the interval that begins at `first`.
     pub fn remove(&mut self, first: u64) -> Option<Box<Node<V>>> {
-        let (rest, removed) = remove_at(self.root.take(), first);
-        self.root = rest;
+        let mut removed = None;
+
+        remove_at(&mut self.root, &mut removed, first, true);
         removed
     }
 
@@ -309,6 +373,27 @@ impl<V> IntervalMap<V> {
         found.filter(|node| node.first <= last)
     }
 
+    /// The lowest interval that meets `first..=last`, to change its value.
+    pub fn first_in_mut(&mut self, first: u64, last: u64) -> Option<Entry<'_, V>> {
+        let mut link = &mut self.root;
+        let mut found = None;
+
+        while let Some(node) = link {
+            let node = &mut **node;
+
+            if node.last < first {
+                link = &mut node.right;
+            } else {
+                found = Some(Entry {
+                    interval: (&node.first, &node.last),
+                    value: &mut node.value,
+                });
+                link = &mut node.left;
+            }
+        }
+        found.filter(|entry| entry.first() <= last)
+    }
+
     /// Whether there is no interval.
     pub fn is_empty(&self) -> bool {
         self.root.is_none()
@@ -319,10 +404,12 @@ impl<V> IntervalMap<V> {
         let mut link = &mut self.root;
 
         while let Some(node) = link {
-            match first.cmp(&node.first) {
-                Ordering::Less => link = &mut node.left,
-                Ordering::Greater => link = &mut node.right,
-                Ordering::Equal => return Some(&mut node.value),
+            if first < node.first {
+                link = &mut node.left;
+            } else if first > node.first {
+                link = &mut node.right;
+            } else {
+                return Some(&mut node.value);
             }
         }
         None
@@ -343,12 +430,47 @@ impl<V> IntervalMap<V> {
     /// as large as it is there.
     pub fn first_gap(&self, low: u64, high: u64, size: u64) -> Option<(u64, u64)> {
         let bounds = (low, high);
-        let Some(root) = &self.root else {
+        let size = size.max(1);
+        let Some((first, last)) = self.span() else {
             return clip(bounds, bounds, size);
         };
-        gap_at(root, 0, bounds, size)
-            .or_else(|| clip((root.subtree.last.checked_add(1)?, u64::MAX), bounds, size))
+        let below = || clip((0, first.checked_sub(1)?), bounds, size);
+        let above = || clip((last.checked_add(1)?, u64::MAX), bounds, size);
+
+        below()
+            .or_else(|| gap_at(&self.root, bounds, size))
+            .or_else(above)
     }
+
+    /// The lowest and the highest address of any interval.
+    fn span(&self) -> Option<(u64, u64)> {
+        let root = self.root.as_ref()?;
+        let (mut lowest, mut highest) = (root, root);
+
+        while let Some(node) = &lowest.left {
+            lowest = node;
+        }
+        while let Some(node) = &highest.right {
+            highest = node;
+        }
+        Some((lowest.first, highest.last))
+    }
+}
+
+/// Moves `new` to where its first address belongs. Returns what of the summary is another one now.
+fn insert_beside<V>(link: &mut Link<V>, new: &mut Link<V>, first: u64) -> Changed {
+    let Some(node) = link else {
+        mem::swap(link, new);
+        return Changed::SUMMARY;
+    };
+    let side = if first < node.first {
+        &mut node.left
+    } else {
+        &mut node.right
+    };
+    let changed = insert_beside(side, new, first);
+
+    settle_if(link, changed)
 }
 
 /// A map from intervals that may overlap to values.
@@ -369,8 +491,11 @@ impl<V> OverlapMap<V> {
     }
 
     /// Adds an interval.
-    pub fn insert(&mut self, node: Box<Node<V>>) {
-        self.root = Some(insert_at(self.root.take(), node));
+    pub fn insert(&mut self, mut node: Box<Node<V>>) {
+        let (first, last) = (node.first, node.last);
+
+        node.plant(last);
+        insert_beside(&mut self.root, &mut Some(node), first);
     }
 
     /// Of the intervals that meet `first..=last`, one that begins first.
@@ -382,7 +507,7 @@ impl<V> OverlapMap<V> {
             let on_the_left = node
                 .left
                 .as_ref()
-                .is_some_and(|left| left.subtree.last >= first);
+                .is_some_and(|left| left.subtree.weight >= first);
 
             if on_the_left {
                 link = &node.left;
@@ -399,12 +524,8 @@ impl<V> OverlapMap<V> {
     pub fn retain(&mut self, mut keep: impl FnMut(&V) -> bool) {
         let mut rest = self.root.take();
 
-        while let Some(root) = rest {
-            let (others, mut lowest) = take_lowest(root);
-
-            rest = others;
+        while let (Some(lowest), _) = take_lowest(&mut rest) {
             if keep(&lowest.value) {
-                lowest.update();
                 self.insert(lowest);
             }
         }

@@ -23,34 +23,52 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 0..200)
 }
 
-/// What the summary of a subtree should say; checks order and balance on the way.
-fn check<V>(node: &Node<V>) -> (u8, u64, u64, u64) {
-    let (mut height, mut first, mut last, mut gap) = (1, node.first, node.last, 0);
+/// Checks ranks and the height that follows from them: returns both.
+fn check_ranks<V>(node: &Node<V>) -> (u8, u32) {
+    let (left, low) = node.left.as_deref().map_or((0, 0), check_ranks);
+    let (right, high) = node.right.as_deref().map_or((0, 0), check_ranks);
+    let rank = node.subtree.rank;
 
-    if let Some(left) = &node.left {
-        let (h, f, l, g) = check(left);
-        assert!(l < node.first);
-        (height, first) = (height.max(h + 1), f);
-        gap = gap.max(g).max(node.first - l - 1);
+    for child in [left, right] {
+        assert!(
+            (1..=2).contains(&(rank - child)),
+            "{rank} above {left} and {right}"
+        );
     }
-    if let Some(right) = &node.right {
-        let (h, f, l, g) = check(right);
-        assert!(f > node.last);
-        (height, last) = (height.max(h + 1), l);
-        gap = gap.max(g).max(f - node.last - 1);
-    }
-    let lean = height_of(&node.left).abs_diff(height_of(&node.right));
-    assert!(lean <= 1, "the tree leans by {lean}");
-    let all = node.subtree;
-    assert_eq!(
-        (all.height, all.first, all.last, all.gap),
-        (height, first, last, gap)
+    assert!(
+        rank == 1 || left + right != 0,
+        "a leaf whose rank is {rank}"
     );
-    (height, first, last, gap)
+    (rank, low.max(high) + 1)
 }
 
-fn height_of<V>(link: &Link<V>) -> u8 {
-    link.as_ref().map_or(0, |node| node.subtree.height)
+/// What should be known of a subtree, where what is in front of it ends below `edge`: its highest
+/// address and its widest gap. Checks order and weights on the way.
+fn check_gaps<V>(node: &Node<V>, mut edge: Option<u64>) -> (u64, u64) {
+    let (mut last, mut gap) = (node.last, 0);
+
+    if let Some(left) = &node.left {
+        let (left_last, left_gap) = check_gaps(left, edge);
+        assert!(left_last < node.first);
+        (edge, gap) = (Some(left_last + 1), left_gap);
+    }
+    // There is nothing in front of the lowest.
+    let free = edge.map_or(0, |edge| node.first - edge);
+    assert_eq!(node.weight, free);
+    gap = gap.max(free);
+
+    if let Some(right) = &node.right {
+        assert!(right.first > node.last);
+        let (right_last, right_gap) = check_gaps(right, Some(node.last + 1));
+        (last, gap) = (right_last, gap.max(right_gap));
+    }
+    assert_eq!(node.subtree.weight, gap);
+    (last, gap)
+}
+
+fn check<V>(node: &Node<V>) {
+    check_ranks(node);
+    check_gaps(node, None);
 }
 
 /// The lowest gap by looking at each, one after the other.
@@ -105,6 +123,8 @@ proptest! {
         let (low, high) = (a.min(b), a.max(b));
         let met = model.iter().find(|&(&f, &l)| f <= high && low <= l).map(|(&f, _)| f);
         prop_assert_eq!(map.first_in(low, high).map(Node::first), met);
+        let entry = map.first_in_mut(low, high).map(|entry| (entry.first(), *entry.value));
+        prop_assert_eq!(entry, met.map(|first| (first, first)));
         prop_assert_eq!(map.first_gap(low, high, size), gap_in(&model, low, high, size));
         prop_assert_eq!(
             map.first_gap(low, u64::MAX, size),
@@ -137,28 +157,49 @@ fn ascending_inserts_stay_shallow() {
     // 1.44 * log2(100000)
     assert!(map
         .root
-        .as_ref()
-        .is_some_and(|root| root.subtree.height <= 24));
+        .as_deref()
+        .is_some_and(|root| check_ranks(root).1 <= 24));
     assert_eq!(map.first_gap(0, u64::MAX, 2), Some((199_999, u64::MAX)));
 }
 
-/// As [`check`], for intervals that may overlap.
-fn check_overlapping<V>(node: &Node<V>, all: &mut Vec<(u64, u64)>) -> (u8, u64) {
-    let (mut height, mut last) = (1, node.last);
+/// Every removal from a tree, and all in an order that is neither ascending nor descending.
+#[test]
+fn removals_keep_it_shallow() {
+    const COUNT: u64 = 10_000;
+    let mut map = IntervalMap::new();
 
+    for at in 0..COUNT {
+        assert!(map.insert(Box::new(Node::new(at * 2, at * 2, ()))).is_ok());
+    }
+    // 7 has no factor in common with the number of intervals.
+    for (step, at) in (0..COUNT).map(|at| at * 7 % COUNT).enumerate() {
+        assert!(map.remove(at * 2).is_some());
+        assert!(map.remove(at * 2).is_none());
+
+        let Some(root) = map.root.as_deref().filter(|_| step % 100 == 0) else {
+            continue;
+        };
+        let left = COUNT - 1 - step as u64;
+        check(root);
+        assert!(check_ranks(root).1 <= 2 * (left + 1).ilog2() + 2);
+    }
+    assert!(map.is_empty());
+}
+
+/// As [`check`], for intervals that may overlap: lists them, returns the highest address.
+fn check_overlapping<V>(node: &Node<V>, all: &mut Vec<(u64, u64)>) -> u64 {
+    let mut last = node.last;
+
+    assert_eq!(node.weight, node.last);
     if let Some(left) = &node.left {
-        let (h, l) = check_overlapping(left, all);
-        (height, last) = (height.max(h + 1), last.max(l));
+        last = last.max(check_overlapping(left, all));
     }
     all.push((node.first, node.last));
     if let Some(right) = &node.right {
-        let (h, l) = check_overlapping(right, all);
-        (height, last) = (height.max(h + 1), last.max(l));
+        last = last.max(check_overlapping(right, all));
     }
-    let lean = height_of(&node.left).abs_diff(height_of(&node.right));
-    assert!(lean <= 1, "the tree leans by {lean}");
-    assert_eq!((node.subtree.height, node.subtree.last), (height, last));
-    (height, last)
+    assert_eq!(node.subtree.weight, last);
+    last
 }
 
 proptest! {
@@ -180,6 +221,7 @@ proptest! {
             }
             let mut all = vec![];
             if let Some(root) = &map.root {
+                check_ranks(root);
                 check_overlapping(root, &mut all);
             }
             prop_assert!(all.windows(2).all(|pair| pair[0].0 <= pair[1].0));

@@ -151,14 +151,17 @@ impl<T: Split> HeldRanges<T> {
     pub(crate) fn release(&mut self, range: Range<usize>, mut gone: impl FnMut(Range<usize>, T)) {
         let mut next = range.start;
 
-        while let Some(part) = self.first_in(next..range.end).map(pages) {
-            next = part.end;
-
-            let Some(held) = self.0.get_mut(part.start as u64) else {
+        while next < range.end {
+            let (low, high) = (next as u64, (range.end - 1) as u64);
+            let Some(entry) = self.0.first_in_mut(low, high) else {
                 return;
             };
-            held.holders -= 1;
-            if held.holders != 0 {
+            // Page indexes: they come out as they went in.
+            let part = entry.first() as usize..entry.last() as usize + 1;
+
+            next = part.end;
+            entry.value.holders -= 1;
+            if entry.value.holders != 0 {
                 continue;
             }
             if let Some(node) = self.0.remove(part.start as u64) {
