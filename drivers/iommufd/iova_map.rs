@@ -9,7 +9,7 @@
 
 use crate::{
     base::{Box, Result, EADDRINUSE, EEXIST, EINVAL, ENOSPC, EOVERFLOW, PAGE_SIZE},
-    interval::{IntervalMap, Node, OverlapMap},
+    interval::{Entry, IntervalMap, Node, OverlapMap},
 };
 
 /// What the map must know of the areas in it.
@@ -111,12 +111,12 @@ impl<A: Area, O: PartialEq> IovaMap<A, O> {
         Ok(())
     }
 
-    /// Whether areas of `length` bytes may be placed at `iova`: their last address.
+    /// Whether areas of `length` bytes may be placed at `iova`, where no others are: their last
+    /// address.
     ///
     /// # Errors
     ///
-    /// `EINVAL` if it is not aligned, or reserved; `EOVERFLOW` past the end of the address space;
-    /// `EEXIST` if there is an area.
+    /// `EINVAL` if it is not aligned, or reserved; `EOVERFLOW` past the end of the address space.
     pub(crate) fn check(&self, iova: u64, length: u64) -> Result<u64> {
         self.check_length(length)?;
         if iova & (self.alignment - 1) != 0 {
@@ -127,10 +127,19 @@ impl<A: Area, O: PartialEq> IovaMap<A, O> {
         if self.reserved.first_in(iova, last).is_some() {
             return Err(EINVAL);
         }
-        if self.areas.first_in(iova, last).is_some() {
-            return Err(EEXIST);
-        }
         Ok(last)
+    }
+
+    /// Whether there is no area in `first..=last`.
+    ///
+    /// # Errors
+    ///
+    /// `EEXIST` if there is one.
+    pub(crate) fn check_vacant(&self, first: u64, last: u64) -> Result {
+        match self.areas.first_in(first, last) {
+            Some(_) => Err(EEXIST),
+            None => Ok(()),
+        }
     }
 
     /// Whether memory that begins at an offset in its page may be mapped.
@@ -223,6 +232,11 @@ impl<A: Area, O: PartialEq> IovaMap<A, O> {
     /// The lowest area that meets `first..=last`.
     pub(crate) fn first_in(&self, first: u64, last: u64) -> Option<&Node<A>> {
         self.areas.first_in(first, last)
+    }
+
+    /// The lowest area that meets `first..=last`, to be changed.
+    pub(crate) fn first_in_mut(&mut self, first: u64, last: u64) -> Option<Entry<'_, A>> {
+        self.areas.first_in_mut(first, last)
     }
 
     /// Reserves a range.

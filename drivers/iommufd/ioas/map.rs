@@ -88,8 +88,9 @@ impl Ioas {
     /// # Errors
     ///
     /// Those of [`IovaMap::check`](crate::iova_map::IovaMap::check) and
-    /// [`IovaMap::find`](crate::iova_map::IovaMap::find); `EPERM` if devices may write what may not be
-    /// written; then those of [`Mapping::new`]. Nothing has changed then.
+    /// [`IovaMap::find`](crate::iova_map::IovaMap::find); `EEXIST` if something is mapped there; `EPERM`
+    /// if devices may write what may not be written; then those of [`Mapping::new`]. Nothing has changed
+    /// then.
     pub(crate) fn map(&self, slice: &Slice, iova: Option<u64>, access: Access) -> Result<u64> {
         // Allocated before locking, and then told where it goes.
         let slot = new_slot()?;
@@ -144,13 +145,15 @@ impl Ioas {
                 }
             };
             let mut map = self.map.write();
+            let complete = index + 1 == slices.len();
 
             if let Some(area) = map.area_mut(at) {
                 area.mapping = mapping;
+                area.in_transit = !complete;
             }
             at = at.wrapping_add(slice.length as u64);
-            if index + 1 == slices.len() {
-                for_each_place(slices, iova, |place| {
+            if let Some((_, others)) = slices.split_last().filter(|_| complete) {
+                for_each_place(others, iova, |place| {
                     if let Some(area) = map.area_mut(place) {
                         area.in_transit = false;
                     }
@@ -178,13 +181,18 @@ impl Ioas {
             None => map.find(length, first.address())?,
         };
 
-        map.check(iova, length)?;
-        for slice in slices {
+        let last = map.check(iova, length)?;
+        let fit = slices.iter().try_for_each(|slice| {
             if access.write && !slice.pages.writable() {
                 return Err(EPERM);
             }
-            map.check_page_offset(slice.page_offset())?;
+            map.check_page_offset(slice.page_offset())
+        });
+        // Alone, an area that may be mapped meets others when it is inserted.
+        if fit.is_err() || slices.len() > 1 {
+            map.check_vacant(iova, last)?;
         }
+        fit?;
 
         let mut at = iova;
         for (slice, slot) in slices.iter().zip(slots) {

@@ -3,7 +3,6 @@
 //! The page tables that mirror an address space, and what they ask of it.
 
 use super::{access::Accesses, reserve, Ioas, Map, Owner};
-use crate::interval::Node;
 use kernel::prelude::*;
 use kernel_ext::{
     iommu::{Geometry, Mapping},
@@ -171,51 +170,46 @@ fn reserve_outside(map: &mut Map, geometry: &Geometry, owner: Owner) -> Result {
 
 /// Puts all areas into one more page table, or none.
 fn fill_table(map: &mut Map, table: &Table, large_pages: bool) -> Result {
-    let mut next = map.first_in(0, u64::MAX).map(Node::first);
+    let mut next = Some(0);
 
-    while let Some(iova) = next {
-        if let Some(area) = map.area_mut(iova) {
-            let filled = match &mut area.mapping {
-                // An area in transit has not looked at the page tables yet.
-                _ if area.in_transit => Ok(()),
-                Some(mapping) => mapping.add_table(table),
-                none => Mapping::new(
-                    &area.slice.pages,
-                    area.slice.view(iova, area.access),
-                    core::iter::once(table),
-                    large_pages,
-                )
-                .map(|mapping| *none = Some(mapping)),
-            };
-            if let Err(error) = filled {
-                unfill_table(map, table, iova);
-                return Err(error);
-            }
+    while let Some(entry) = next.and_then(|next| map.first_in_mut(next, u64::MAX)) {
+        let iova = entry.first();
+        next = entry.last().checked_add(1);
+
+        let area = entry.value;
+        let filled = match &mut area.mapping {
+            // An area in transit has not looked at the page tables yet.
+            _ if area.in_transit => Ok(()),
+            Some(mapping) => mapping.add_table(table),
+            none => Mapping::new(
+                &area.slice.pages,
+                area.slice.view(iova, area.access),
+                core::iter::once(table),
+                large_pages,
+            )
+            .map(|mapping| *none = Some(mapping)),
+        };
+        if let Err(error) = filled {
+            unfill_table(map, table, iova);
+            return Err(error);
         }
-        next = following(map, iova);
     }
     Ok(())
 }
 
 /// Takes all areas below `end` out of one page table.
 fn unfill_table(map: &mut Map, table: &Table, end: u64) {
-    let mut next = map.first_in(0, u64::MAX).map(Node::first);
+    let mut next = Some(0);
 
-    while let Some(iova) = next.filter(|&iova| iova < end) {
-        if let Some(area) = map.area_mut(iova) {
-            area.mapping = area
-                .mapping
-                .take()
-                .and_then(|mapping| mapping.remove_table(table));
+    while let Some(entry) = next.and_then(|next| map.first_in_mut(next, u64::MAX)) {
+        if entry.first() >= end {
+            return;
         }
-        next = following(map, iova);
+        next = entry.last().checked_add(1);
+        entry.value.mapping = entry
+            .value
+            .mapping
+            .take()
+            .and_then(|mapping| mapping.remove_table(table));
     }
-}
-
-/// The IOVA of the area behind the one at `iova`.
-fn following(map: &Map, iova: u64) -> Option<u64> {
-    let last = map.first_in(iova, iova)?.last();
-
-    map.first_in(last.checked_add(1)?, u64::MAX)
-        .map(Node::first)
 }

@@ -58,26 +58,23 @@ impl Ioas {
         let _users = self.users.read();
         let mut map = self.map.write();
 
-        while let Some((first, area_last)) = map
-            .first_in(start, last)
-            .map(|area| (area.first(), area.last()))
-        {
-            let area = map.area_mut(first).ok_or(ENOENT)?;
+        while let Some(area) = map.first_in_mut(start, last) {
+            let (first, area_last) = (area.first(), area.last());
 
-            if area.in_transit {
+            if area.value.in_transit {
                 return Err(EBUSY);
             }
             if first < start || area_last > last {
                 return Err(ENOENT);
             }
             // Whoever pins pages has locked the map.
-            if area.accesses() != 0 {
-                area.prevent_access = true;
+            if area.value.accesses() != 0 {
+                area.value.prevent_access = true;
                 return Ok(Some((first, area_last - first + 1)));
             }
-            area.in_transit = true;
+            area.value.in_transit = true;
 
-            let mapping = area.mapping.take();
+            let mapping = area.value.mapping.take();
             drop(map);
             drop(mapping);
 
@@ -89,11 +86,11 @@ impl Ioas {
             *unmapped = unmapped.wrapping_add(area_last - first + 1);
 
             // Others may have mapped something below meanwhile: that is theirs.
-            map = self.map.write();
-            match area_last.checked_add(1) {
-                Some(next) if area_last < last => start = next,
+            start = match area_last.checked_add(1) {
+                Some(next) if area_last < last => next,
                 _ => break,
-            }
+            };
+            map = self.map.write();
         }
         Ok(None)
     }

@@ -21,10 +21,11 @@ type Map = IovaMap<Memory, u32>;
 fn map_at(map: &mut Map, iova: u64, length: u64) -> Result {
     let last = map.check(iova, length)?;
 
-    assert!(map
-        .insert(Box::new(Node::new(iova, last, Memory(0))))
-        .is_ok());
-    Ok(())
+    let vacant = map.check_vacant(iova, last);
+    let inserted = map.insert(Box::new(Node::new(iova, last, Memory(0))));
+
+    assert_eq!(inserted.is_ok(), vacant.is_ok());
+    vacant
 }
 
 fn reserve(map: &mut Map, first: u64, last: u64, owner: u32) -> Result {
@@ -127,7 +128,8 @@ proptest! {
             slow_find(&areas, &reserved, &windows, length * PAGE, addr, 1 << 24)
         );
         if let Ok(iova) = found {
-            prop_assert!(map.check(iova, length * PAGE).is_ok());
+            let last = map.check(iova, length * PAGE);
+            prop_assert_eq!(last.and_then(|last| map.check_vacant(iova, last)), Ok(()));
         }
     }
 
