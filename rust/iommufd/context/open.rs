@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The file of a context: it owns the context, and others keep it open.
+
+use super::{Context, Iommufd};
+use crate::bindings;
+use core::{ffi::c_void, mem::ManuallyDrop, ops::Deref, ptr::NonNull};
+use kernel::{
+    device::Device,
+    fs::File,
+    new_spinlock,
+    prelude::*,
+    sync::{
+        aref::{ARef, AlwaysRefCounted},
+        Refcount,
+    },
+    types::{ForeignOwnable, Opaque},
+};
+
+/// The file of a context.
+pub(super) struct FilePtr(NonNull<bindings::file>);
+
+// SAFETY: Files may be used on any thread.
+unsafe impl Send for FilePtr {}
+
+// SAFETY: The context is freed with its last reference.
+unsafe impl<I: Iommufd> AlwaysRefCounted for Context<I> {
+    fn inc_ref(&self) {
+        self.memory.inc();
+    }
+
+    unsafe fn dec_ref(context: NonNull<Self>) {
+        // SAFETY: The caller has a reference, so the context is there.
+        let this = unsafe { context.as_ref() };
+
+        if this.memory.dec_and_test() {
+            // SAFETY: The table is empty but for IDs that were reserved for ever, and nobody has the
+            // context any more.
+            unsafe { bindings::kernel_ext_iommufd_ctx_destroy(this.shared.get()) };
+            // SAFETY: It came out of a `KBox`, and that was the last reference.
+            drop(unsafe { KBox::from_raw(context.as_ptr()) });
+        }
+    }
+}
+
+/// A reference to a context that keeps its file open.
+///
+/// # Invariants
+///
+/// This value owns a reference to the file of the context.
+pub struct OpenRef<I: Iommufd>(ARef<Context<I>>);
+
+impl<I: Iommufd> Clone for OpenRef<I> {
+    fn clone(&self) -> Self {
+        // SAFETY: By the type invariant the file is open.
+        unsafe { self.0.get_file() };
+        // INVARIANT: That reference is the new value's.
+        Self(self.0.clone())
+    }
+}
+
+impl<I: Iommufd> Deref for OpenRef<I> {
+    type Target = Context<I>;
+
+    fn deref(&self) -> &Context<I> {
+        &self.0
+    }
+}
+
+impl<I: Iommufd> Drop for OpenRef<I> {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariant the reference is ours.
+        unsafe { self.0.put_file() };
+    }
+}
+
+/// The context that a file owns. Dropping it, when the file is closed, destroys all objects.
+pub struct OpenContext<I: Iommufd>(ARef<Context<I>>);
+
+impl<I: Iommufd> OpenContext<I> {
+    /// A context without objects for a file that is being opened, and that it goes with.
+    pub(super) fn new(file: &File, device: &Device, minor: u32) -> Result<Self> {
+        let file = file.as_ptr();
+        let context = try_pin_init!(Context::<I> {
+            shared <- Opaque::ffi_init(move |slot: *mut bindings::iommufd_ctx_layout| {
+                // SAFETY: `slot` is valid for writing and pinned.
+                unsafe {
+                    slot.write(pin_init::zeroed());
+                    bindings::kernel_ext_iommufd_ctx_init(slot, file);
+                }
+            }),
+            device: device.into(),
+            memory: Refcount::new(1),
+            file <- new_spinlock!(NonNull::new(file).map(FilePtr), "Context::file"),
+            state <- I::state(minor),
+        }? Error);
+        let context = KBox::try_pin_init(context, GFP_KERNEL_ACCOUNT)?;
+        // SAFETY: The context stays where it is until `dec_ref` makes a box of it again.
+        let context = KBox::into_raw(unsafe { Pin::into_inner_unchecked(context) });
+
+        // SAFETY: A box is not null; the first reference is ours.
+        Ok(Self(unsafe {
+            ARef::from_raw(NonNull::new_unchecked(context))
+        }))
+    }
+}
+
+impl<I: Iommufd> Drop for OpenContext<I> {
+    fn drop(&mut self) {
+        *self.0.file.lock() = None;
+        self.0.destroy_all();
+    }
+}
+
+// SAFETY: The pointer is that of the context, never null, and aligned as that is.
+unsafe impl<I: Iommufd> ForeignOwnable for OpenContext<I> {
+    const FOREIGN_ALIGN: usize = align_of::<Context<I>>();
+    type Borrowed<'a> = &'a Context<I>;
+    type BorrowedMut<'a> = &'a Context<I>;
+
+    fn into_foreign(self) -> *mut c_void {
+        let this = ManuallyDrop::new(self);
+
+        (&raw const *this.0).cast_mut().cast()
+    }
+
+    unsafe fn from_foreign(ptr: *mut c_void) -> Self {
+        // SAFETY: `into_foreign` forgot the reference, and never gave null.
+        Self(unsafe { ARef::from_raw(NonNull::new_unchecked(ptr.cast())) })
+    }
+
+    unsafe fn borrow<'a>(ptr: *mut c_void) -> &'a Context<I> {
+        // SAFETY: `into_foreign` gave the pointer, and it is not taken back while borrowed.
+        unsafe { &*ptr.cast() }
+    }
+
+    unsafe fn borrow_mut<'a>(ptr: *mut c_void) -> &'a Context<I> {
+        // SAFETY: As for `borrow`.
+        unsafe { Self::borrow(ptr) }
+    }
+}
+
+impl<I: Iommufd> Context<I> {
+    /// A reference that keeps the file open; `None` once it has been closed.
+    pub fn keep_open(&self) -> Option<OpenRef<I>> {
+        let file = self.file.lock();
+
+        // SAFETY: By the type invariant the file is not quite gone while the lock is held.
+        if !unsafe { bindings::kernel_ext_get_file_unless_closed(file.as_ref()?.0.as_ptr()) } {
+            return None;
+        }
+        // INVARIANT: The reference was taken just now.
+        Some(OpenRef(self.to_aref()))
+    }
+
+    /// Takes one more reference to the file.
+    ///
+    /// # Safety
+    ///
+    /// The caller has one.
+    pub(in crate::iommufd) unsafe fn get_file(&self) {
+        // SAFETY: The field is written once, and the caller has a reference to the file.
+        unsafe { bindings::kernel_ext_get_file((*self.shared.get()).file) };
+    }
+
+    /// Gives a reference to the file up. The context may be gone afterwards.
+    ///
+    /// # Safety
+    ///
+    /// The caller has one.
+    pub(in crate::iommufd) unsafe fn put_file(&self) {
+        // SAFETY: The field is written once, and the caller gives its reference to the file up.
+        unsafe { bindings::fput((*self.shared.get()).file) };
+    }
+}
