@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Paging domains of whatever C driver runs the IOMMU.
+//! Paging domains of whatever driver runs the IOMMU.
 
 use super::{
     driver::{find_page_table, paging_domain, Driver},
