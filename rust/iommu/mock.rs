@@ -231,6 +231,17 @@ impl NewDevice {
         Ok(this)
     }
 
+    /// Frees what the IOMMU core keeps for a device that could not be added: where it has had memory
+    /// for the first part of it and none for the second, it forgets that.
+    fn free_iommu_data(&self) {
+        // SAFETY: By the type invariant the device is there; it was not added, so it is ours alone.
+        let data = unsafe { &mut (*self.0.as_ptr()).iommu };
+
+        // SAFETY: The core has allocated it, or it is null.
+        unsafe { bindings::kfree((*data).cast()) };
+        *data = ptr::null_mut();
+    }
+
     /// # Safety
     ///
     /// Called by the driver core, once, with the last reference gone.
@@ -282,7 +293,8 @@ impl MockDevice {
             return Err(ENODEV);
         }
         // SAFETY: The device is initialised; while the lock is held, the IOMMU stays.
-        to_result(unsafe { bindings::iommu_mock_device_add(dev.0.as_ptr(), iommu) })?;
+        to_result(unsafe { bindings::iommu_mock_device_add(dev.0.as_ptr(), iommu) })
+            .inspect_err(|_| dev.free_iommu_data())?;
         // INVARIANT: It succeeded.
         Ok(Self(dev))
     }
