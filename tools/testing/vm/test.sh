@@ -139,7 +139,8 @@ test_mock() {
 	for program in $programs; do
 		bins+=(--bin "$PROGRAMS/$program")
 	done
-	boot mock vtd "$script" "${bins[@]}"
+	# Thousands of devices come and go: what is said of each is not worth the serial port's time.
+	boot mock vtd "$script" --append "$DEBUG_CMDLINE loglevel=5 log_buf_len=4M" "${bins[@]}"
 }
 
 test_in_vms() {
