@@ -36,7 +36,8 @@ pub(crate) struct State {
     #[pin]
     pub(crate) container: Container,
     charges_process: Atomic<bool>,
-    /// Whoever locks all address spaces at the same time holds this.
+    /// Whoever locks all address spaces at the same time holds this for writing, and whoever publishes
+    /// one for reading: so that all are all.
     #[pin]
     pub(crate) all_address_spaces: RwSem<()>,
 }

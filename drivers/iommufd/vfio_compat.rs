@@ -105,6 +105,7 @@ impl VfioCompat for Iommufd {
             .is_none_or(|chosen| chosen.get(context).is_none())
         {
             let serial = new.serial();
+            let _all = context.all_address_spaces.read();
             // User space may learn its ID, and destroy it like any other.
             let id = new.publish();
 

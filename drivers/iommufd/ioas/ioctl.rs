@@ -37,6 +37,8 @@ pub(crate) fn alloc(command: &mut IoasAlloc, call: &Call<'_>) -> Result {
 
     command.out_ioas_id = ioas.id().0;
     call.respond(command)?;
+
+    let _all = call.context.all_address_spaces.read();
     ioas.publish();
     Ok(())
 }

@@ -16,7 +16,7 @@ use kernel_ext::{
 /// Lets the calling process pay for what is mapped in all address spaces of the context.
 ///
 /// They are locked all together: pages may be shared between any of them, and nothing must come or
-/// go between counting and paying.
+/// go between counting and paying. No new one appears meanwhile, into which pages could be copied.
 ///
 /// # Errors
 ///
