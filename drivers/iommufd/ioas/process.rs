@@ -28,7 +28,7 @@ pub(crate) fn change(command: &mut IoasChangeProcess, call: &Call<'_>) -> Result
 
     let outer = call.context.all_address_spaces.write();
     let spaces = address_spaces(call)?;
-    let mut maps = KVec::with_capacity(spaces.len(), GFP_KERNEL)?;
+    let mut maps = KVVec::with_capacity(spaces.len(), GFP_KERNEL)?;
 
     for space in &spaces {
         maps.push_within_capacity(space.map.write_nested(&outer))?;
@@ -48,8 +48,8 @@ pub(crate) fn change(command: &mut IoasChangeProcess, call: &Call<'_>) -> Result
 }
 
 /// All address spaces of the context.
-fn address_spaces(call: &Call<'_>) -> Result<KVec<UserRef<Ioas>>> {
-    let mut spaces = KVec::new();
+fn address_spaces(call: &Call<'_>) -> Result<KVVec<UserRef<Ioas>>> {
+    let mut spaces = KVVec::new();
     let mut next = 0;
 
     while let Some((space, behind)) = call.context.next_user(next) {

@@ -326,7 +326,7 @@ impl Tables {
 #[derive(Default)]
 pub(super) struct Windows {
     first: Option<Window>,
-    more: KVec<Option<Window>>,
+    more: KVVec<Option<Window>>,
     /// All slots of `more` before this one are taken.
     taken: usize,
 }
@@ -384,7 +384,9 @@ impl Windows {
     }
 
     pub(super) fn take(&mut self, id: WindowId) -> Option<Window> {
-        self.taken = self.taken.min(id.0.saturating_sub(1));
+        if let Some(at) = id.0.checked_sub(1) {
+            self.taken = self.taken.min(at);
+        }
         self.slot(id)?.take()
     }
 }
