@@ -415,7 +415,8 @@ impl State {
         let how = window.how(NORMAL);
 
         while page < pages.end {
-            let shown = if self.frames(page..pages.end, &mut chunk) {
+            // What cannot be mapped in this turn would be read again in the next.
+            let shown = if self.frames(how.at_once(page..pages.end), &mut chunk) {
                 // SAFETY: By the type invariant they are pinned, and the caller becomes a holder of
                 // them, or takes them out again.
                 unsafe { window.view.map(tables.clone(), page, chunk.runs(), how) }

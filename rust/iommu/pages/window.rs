@@ -230,6 +230,17 @@ pub(super) struct How {
     pub(super) large_pages: bool,
 }
 
+impl How {
+    /// The first of some pages, as many as one call of [`View::map`] can take.
+    pub(super) fn at_once(&self, pages: Range<usize>) -> Range<usize> {
+        if self.large_pages {
+            pages
+        } else {
+            pages.start..pages.end.min(pages.start.saturating_add(CHUNK))
+        }
+    }
+}
+
 /// Why some page frames are in no table.
 pub(super) struct NotMapped {
     pub(super) error: Error,
