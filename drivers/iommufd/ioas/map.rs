@@ -209,7 +209,11 @@ impl Ioas {
     fn abandon(&self, slices: &[Slice], iova: u64) {
         for_each_place(slices, iova, |place| {
             // The IOVA is free for others once no page table shows anything there.
-            let mapping = self.map.write().area_mut(place).map(|area| area.mapping.take());
+            let mapping = self
+                .map
+                .write()
+                .area_mut(place)
+                .map(|area| area.mapping.take());
             drop(mapping);
 
             let area = self.map.write().remove(place);

@@ -93,6 +93,8 @@ pub(super) struct Stopped {
     pub(super) shown: usize,
     /// The extents up to this page have the window as a holder.
     pub(super) held: usize,
+    /// So many pages behind `shown` a table did not let go of: they must stay pinned.
+    pub(super) stuck: usize,
 }
 
 impl PinnedPages {
@@ -156,7 +158,7 @@ impl PinnedPages {
         if let Err(stopped) = state.show(window, this(), pages.clone()) {
             let bytes = window.view.bytes(pages.start..stopped.shown);
             // SAFETY: It shows this much, which ends where a call of `map` ended.
-            if !unsafe { window.view.unmap(this(), bytes) } {
+            if !unsafe { window.view.unmap(this(), bytes) } || stopped.stuck != 0 {
                 state.pin_for_ever(pages);
             }
             return Err(stopped.error);
@@ -221,6 +223,7 @@ impl PinnedPages {
         state.extents.cut(pages.start)?;
         state.extents.cut(pages.end)?;
         self.fill_from(state, window).map_err(|stopped| {
+            state.pin_for_ever(stopped.shown..stopped.shown + stopped.stuck);
             state.empty(
                 window,
                 pages.start..stopped.shown,
@@ -258,6 +261,7 @@ impl PinnedPages {
             error,
             shown: gap.start,
             held: gap.start,
+            stuck: 0,
         };
         let slot = new_slot().map_err(stopped)?;
         let mut new = NewExtent {
@@ -274,6 +278,8 @@ impl PinnedPages {
             error,
             shown: new.end,
             held: new.end,
+            // Those are not in an extent, and stay pinned already.
+            stuck: 0,
         })
     }
 
@@ -290,9 +296,16 @@ impl PinnedPages {
             let (accessed, next) = state.accessed.at(new.end..gap.end);
 
             if let Some(node) = accessed {
-                let from = new.end - held::pages(node).start;
-                new.show(window, node.value.value.iter(from, next - new.end))
-                    .map_err(|not_mapped| not_mapped.error)?;
+                let first = held::pages(node).start;
+                let frames = node.value.value.iter(new.end - first, next - new.end);
+
+                if let Err(not_mapped) = new.show(window, frames) {
+                    if !not_mapped.gone {
+                        // A device may still reach them: they stay pinned for ever.
+                        state.accessed.hold(first);
+                    }
+                    return Err(not_mapped.error);
+                }
                 continue;
             }
             let batch = match &mut batch {
@@ -415,20 +428,25 @@ impl State {
         let how = window.how(NORMAL);
 
         while page < pages.end {
-            // What cannot be mapped in this turn would be read again in the next.
-            let shown = if self.frames(how.at_once(page..pages.end), &mut chunk) {
-                // SAFETY: By the type invariant they are pinned, and the caller becomes a holder of
-                // them, or takes them out again.
-                unsafe { window.view.map(tables.clone(), page, chunk.runs(), how) }
-                    .map_err(|not_mapped| not_mapped.error)
-            } else {
-                Err(EFAULT)
-            };
-
-            page += shown.map_err(|error| Stopped {
+            let stopped = |error, stuck| Stopped {
                 error,
                 shown: page,
                 held: pages.start,
+                stuck,
+            };
+
+            // What cannot be mapped in this turn would be read again in the next.
+            if !self.frames(how.at_once(page..pages.end), &mut chunk) {
+                return Err(stopped(EFAULT, 0));
+            }
+            // SAFETY: By the type invariant they are pinned, and the caller becomes a holder of them,
+            // or takes them out again.
+            let shown = unsafe { window.view.map(tables.clone(), page, chunk.runs(), how) };
+
+            page += shown.map_err(|not_mapped| {
+                let stuck = if not_mapped.gone { 0 } else { not_mapped.pages };
+
+                stopped(not_mapped.error, stuck)
             })?;
         }
         Ok(())

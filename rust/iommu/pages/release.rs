@@ -19,17 +19,14 @@ use kernel::{page::PAGE_SIZE, prelude::*};
 const DRAIN_ON_STACK: usize = 16;
 
 impl State {
-    /// Keeps pages pinned that a device may reach through a table whose driver did not let go of them.
+    /// Keeps pages pinned, and all others of the same extents, that a device may reach through a table
+    /// whose driver did not let go of them.
     pub(super) fn pin_for_ever(&mut self, pages: Range<usize>) {
         let mut page = pages.start;
 
-        while page < pages.end {
-            let (extent, next) = self.extents.at(page..pages.end);
-
-            if extent.is_some() {
-                self.extents.hold(page);
-            }
-            page = next;
+        while let Some(extent) = self.extents.first_in(page..pages.end).map(held::pages) {
+            self.extents.hold(extent.start);
+            page = extent.end;
         }
     }
 
