@@ -121,26 +121,26 @@ test_machine() {
 	boot "$machine" "$machine" "$script" "${bins[@]}"
 }
 
-# The kernel's own iommufd selftests, on modules with test hooks
+# The kernel's own iommufd selftests, on modules with test hooks; mock.list has the
+# machine's options for each
 test_mock() {
-	local script=$LOGS/suite-mock.sh programs program
-	local -a bins=()
+	local script=$LOGS/suite-mock.sh program options
 	local MODULES=$MOCK_MODULES PROVOKE=
 	local EXPECTED=$ROOT/tools/testing/selftests/upstream/expected-failures
 
-	programs=$(awk -v only=" ${TESTS:-} " 'only ~ /^ *$/ || index(only, " " $1 " ")' \
-		"$PROGRAMS/mock.list")
-	[ -n "$programs" ] || return 0
 	[ -n "$MODULES" ] || {
 		result fail 'mock: not run, as its modules could not be built'
 		return
 	}
-	echo "PROGRAM_TIMEOUT=$MOCK_TIMEOUT exec sh /guest/suite.sh $(echo "$programs" | xargs)" >"$script"
-	for program in $programs; do
-		bins+=(--bin "$PROGRAMS/$program")
-	done
-	# Thousands of devices come and go: what is said of each is not worth the serial port's time.
-	boot mock vtd "$script" --append "$DEBUG_CMDLINE loglevel=5 log_buf_len=4M" "${bins[@]}"
+	while read -r program options; do
+		[ -z "${TESTS:-}" ] || [[ " $TESTS " == *" $program "* ]] || continue
+		echo "PROGRAM_TIMEOUT=$MOCK_TIMEOUT exec sh /guest/suite.sh $program" >"$script"
+		# Thousands of devices come and go: what is said of each is not worth the serial port's time.
+		# shellcheck disable=SC2086
+		boot "mock-$program" vtd "$script" $options \
+			--append "$DEBUG_CMDLINE loglevel=5 log_buf_len=4M" \
+			--bin "$PROGRAMS/$program" </dev/null
+	done <"$PROGRAMS/mock.list"
 }
 
 test_in_vms() {
