@@ -26,20 +26,38 @@ impl<T: Copy, const N: usize> ArrayVec<T, N> {
         }
     }
 
-    /// Whether there is no room for more.
+    /// Adds values as long as there is room, and takes no more than that from the iterator.
     #[inline]
-    pub(crate) fn is_full(&self) -> bool {
-        self.len == N
+    pub(crate) fn extend(&mut self, values: impl Iterator<Item = T>) {
+        let free = self.values.get_mut(self.len..).unwrap_or(&mut []);
+        let mut more = 0;
+
+        for (slot, value) in free.iter_mut().zip(values) {
+            slot.write(value);
+            more += 1;
+        }
+        // INVARIANT: These are initialised too now; and there was room.
+        self.len += more;
     }
 
-    /// Adds a value, if there is room.
+    /// Adds a value, if there is room. Whether there was.
     #[inline]
-    pub(crate) fn push(&mut self, value: T) {
-        if let Some(slot) = self.values.get_mut(self.len) {
-            slot.write(value);
-            // INVARIANT: This one is initialised too now; and there was room.
-            self.len += 1;
-        }
+    pub(crate) fn push(&mut self, value: T) -> bool {
+        let Some(slot) = self.values.get_mut(self.len) else {
+            return false;
+        };
+
+        slot.write(value);
+        // INVARIANT: This one is initialised too now; and there was room.
+        self.len += 1;
+        true
+    }
+
+    /// The values, to be changed.
+    #[inline]
+    pub(crate) fn as_mut_slice(&mut self) -> &mut [T] {
+        // SAFETY: By the type invariant so many are initialised.
+        unsafe { core::slice::from_raw_parts_mut(self.values.as_mut_ptr().cast(), self.len) }
     }
 
     /// Takes all values out.

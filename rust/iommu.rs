@@ -40,7 +40,7 @@ pub use domain::{Domain, DomainFeatures, UserData};
 pub use group::{is_capable, Capability, DmaOwner, Group};
 pub use hw_info::{HwInfo, PasidSupport};
 pub use iommu_pages::{IommuPages, RetiredPages, TableAllocation};
-pub use page_table::{Gather, Geometry, PageTable};
+pub use page_table::{Gather, Geometry, PageTable, RunsRead};
 pub use pages::{CopyPath, Mapping, PageSlots, PagesKind, SharedPages, Table, View};
 pub use reserved::{ReservedKind, ReservedRegion, ReservedRegions};
 pub use run::{Access, MemoryKind, PhysRun};

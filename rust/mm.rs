@@ -13,6 +13,7 @@ mod pfn_run;
 mod pin;
 mod pin_source;
 mod slots;
+mod unpin;
 
 pub use account::{Charge, ChargeMode, Payer};
 pub use batch::batch_bytes;
@@ -24,6 +25,7 @@ pub use memory::{FileMemory, Memory, UserMemory};
 #[cfg(CONFIG_IOMMUFD_RUST_TEST)]
 pub use peek::{PagePointers, UserPage};
 pub(crate) use pfn_run::PfnRun;
-pub(crate) use pin::{unpin, PinnedBatch};
+pub(crate) use pin::PinnedBatch;
+pub(crate) use unpin::Unpinner;
 
 pub use kernel::page::{PAGE_SHIFT, PAGE_SIZE};

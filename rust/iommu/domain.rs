@@ -5,8 +5,8 @@
 use super::{
     driver::{find_page_table, paging_domain, Driver},
     group::DmaOwner,
-    page_table::{Gather, Geometry, PageTable},
-    run::{Access, MemoryKind, PhysRun},
+    page_table::{Gather, Geometry, PageTable, RunsRead},
+    run::{trim, Access, MemoryKind, PhysRun},
 };
 use crate::{bindings, shim::device_ptr};
 use core::ptr::NonNull;
@@ -162,9 +162,15 @@ impl Domain {
         self.raw.as_ptr()
     }
 
-    fn iova_to_phys(&self, iova: u64) -> u64 {
-        // SAFETY: By the type invariant the domain is valid; this only reads its table.
-        unsafe { bindings::iommu_iova_to_phys(self.as_raw(), iova) }
+    /// How to look an IOVA up. What the core does beside is to ask whether the domain translates at
+    /// all, as one for paging does.
+    fn iova_to_phys(&self) -> IovaToPhys {
+        // SAFETY: By the type invariant the domain is valid; its operations are fixed once it exists.
+        let ops = unsafe { (*self.as_raw()).ops };
+        // SAFETY: The operations of a driver stay, and do not change.
+        let own = unsafe { (*ops).iova_to_phys };
+
+        own.unwrap_or(bindings::iommu_iova_to_phys)
     }
 }
 
@@ -175,12 +181,14 @@ impl Drop for Domain {
     }
 }
 
-/// The IOMMU API's word for an access. DMA is always coherent: there is nobody to flush for a user.
-fn protection(access: Access, kind: MemoryKind) -> c_int {
-    let mut prot = match kind {
-        MemoryKind::Normal => bindings::IOMMU_CACHE,
-        MemoryKind::Mmio => bindings::IOMMU_MMIO,
-    };
+type IovaToPhys = unsafe extern "C" fn(
+    *mut bindings::iommu_domain,
+    bindings::dma_addr_t,
+) -> bindings::phys_addr_t;
+
+/// The IOMMU API's word for an access.
+fn protection(access: Access) -> u32 {
+    let mut prot = 0;
 
     if access.read {
         prot |= bindings::IOMMU_READ;
@@ -188,7 +196,16 @@ fn protection(access: Access, kind: MemoryKind) -> c_int {
     if access.write {
         prot |= bindings::IOMMU_WRITE;
     }
-    prot as c_int
+    prot
+}
+
+/// The IOMMU API's word for what is behind an address. DMA is always coherent: there is nobody to
+/// flush for a user.
+fn attributes(kind: MemoryKind) -> u32 {
+    match kind {
+        MemoryKind::Normal => bindings::IOMMU_CACHE,
+        MemoryKind::Mmio => bindings::IOMMU_MMIO,
+    }
 }
 
 // SAFETY: The IOMMU API promises all of it for paging domains.
@@ -209,28 +226,29 @@ unsafe impl PageTable for Domain {
             // SAFETY: The caller vouches for memory and range.
             return unsafe { table.map(iova, runs, access) };
         }
+        let protection = protection(access);
         let mut done = 0;
 
         for run in runs {
             // SAFETY: The caller vouches for memory and range.
-            let mapped = to_result(unsafe {
+            let errno = unsafe {
                 bindings::iommu_map(
                     self.as_raw(),
                     (iova + done as u64) as c_ulong,
                     run.phys,
                     run.length,
-                    protection(access, run.kind),
+                    (protection | attributes(run.kind)) as c_int,
                     bindings::GFP_KERNEL_ACCOUNT,
                 )
-            });
-            if let Err(error) = mapped {
+            };
+            if errno != 0 {
                 if done != 0 {
                     // The pins of what a faulty driver keeps are given back nevertheless: it has not
                     // said yes to the mapping.
                     // SAFETY: These runs were mapped just now.
                     let _ = unsafe { self.unmap_and_sync(iova, done) };
                 }
-                return Err(error);
+                return to_result(errno);
             }
             done += run.length;
         }
@@ -257,36 +275,57 @@ unsafe impl PageTable for Domain {
         unsafe { bindings::kernel_ext_iotlb_sync(self.as_raw(), gather.as_raw()) };
     }
 
-    unsafe fn read_runs(&self, iova: u64, length: usize, runs: &mut [PhysRun]) -> usize {
+    unsafe fn read_runs(&self, iova: u64, length: usize, runs: &mut [PhysRun]) -> RunsRead {
         if let Some(table) = self.table() {
             // SAFETY: The caller vouches for the range.
             return unsafe { table.read_runs(iova, length, runs) };
         }
-        let mut count: usize = 0;
-        let mut done = 0;
+        let iova_to_phys = self.iova_to_phys();
+        // SAFETY: By the type invariant the domain is valid; this only reads its table.
+        let look_up = |iova: u64| unsafe { iova_to_phys(self.as_raw(), iova) };
+        let mut phys = look_up(iova);
+        // A range may begin or end within a page, which is left out again afterwards.
+        let before = phys as usize & !PAGE_MASK;
+        let mut at = iova.wrapping_sub(before as u64);
+        let mut left = (before + length).div_ceil(PAGE_SIZE);
+        let behind = left * PAGE_SIZE - before - length;
+        let pages = left;
 
-        while done < length {
-            let phys = self.iova_to_phys(iova + done as u64);
-            // A range may begin or end within a page; all pages between are whole.
-            let in_page = PAGE_SIZE - (phys as usize & !PAGE_MASK);
-            let bytes = in_page.min(length - done);
+        let most = runs.len();
+        let mut free = runs.iter_mut();
+        let mut last: Option<&mut PhysRun> = None;
+        // Behind the last run; there is no page at such an address.
+        let mut end = u64::MAX;
 
-            match count.checked_sub(1).and_then(|last| runs.get_mut(last)) {
-                Some(run) if run.phys + run.length as u64 == phys => run.length += bytes,
-                _ => match runs.get_mut(count) {
-                    Some(run) => {
-                        *run = PhysRun {
-                            phys,
-                            length: bytes,
-                            kind: MemoryKind::Normal,
-                        };
-                        count += 1;
-                    }
-                    None => break,
-                },
+        phys -= before as u64;
+        loop {
+            if phys != end {
+                let Some(run) = free.next() else { break };
+
+                *run = PhysRun {
+                    phys,
+                    length: PAGE_SIZE,
+                    kind: MemoryKind::Normal,
+                };
+                last = Some(run);
+            } else if let Some(run) = &mut last {
+                run.length += PAGE_SIZE;
             }
-            done += bytes;
+            end = phys + PAGE_SIZE as u64;
+            at = at.wrapping_add(PAGE_SIZE as u64);
+            left -= 1;
+            if left == 0 {
+                break;
+            }
+            phys = look_up(at);
         }
-        count
+
+        let count = most - free.len();
+        let behind = if left == 0 { behind } else { 0 };
+        trim(runs.get_mut(..count).unwrap_or(&mut []), before, behind);
+        RunsRead {
+            runs: count,
+            bytes: (pages - left) * PAGE_SIZE - before - behind,
+        }
     }
 }

@@ -99,6 +99,14 @@ impl Gather {
     }
 }
 
+/// What [`PageTable::read_runs`] has read.
+pub struct RunsRead {
+    /// How many runs.
+    pub runs: usize,
+    /// How many bytes they have in all.
+    pub bytes: usize,
+}
+
 /// An IO page table: IOVA to physical memory.
 ///
 /// Calls for ranges that do not meet may run at the same time. Calls for the same range must not;
@@ -153,10 +161,11 @@ pub unsafe trait PageTable: Send + Sync {
     }
 
     /// Reads what is mapped in `length` bytes from `iova` on into `runs`, as the longest runs
-    /// possible. Returns how many; stops at the end of the last run that fits.
+    /// possible; stops at the end of the last run that fits. Every run but the last ends with a page of
+    /// the CPU.
     ///
     /// # Safety
     ///
-    /// Everything there is mapped, and stays so meanwhile.
-    unsafe fn read_runs(&self, iova: u64, length: usize, runs: &mut [PhysRun]) -> usize;
+    /// There is something to read; all of it is mapped, and stays so meanwhile.
+    unsafe fn read_runs(&self, iova: u64, length: usize, runs: &mut [PhysRun]) -> RunsRead;
 }

@@ -24,6 +24,18 @@ pub struct PhysRun {
     pub kind: MemoryKind,
 }
 
+/// Leaves bytes out of runs, of which there are as many: `before` of the first run and `behind` of the
+/// last.
+pub(crate) fn trim(runs: &mut [PhysRun], before: usize, behind: usize) {
+    if let Some(first) = runs.first_mut() {
+        first.phys += before as u64;
+        first.length -= before;
+    }
+    if let Some(last) = runs.last_mut() {
+        last.length -= behind;
+    }
+}
+
 /// What the device may do, seen from the device.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Access {

@@ -50,6 +50,21 @@ impl PageMap {
         }
     }
 
+    /// The page structure of a page frame.
+    ///
+    /// # Safety
+    ///
+    /// The page frame has one.
+    #[inline]
+    pub(super) unsafe fn page(self, pfn: usize) -> Page {
+        if ONE_ARRAY {
+            self.base.wrapping_add(pfn as u64 * STRIDE) as Page
+        } else {
+            // SAFETY: The caller vouches for it.
+            unsafe { bindings::kernel_ext_pfn_to_page(pfn) }
+        }
+    }
+
     /// Makes runs out of pages, in place; returns how many runs.
     ///
     /// # Safety

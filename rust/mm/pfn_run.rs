@@ -41,6 +41,24 @@ impl PfnRun {
         }
     }
 
+    /// Each page by itself.
+    pub(crate) fn single_pages(self) -> impl Iterator<Item = Self> {
+        (self.pfn..self.pfn + self.count).map(|pfn| Self { pfn, count: 1 })
+    }
+
+    /// Takes the first `count` pages away, of which there are so many.
+    #[inline]
+    pub(crate) fn take_front(&mut self, count: usize) -> Self {
+        let front = Self {
+            pfn: self.pfn,
+            count,
+        };
+
+        self.pfn += count;
+        self.count -= count;
+        front
+    }
+
     /// The run and `next` as one, if that lies right behind.
     #[inline]
     pub(crate) fn joined(self, next: Self) -> Option<Self> {
@@ -86,6 +104,12 @@ impl<'a> RunWords<'a> {
                 return;
             }
         }
+        self.append_apart(run);
+    }
+
+    /// Adds a run that is no neighbour of the last one, as [`append`](Self::append) does.
+    #[inline]
+    fn append_apart(&mut self, run: PfnRun) {
         if let Some(slot) = self.words.get_mut(self.len) {
             *slot = run.to_word();
             self.len += 1;
@@ -101,17 +125,31 @@ impl<'a> RunWords<'a> {
         pfn: impl Fn(u64) -> usize,
     ) -> Self {
         let mut list = Self::new(words);
-        let mut next = 0;
+        let mut first = list.word(0);
+        let mut next = 1;
 
         // What is written lies before what is still to be read: a run has at least one page.
-        while let Some((&first, rest)) = list.words.get(next..).and_then(|w| w.split_first()) {
-            let count = 1 + neighbours::<STRIDE>(first, rest);
+        while let Some(page) = first {
+            let mut run = PfnRun {
+                pfn: pfn(page),
+                count: 1,
+            };
 
-            list.append(PfnRun {
-                pfn: pfn(first),
-                count,
-            });
-            next += count;
+            first = list.word(next);
+            if STRIDE != 0 && first == Some(page.wrapping_add(STRIDE)) {
+                let rest = list.words.get(next..).unwrap_or(&[]);
+
+                run.count += neighbours::<STRIDE>(page, rest);
+                next += run.count - 1;
+                first = list.word(next);
+            }
+            next += 1;
+            if STRIDE == 0 {
+                list.append(run);
+            } else {
+                // Had it been a neighbour of the last one, it would be part of it.
+                list.append_apart(run);
+            }
         }
         list
     }
@@ -127,9 +165,6 @@ fn neighbours<const STRIDE: u64>(first: u64, rest: &[u64]) -> usize {
     let mut count = 0;
     let mut expected = first.wrapping_add(STRIDE);
 
-    if STRIDE == 0 || rest.first() != Some(&expected) {
-        return 0;
-    }
     for block in rest.chunks_exact(BLOCK) {
         let matches = |(step, &word): (u64, &u64)| word == expected.wrapping_add(step * STRIDE);
 

@@ -15,6 +15,7 @@ use super::{
     pfn_run::{PfnRun, RunWords},
     pin_source::{add_pins, counted, Source},
     slots::Slots,
+    unpin::Unpinner,
 };
 use crate::{bindings, fault::should_fail};
 use kernel::{
@@ -100,20 +101,25 @@ impl PinnedBatch {
 
     /// Hands the pins of the first `count` pages over to the caller.
     pub(crate) fn take(&mut self, mut count: usize) {
-        while let Some(word) = self.slots.words_mut().get_mut(self.first) {
+        let words = self.slots.words_mut();
+        let left = words.get_mut(self.first..).unwrap_or(&mut []);
+        let mut taken = 0;
+
+        for word in left {
             let run = PfnRun::from_word(*word);
 
             if count < run.count {
-                let left = PfnRun {
+                let rest = PfnRun {
                     pfn: run.pfn + count,
                     count: run.count - count,
                 };
-                *word = left.to_word();
-                return;
+                *word = rest.to_word();
+                break;
             }
             count -= run.count;
-            self.first += 1;
+            taken += 1;
         }
+        self.first += taken;
     }
 
     fn pin_user(&mut self, memory: &UserMemory, index: usize, wanted: usize) -> Result<usize> {
@@ -284,21 +290,14 @@ impl PinnedBatch {
 
 impl Drop for PinnedBatch {
     fn drop(&mut self) {
+        if self.is_empty() {
+            return;
+        }
+        let mut unpinner = Unpinner::new(self.writable);
+
         for run in self.runs() {
             // SAFETY: By the type invariant the pages are pinned, and the pins end with the batch.
-            unsafe { unpin(run, self.writable) };
+            unsafe { unpinner.unpin(run) };
         }
     }
-}
-
-/// Gives back one pin of each page of a run; `dirty` if a device may have written them.
-///
-/// # Safety
-///
-/// The caller owns those pins.
-pub(crate) unsafe fn unpin(run: PfnRun, dirty: bool) {
-    // SAFETY: Pinned memory has page structures.
-    let first = unsafe { bindings::kernel_ext_pfn_to_page(run.pfn) };
-    // SAFETY: The caller owns the pins.
-    unsafe { bindings::unpin_user_page_range_dirty_lock(first, run.count, dirty) };
 }

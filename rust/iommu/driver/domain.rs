@@ -8,7 +8,7 @@ use crate::{
     iommu::{
         domain::{DomainFeatures, UserData},
         iommu_pages::TableAllocation,
-        page_table::{Gather, Geometry, PageTable},
+        page_table::{Gather, Geometry, PageTable, RunsRead},
         run::{Access, MemoryKind, PhysRun},
     },
 };
@@ -171,8 +171,13 @@ unsafe impl<T: Driver> PageTable for Domain<T> {
         gather.clear();
     }
 
-    unsafe fn read_runs(&self, iova: u64, length: usize, runs: &mut [PhysRun]) -> usize {
-        self.value.read_runs(iova, length, runs)
+    unsafe fn read_runs(&self, iova: u64, length: usize, runs: &mut [PhysRun]) -> RunsRead {
+        let count = self.value.read_runs(iova, length, runs);
+
+        RunsRead {
+            runs: count,
+            bytes: runs.iter().take(count).map(|run| run.length).sum(),
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     base::{fill_slot, new_slot},
     bindings,
-    mm::{copy_run, CopyBuffer, Memory, PfnRun, PinnedBatch},
+    mm::{copy_run, CopyBuffer, Memory, PfnRun, PinnedBatch, Unpinner},
 };
 use core::{marker::PhantomData, ops::Range};
 use kernel::{page::PAGE_SIZE, prelude::*};
@@ -287,6 +287,7 @@ impl State {
             writable,
             ..
         } = self;
+        let mut unpinner = Unpinner::new(*writable);
         let mut unpinned = 0;
 
         accessed.release(pages, |pages, frames| {
@@ -294,7 +295,7 @@ impl State {
 
             for run in frames.iter(0, frames.count()) {
                 // SAFETY: No user in the kernel has these pages any more.
-                unpinned += unsafe { unpin_unless(extents, page, run, *writable) };
+                unpinned += unsafe { unpin_unless(extents, page, run, &mut unpinner) };
                 page += run.count;
             }
         });

@@ -4,13 +4,13 @@
 //! back. None of it needs memory.
 
 use super::{
-    held::{self, HeldRanges, Split},
+    held::{self, HeldNode, HeldRanges, Split},
     pinned::{Extent, State},
     window::{frames_of, Window, NO_RUN},
 };
 use crate::{
     iommu::run::PhysRun,
-    mm::{batch_bytes, unpin, PfnRun},
+    mm::{batch_bytes, PfnRun, Unpinner},
 };
 use core::ops::Range;
 use kernel::{page::PAGE_SIZE, prelude::*};
@@ -34,10 +34,7 @@ impl State {
     /// them. What nobody holds any more is unpinned.
     pub(super) fn empty(&mut self, window: &Window, shown: Range<usize>, held: Range<usize>) {
         let bytes = window.view.bytes(shown);
-        let needs_tables = |extent: &held::HeldNode<Extent>| {
-            extent.value.holders == 1 && matches!(extent.value.value, Extent::InTables)
-        };
-        let keep = usize::from(self.extents.iter(held.clone()).any(needs_tables));
+        let keep = usize::from(self.extents.iter(held.clone()).any(only_in_tables));
         let others = window.tables.iter().skip(keep);
 
         // SAFETY: The tables show this much, which ends where a call of `map` ended.
@@ -56,6 +53,7 @@ impl State {
             writable,
             ..
         } = self;
+        let mut unpinner = Unpinner::new(*writable);
         let mut unpinned = 0;
 
         extents.release(held, |pages, extent| match extent {
@@ -64,7 +62,7 @@ impl State {
 
                 for run in frames.iter(0, frames.count()) {
                     // SAFETY: No table shows these pages any more, and no extent has them.
-                    unpinned += unsafe { unpin_unless(accessed, page, run, *writable) };
+                    unpinned += unsafe { unpin_unless(accessed, page, run, &mut unpinner) };
                     page += run.count;
                 }
             }
@@ -105,35 +103,34 @@ impl State {
         while at < bytes.end {
             let left = bytes.end - at;
             // SAFETY: By the type invariant the table shows it, and the state is borrowed.
-            let count = unsafe { table.read_runs(view.iova + at as u64, left, buffer) };
-            let runs = buffer.get(..count).unwrap_or(&[]);
-            let length: usize = runs.iter().map(|run| run.length).sum();
-            let read = at..at + length;
+            let read = unsafe { table.read_runs(view.iova + at as u64, left, buffer) };
+            let runs = buffer.get(..read.runs).unwrap_or(&[]);
+            let next = at + read.bytes;
 
-            if kernel::warn_on!(length == 0) {
+            if kernel::warn_on!(next == at) {
                 return false;
             }
             // SAFETY: `read_runs` ends with a whole run.
-            if !unsafe { view.unmap(core::iter::once(table), read) } {
+            if !unsafe { view.unmap(core::iter::once(table), at..next) } {
                 return false;
             }
-            for run in runs {
-                last.unpin(view.page_of(at), frames_of(run));
-                at += run.length;
-            }
+            // SAFETY: The table does not show these pages any more.
+            unsafe { last.unpin(view.page_of(at), runs.iter().map(frames_of)) };
+            at = next;
         }
         true
     }
 }
 
-/// Finds out, page by page in ascending order, which pages are held by one window alone and have
-/// their frames in no list.
+/// Unpins, page by page in ascending order, what one window alone holds and has its frames in no
+/// list.
 struct LastHolder<'a> {
     state: &'a State,
     held: Range<usize>,
-    /// Up to this page the answer is `unpin`.
+    /// Up to this page, `alone` says whether that is so.
     end: usize,
-    unpin: bool,
+    alone: bool,
+    unpinner: Unpinner,
 }
 
 impl<'a> LastHolder<'a> {
@@ -142,38 +139,61 @@ impl<'a> LastHolder<'a> {
             state,
             end: held.start,
             held,
-            unpin: false,
+            alone: false,
+            unpinner: Unpinner::new(state.writable),
         }
     }
 
-    /// Unpins pages that no table shows any more, as far as nobody else holds them.
-    fn unpin(&mut self, page: usize, run: PfnRun) {
-        let first = page;
-        let end = (first + run.count).min(self.held.end);
-        let mut page = first;
-
-        while page < end {
-            if page >= self.end {
-                let (extent, next) = self.state.extents.at(page..self.held.end);
-
-                self.end = next;
-                self.unpin = extent.is_some_and(|node| {
-                    node.value.holders == 1 && matches!(node.value.value, Extent::InTables)
-                });
+    /// Unpins the page frames of pages from `page` on, as far as nobody else holds them.
+    ///
+    /// # Safety
+    ///
+    /// The window shows them no more.
+    unsafe fn unpin(&mut self, mut page: usize, runs: impl Iterator<Item = PfnRun>) {
+        for mut run in runs {
+            while page + run.count > self.end {
+                if page < self.end {
+                    // SAFETY: The caller vouches for the pages.
+                    unsafe { self.unpin_known(run.take_front(self.end - page)) };
+                    page = self.end;
+                }
+                if page >= self.held.end {
+                    return;
+                }
+                self.look_up(page);
             }
-            let part = page..end.min(self.end);
-
-            if self.unpin {
-                let run = PfnRun {
-                    pfn: run.pfn + (page - first),
-                    count: part.len(),
-                };
-                // SAFETY: No table shows these pages any more, and their only holder is going.
-                unsafe { unpin_unless(&self.state.accessed, page, run, self.state.writable) };
-            }
-            page = part.end;
+            page += run.count;
+            // SAFETY: As above.
+            unsafe { self.unpin_known(run) };
         }
     }
+
+    /// Unpins page frames of which `alone` tells.
+    ///
+    /// # Safety
+    ///
+    /// As for [`unpin`](Self::unpin).
+    #[inline]
+    unsafe fn unpin_known(&mut self, run: PfnRun) {
+        if self.alone {
+            // SAFETY: Their only holder is going.
+            unsafe { self.unpinner.unpin(run) };
+        }
+    }
+
+    /// Finds out about pages from `page` on.
+    fn look_up(&mut self, page: usize) {
+        let (extent, end) = self.state.extents.at(page..self.held.end);
+        let (accessed, end) = self.state.accessed.at(page..end);
+
+        self.end = end;
+        self.alone = accessed.is_none() && extent.is_some_and(only_in_tables);
+    }
+}
+
+/// Whether the page frames of an extent are to be found nowhere but in the tables of its only holder.
+fn only_in_tables(extent: &HeldNode<Extent>) -> bool {
+    extent.value.holders == 1 && matches!(extent.value.value, Extent::InTables)
 }
 
 /// How many of some pages are held.
@@ -194,11 +214,11 @@ pub(super) unsafe fn unpin_unless<T: Split>(
     others: &HeldRanges<T>,
     page: usize,
     run: PfnRun,
-    dirty: bool,
+    unpinner: &mut Unpinner,
 ) -> usize {
     if others.is_empty() {
         // SAFETY: The caller vouches for it.
-        unsafe { unpin(run, dirty) };
+        unsafe { unpinner.unpin(run) };
         return run.count;
     }
     let (mut done, mut unpinned) = (0, 0);
@@ -213,7 +233,7 @@ pub(super) unsafe fn unpin_unless<T: Split>(
                 count,
             };
             // SAFETY: The caller vouches for it.
-            unsafe { unpin(part, dirty) };
+            unsafe { unpinner.unpin(part) };
             unpinned += count;
         }
         done += count;

@@ -6,7 +6,7 @@ use crate::{
     array_vec::ArrayVec,
     iommu::{
         page_table::PageTable,
-        run::{Access, MemoryKind, PhysRun},
+        run::{trim, Access, MemoryKind, PhysRun},
     },
     mm::PfnRun,
 };
@@ -20,25 +20,26 @@ use kernel::{
 /// Runs that are mapped with one call: what fits well on a stack.
 const CHUNK: usize = 32;
 
-/// A few runs of page frames, and room for what they are read from.
+/// A few runs of page frames.
 pub(super) struct Chunk {
-    runs: ArrayVec<PfnRun, CHUNK>,
-    read: [PhysRun; CHUNK],
+    runs: [PhysRun; CHUNK],
+    len: usize,
 }
 
 impl Chunk {
     pub(super) fn new() -> Self {
         Self {
-            runs: ArrayVec::new(),
-            read: [NO_RUN; CHUNK],
+            runs: [NO_RUN; CHUNK],
+            len: 0,
         }
     }
 
     /// Keeps the first of `runs`.
     pub(super) fn fill(&mut self, runs: impl Iterator<Item = PfnRun>) {
-        self.runs.clear();
-        for run in runs.take(CHUNK) {
-            self.runs.push(run);
+        self.len = 0;
+        for (slot, run) in self.runs.iter_mut().zip(runs) {
+            *slot = whole_pages(run, MemoryKind::Normal);
+            self.len += 1;
         }
     }
 
@@ -51,16 +52,13 @@ impl Chunk {
         let bytes = view.bytes(pages);
         let iova = view.iova + bytes.start as u64;
         // SAFETY: The caller vouches for the range.
-        let count = unsafe { table.read_runs(iova, bytes.len(), &mut self.read) };
-
-        self.runs.clear();
-        for run in self.read.iter().take(count) {
-            self.runs.push(frames_of(run));
-        }
+        self.len = unsafe { table.read_runs(iova, bytes.len(), &mut self.runs) }.runs;
     }
 
     pub(super) fn runs(&self) -> impl Iterator<Item = PfnRun> + Clone + '_ {
-        self.runs.as_slice().iter().copied()
+        let runs = self.runs.get(..self.len).unwrap_or(&[]);
+
+        runs.iter().map(frames_of)
     }
 }
 
@@ -120,15 +118,15 @@ impl View {
         }
     }
 
-    /// The part of the view in the page frames `run`, which begin with page `page`.
-    fn phys_run(&self, page: usize, run: PfnRun, kind: MemoryKind) -> PhysRun {
-        let skipped = self.start.saturating_sub(page << PAGE_SHIFT);
+    /// How many bytes of some of its pages the view does not show: it may begin and end within a
+    /// page.
+    fn hidden(&self, pages: &Range<usize>) -> (usize, usize) {
+        let end = pages.end.saturating_mul(PAGE_SIZE);
 
-        PhysRun {
-            phys: ((run.pfn << PAGE_SHIFT) + skipped) as u64,
-            length: self.bytes(page..page + run.count).len(),
-            kind,
-        }
+        (
+            self.start.saturating_sub(pages.start * PAGE_SIZE),
+            end.saturating_sub(self.start.saturating_add(self.length)),
+        )
     }
 
     /// Puts the page frames `runs`, which begin with page `page`, into each of `tables`, as many as
@@ -151,23 +149,20 @@ impl View {
     ) -> core::result::Result<usize, NotMapped> {
         let mut chunk = ArrayVec::<PhysRun, CHUNK>::new();
         let mut pages = 0;
+        let entry = |run: PfnRun| {
+            pages += run.count;
+            whole_pages(run, how.kind)
+        };
 
-        'full: for mut run in runs {
-            while run.count != 0 {
-                if chunk.is_full() {
-                    break 'full;
-                }
-                let part = PfnRun {
-                    pfn: run.pfn,
-                    count: if how.large_pages { run.count } else { 1 },
-                };
-
-                chunk.push(self.phys_run(page + pages, part, how.kind));
-                pages += part.count;
-                run.pfn += part.count;
-                run.count -= part.count;
-            }
+        if how.large_pages {
+            chunk.extend(runs.map(entry));
+        } else {
+            chunk.extend(runs.flat_map(PfnRun::single_pages).map(entry));
         }
+
+        let (before, behind) = self.hidden(&(page..page + pages));
+        trim(chunk.as_mut_slice(), before, behind);
+
         let runs = chunk.as_slice();
         let bytes = self.bytes(page..page + pages);
         let iova = self.iova + bytes.start as u64;
@@ -211,13 +206,26 @@ impl View {
     }
 }
 
+/// All of some page frames.
+#[inline]
+fn whole_pages(run: PfnRun, kind: MemoryKind) -> PhysRun {
+    PhysRun {
+        phys: (run.pfn << PAGE_SHIFT) as u64,
+        length: run.count << PAGE_SHIFT,
+        kind,
+    }
+}
+
 /// The page frames that a run lies in.
+#[inline]
 pub(super) fn frames_of(run: &PhysRun) -> PfnRun {
     let start = run.phys as usize;
+    let pfn = start >> PAGE_SHIFT;
 
     PfnRun {
-        pfn: start >> PAGE_SHIFT,
-        count: (start % PAGE_SIZE + run.length).div_ceil(PAGE_SIZE),
+        pfn,
+        // No physical address is so high that this overflows.
+        count: ((start + run.length + (PAGE_SIZE - 1)) >> PAGE_SHIFT) - pfn,
     }
 }
 
