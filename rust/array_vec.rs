@@ -63,8 +63,33 @@ impl<T: Copy, const N: usize> ArrayVec<T, N> {
     /// Takes all values out.
     #[inline]
     pub(crate) fn clear(&mut self) {
-        // INVARIANT: There are none.
-        self.len = 0;
+        self.truncate(0);
+    }
+
+    /// Keeps the first `len` values, if there are more.
+    #[inline]
+    pub(crate) fn truncate(&mut self, len: usize) {
+        // INVARIANT: It only gets smaller.
+        self.len = self.len.min(len);
+    }
+
+    /// Where the values behind those that are there go: there is room for what is left of `N`.
+    #[inline]
+    pub(crate) fn spare(&mut self) -> *mut T {
+        let free = self.values.get_mut(self.len..).unwrap_or(&mut []);
+
+        free.as_mut_ptr().cast()
+    }
+
+    /// Counts `more` values that were written where [`spare`](Self::spare) says.
+    ///
+    /// # Safety
+    ///
+    /// They were, and there was room for them.
+    #[inline]
+    pub(crate) unsafe fn grow(&mut self, more: usize) {
+        // INVARIANT: The caller vouches for them.
+        self.len += more;
     }
 
     /// The values.

@@ -41,17 +41,14 @@ pub(crate) struct PinnedBatch {
 }
 
 impl PinnedBatch {
-    /// An empty batch for `npages` pages of `memory`; it may hold fewer at a time.
-    ///
-    /// # Errors
-    ///
-    /// `ENOMEM`.
-    pub(crate) fn new(memory: &Memory, npages: usize) -> Result<Self> {
-        Ok(Self {
-            slots: Slots::new(npages.min(memory.npages()))?,
+    /// An empty batch for pages of `memory`.
+    #[inline]
+    pub(crate) fn new(memory: &Memory) -> Self {
+        Self {
+            slots: Slots::new(),
             first: 0,
             writable: memory.writable(),
-        })
+        }
     }
 
     /// Pins pages of `memory` from page `index` on: some, but not more than `most` nor than there
@@ -76,6 +73,7 @@ impl PinnedBatch {
         if should_fail() {
             return Err(EFAULT);
         }
+        self.slots.reserve(wanted)?;
         match memory {
             Memory::User(memory) => self.pin_user(memory, index, wanted),
             Memory::File(memory) => self.pin_file(memory, index, wanted),

@@ -3,49 +3,50 @@
 //! Words that C code fills in: few need no allocation.
 
 use super::batch::batch_bytes;
+use crate::array_vec::ArrayVec;
 use kernel::{page::PAGE_SIZE, prelude::*};
 
 /// So many words are part of the value.
 const INLINE: usize = 8;
 
 /// A list of words with room for more.
-///
-/// # Invariants
-///
-/// In `Inline`, `len` is at most `INLINE`.
 pub(super) enum Slots {
-    Inline { words: [u64; INLINE], len: usize },
+    Inline(ArrayVec<u64, INLINE>),
     Heap(KVVec<u64>),
 }
 
 impl Slots {
-    /// Room for `wanted` words, or for fewer if they are many or memory is short, but for one.
+    /// No words, and room for a few.
+    #[inline]
+    pub(super) const fn new() -> Self {
+        Self::Inline(ArrayVec::new())
+    }
+
+    /// Makes room for `wanted` words in all, or for fewer if they are many or memory is short, but for
+    /// one. There are none yet.
     ///
     /// # Errors
     ///
     /// `ENOMEM` if there is not even a page for them.
-    pub(super) fn new(wanted: usize) -> Result<Self> {
+    pub(super) fn reserve(&mut self, wanted: usize) -> Result {
         let most = (batch_bytes() / size_of::<u64>()).max(1);
         let capacity = wanted.min(most);
 
-        if capacity <= INLINE && most >= INLINE {
-            // INVARIANT: 0 is at most `INLINE`.
-            return Ok(Self::Inline {
-                words: [0; INLINE],
-                len: 0,
-            });
+        if matches!(self, Self::Heap(_)) || capacity <= INLINE && most >= INLINE {
+            return Ok(());
         }
         let words = KVVec::with_capacity(capacity, GFP_KERNEL | __GFP_NOWARN).or_else(|_| {
             let least = PAGE_SIZE / size_of::<u64>();
             KVVec::with_capacity(capacity.min(least), GFP_KERNEL)
         })?;
-        Ok(Self::Heap(words))
+        *self = Self::Heap(words);
+        Ok(())
     }
 
     /// How many words fit.
     pub(super) fn capacity(&self) -> usize {
         match self {
-            Slots::Inline { .. } => INLINE,
+            Slots::Inline(_) => INLINE,
             Slots::Heap(words) => words.capacity(),
         }
     }
@@ -53,21 +54,20 @@ impl Slots {
     /// Where the words behind those that are there go: there is room for `capacity - len` of them.
     pub(super) fn spare(&mut self) -> *mut u64 {
         match self {
-            Slots::Inline { words, len } => match words.get_mut(*len..) {
-                Some(spare) => spare.as_mut_ptr(),
-                None => core::ptr::dangling_mut(),
-            },
+            Slots::Inline(words) => words.spare(),
             Slots::Heap(words) => words.spare_capacity_mut().as_mut_ptr().cast(),
         }
     }
 
     /// Adds a word, if there is room.
     pub(super) fn push(&mut self, word: u64) {
-        if self.words().len() < self.capacity() {
-            // SAFETY: There is room for a word.
-            unsafe { self.spare().write(word) };
-            // SAFETY: It was written.
-            unsafe { self.grow(1) };
+        match self {
+            Slots::Inline(words) => {
+                words.push(word);
+            }
+            Slots::Heap(words) => {
+                let _ = words.push_within_capacity(word);
+            }
         }
     }
 
@@ -78,34 +78,35 @@ impl Slots {
     /// They were, and there was room for them.
     pub(super) unsafe fn grow(&mut self, more: usize) {
         match self {
-            // INVARIANT: The caller vouches for the room.
-            Slots::Inline { len, .. } => *len += more,
             // SAFETY: The caller vouches for it.
+            Slots::Inline(words) => unsafe { words.grow(more) },
+            // SAFETY: As above.
             Slots::Heap(words) => unsafe { words.inc_len(more) },
         }
     }
 
     /// Keeps the first `len` words, if there are more.
-    pub(super) fn truncate(&mut self, new_len: usize) {
+    pub(super) fn truncate(&mut self, len: usize) {
         match self {
-            // INVARIANT: It only gets smaller.
-            Slots::Inline { len, .. } => *len = new_len.min(*len),
-            Slots::Heap(words) => words.truncate(new_len),
+            Slots::Inline(words) => words.truncate(len),
+            Slots::Heap(words) => words.truncate(len),
         }
     }
 
     /// The words that are there.
+    #[inline]
     pub(super) fn words(&self) -> &[u64] {
         match self {
-            Slots::Inline { words, len } => words.get(..*len).unwrap_or(&[]),
+            Slots::Inline(words) => words.as_slice(),
             Slots::Heap(words) => words,
         }
     }
 
     /// The words that are there, to be changed.
+    #[inline]
     pub(super) fn words_mut(&mut self) -> &mut [u64] {
         match self {
-            Slots::Inline { words, len } => words.get_mut(..*len).unwrap_or(&mut []),
+            Slots::Inline(words) => words.as_mut_slice(),
             Slots::Heap(words) => words,
         }
     }

@@ -18,8 +18,8 @@ pub(crate) struct FrameList {
     count: usize,
     /// The frame of the first page.
     first: usize,
-    /// The runs behind the first.
-    more: Vec<Start>,
+    /// The runs behind the first, if there are any: to drop even an empty array takes time.
+    more: Option<Vec<Start>>,
 }
 
 /// Where a run begins; it ends where the next begins, or with the list.
@@ -36,7 +36,7 @@ impl FrameList {
         Self {
             count: 0,
             first: 0,
-            more: Vec::new(),
+            more: None,
         }
     }
 
@@ -49,8 +49,12 @@ impl FrameList {
     pub(crate) fn runs(&self) -> usize {
         match self.count {
             0 => 0,
-            _ => 1 + self.more.len(),
+            _ => 1 + self.more().len(),
         }
+    }
+
+    fn more(&self) -> &[Start] {
+        self.more.as_deref().unwrap_or(&[])
     }
 
     fn start(&self, run: usize) -> Option<Start> {
@@ -59,7 +63,7 @@ impl FrameList {
                 at: 0,
                 pfn: self.first,
             }),
-            Some(more) => self.more.get(more).copied(),
+            Some(more) => self.more().get(more).copied(),
         }
     }
 
@@ -72,14 +76,14 @@ impl FrameList {
         if self.count == 0 {
             self.first = run.pfn;
         } else {
-            let last = self.more.last().copied().unwrap_or(Start {
+            let last = self.more().last().copied().unwrap_or(Start {
                 at: 0,
                 pfn: self.first,
             });
 
             if last.pfn + (self.count - last.at) != run.pfn {
                 push(
-                    &mut self.more,
+                    self.more.get_or_insert_with(Vec::new),
                     Start {
                         at: self.count,
                         pfn: run.pfn,
@@ -99,7 +103,7 @@ impl FrameList {
     ) -> impl Iterator<Item = PfnRun> + Clone + '_ {
         let end = (from + count).min(self.count);
         let mut next = from;
-        let mut run = self.more.partition_point(|start| start.at <= from);
+        let mut run = self.more().partition_point(|start| start.at <= from);
 
         core::iter::from_fn(move || {
             if next >= end {
@@ -107,7 +111,7 @@ impl FrameList {
             }
             let start = self.start(run)?;
             let stop = self
-                .more
+                .more()
                 .get(run)
                 .map_or(end, |following| following.at.min(end));
             let part = PfnRun {
@@ -130,8 +134,9 @@ impl Split for FrameList {
             upper.push(run)?;
         }
         self.count = at;
-        self.more
-            .truncate(self.more.partition_point(|start| start.at < at));
+        if let Some(more) = &mut self.more {
+            more.truncate(more.partition_point(|start| start.at < at));
+        }
         Ok(upper)
     }
 }

@@ -8,7 +8,7 @@
 //! nothing is needed: that cannot fail. Pure: no kernel calls.
 
 use crate::{
-    base::{fill_slot, new_slot, unbox, Box, Result},
+    base::{fill_slot, new_slot, unbox, Result, Slot},
     interval::{IntervalMap, Node},
 };
 use core::ops::Range;
@@ -36,7 +36,14 @@ pub(crate) struct Held<T> {
 pub(crate) type HeldNode<T> = Node<Held<T>>;
 
 /// Ranges of pages with values, none overlapping, and the number of holders of each.
-pub(crate) struct HeldRanges<T>(IntervalMap<Held<T>>);
+pub(crate) struct HeldRanges<T> {
+    /// One of them: nearly always there is no other, and it costs no allocation.
+    lone: Option<HeldNode<T>>,
+    others: IntervalMap<Held<T>>,
+}
+
+/// Room for one more range.
+pub(crate) struct Room<T>(Option<Slot<HeldNode<T>>>);
 
 /// The pages of a range.
 pub(crate) fn pages<T>(node: &HeldNode<T>) -> Range<usize> {
@@ -56,12 +63,15 @@ pub(crate) fn new_node<T>(range: Range<usize>, value: T) -> HeldNode<T> {
 impl<T: Split> HeldRanges<T> {
     /// Nothing is held.
     pub(crate) const fn new() -> Self {
-        Self(IntervalMap::new())
+        Self {
+            lone: None,
+            others: IntervalMap::new(),
+        }
     }
 
     /// Whether nothing is held.
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.lone.is_none() && self.others.is_empty()
     }
 
     /// The first range that has pages of `range`.
@@ -69,7 +79,24 @@ impl<T: Split> HeldRanges<T> {
         if range.is_empty() {
             return None;
         }
-        self.0.first_in(range.start as u64, (range.end - 1) as u64)
+        let (first, last) = (range.start as u64, (range.end - 1) as u64);
+        let lone = self
+            .lone
+            .as_ref()
+            .filter(|node| node.first() <= last && node.last() >= first);
+
+        match (lone, self.others.first_in(first, last)) {
+            (Some(lone), Some(other)) if other.first() < lone.first() => Some(other),
+            (lone, other) => lone.or(other),
+        }
+    }
+
+    /// The range that begins with page `first`.
+    fn get_mut(&mut self, first: usize) -> Option<&mut Held<T>> {
+        match &mut self.lone {
+            Some(node) if node.first() == first as u64 => Some(&mut node.value),
+            _ => self.others.get_mut(first as u64),
+        }
     }
 
     /// What holds page `range.start`, and where, at most at `range.end`, that answer ends.
@@ -103,32 +130,62 @@ impl<T: Split> HeldRanges<T> {
             (Some(node), _) if pages(node).start < at => pages(node),
             _ => return Ok(()),
         };
-        let slot = new_slot()?;
-        let Some(held) = self.0.get_mut(whole.start as u64) else {
+        let room = self.room()?;
+        let Some(held) = self.get_mut(whole.start) else {
             return Ok(());
         };
         let holders = held.holders;
         let value = held.value.split_off(at - whole.start)?;
 
-        if let Some(mut lower) = self.0.remove(whole.start as u64) {
-            lower.shorten((at - 1) as u64);
-            self.insert(lower);
-        }
+        self.shorten(whole.start, at);
         let upper = Node::new(at as u64, (whole.end - 1) as u64, Held { holders, value });
-        self.insert(fill_slot(slot, upper));
+        self.insert(room, upper);
         Ok(())
     }
 
+    /// Lets the range that begins with page `first` end in front of page `end`.
+    fn shorten(&mut self, first: usize, end: usize) {
+        let last = (end - 1) as u64;
+
+        if let Some(node) = &mut self.lone {
+            if node.first() == first as u64 {
+                return node.shorten(last);
+            }
+        }
+        if let Some(mut node) = self.others.remove(first as u64) {
+            node.shorten(last);
+            let inserted = self.others.insert(node);
+            debug_assert!(inserted.is_ok());
+        }
+    }
+
+    /// Makes room for one more range, which is to be the next that is added.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub(crate) fn room(&self) -> Result<Room<T>> {
+        Ok(Room(match self.lone {
+            None => None,
+            Some(_) => Some(new_slot()?),
+        }))
+    }
+
     /// Adds a range where nothing is held.
-    pub(crate) fn insert(&mut self, node: Box<HeldNode<T>>) {
-        let inserted = self.0.insert(node);
+    pub(crate) fn insert(&mut self, room: Room<T>, node: HeldNode<T>) {
+        let Some(slot) = room.0 else {
+            debug_assert!(self.lone.is_none());
+            self.lone = Some(node);
+            return;
+        };
+        let inserted = self.others.insert(fill_slot(slot, node));
 
         debug_assert!(inserted.is_ok());
     }
 
     /// Adds a holder to the range that begins with page `first`.
     pub(crate) fn hold(&mut self, first: usize) {
-        if let Some(held) = self.0.get_mut(first as u64) {
+        if let Some(held) = self.get_mut(first) {
             held.holders += 1;
         }
     }
@@ -151,23 +208,26 @@ impl<T: Split> HeldRanges<T> {
     pub(crate) fn release(&mut self, range: Range<usize>, mut gone: impl FnMut(Range<usize>, T)) {
         let mut next = range.start;
 
-        while next < range.end {
-            let (low, high) = (next as u64, (range.end - 1) as u64);
-            let Some(entry) = self.0.first_in_mut(low, high) else {
+        while let Some(part) = self.first_in(next..range.end).map(pages) {
+            next = part.end;
+
+            let Some(held) = self.get_mut(part.start) else {
                 return;
             };
-            // Page indexes: they come out as they went in.
-            let part = entry.first() as usize..entry.last() as usize + 1;
-
-            next = part.end;
-            entry.value.holders -= 1;
-            if entry.value.holders != 0 {
+            held.holders -= 1;
+            if held.holders != 0 {
                 continue;
             }
-            if let Some(node) = self.0.remove(part.start as u64) {
-                gone(part, unbox(node).into_value().value);
+            if let Some(node) = self.remove(part.start) {
+                gone(part, node.into_value().value);
             }
         }
+    }
+
+    fn remove(&mut self, first: usize) -> Option<HeldNode<T>> {
+        self.lone
+            .take_if(|node| node.first() == first as u64)
+            .or_else(|| self.others.remove(first as u64).map(unbox))
     }
 }
 

@@ -10,7 +10,6 @@ use super::{
     window::Chunk,
 };
 use crate::{
-    base::{fill_slot, new_slot},
     bindings,
     mm::{copy_run, CopyBuffer, Memory, PfnRun, PinnedBatch, Unpinner},
 };
@@ -143,21 +142,21 @@ impl PinnedPages {
 
     /// Pins pages that no other user in the kernel has. On failure nothing has changed.
     fn pin_gap(&self, state: &mut State, gap: Range<usize>) -> Result {
-        let slot = new_slot()?;
+        let room = state.accessed.room()?;
         let mut frames = FrameList::new();
         let listed = self.list_gap(state, gap.clone(), &mut frames);
         let end = gap.start + frames.count();
 
         if end != gap.start {
             let node = held::new_node(gap.start..end, frames);
-            state.accessed.insert(fill_slot(slot, node));
+            state.accessed.insert(room, node);
         }
         listed.inspect_err(|_| state.release_accessed(gap.start..end))
     }
 
     /// Lists the page frames of a gap. Those on the list are pinned, whatever happens.
     fn list_gap(&self, state: &mut State, gap: Range<usize>, frames: &mut FrameList) -> Result {
-        let mut batch = None;
+        let mut batch = PinnedBatch::new(&self.memory);
         let mut chunk = Chunk::new();
 
         while gap.start + frames.count() < gap.end {
@@ -173,10 +172,6 @@ impl PinnedPages {
                 }
                 continue;
             }
-            let batch = match &mut batch {
-                Some(batch) => batch,
-                None => batch.insert(PinnedBatch::new(&self.memory, gap.len())?),
-            };
 
             state
                 .charge
@@ -266,7 +261,7 @@ impl PinnedPages {
             } else {
                 let (_, next) = state.extents.at(page..next);
                 // Pinned for the copy alone, which nobody is charged for.
-                let mut batch = PinnedBatch::new(&self.memory, next - page)?;
+                let mut batch = PinnedBatch::new(&self.memory);
 
                 batch.pin(&self.memory, page, next - page)?;
                 copy(&mut batch.runs());

@@ -17,7 +17,6 @@ use super::{
     window::{Chunk, NotMapped, Table, Tables, Window, WindowId, Windows},
 };
 use crate::{
-    base::{fill_slot, new_slot},
     iommu::run::MemoryKind,
     mm::{Charge, Memory, Payer, PfnRun, PinnedBatch},
 };
@@ -263,7 +262,7 @@ impl PinnedPages {
             held: gap.start,
             stuck: 0,
         };
-        let slot = new_slot().map_err(stopped)?;
+        let room = state.extents.room().map_err(stopped)?;
         let mut new = NewExtent {
             extent: Extent::Listed(FrameList::new()),
             end: gap.start,
@@ -272,7 +271,7 @@ impl PinnedPages {
 
         if new.end != gap.start {
             let node = held::new_node(gap.start..new.end, new.extent);
-            state.extents.insert(fill_slot(slot, node));
+            state.extents.insert(room, node);
         }
         filled.map_err(|error| Stopped {
             error,
@@ -290,7 +289,7 @@ impl PinnedPages {
         gap: Range<usize>,
         new: &mut NewExtent,
     ) -> Result {
-        let mut batch = None;
+        let mut batch = PinnedBatch::new(&self.memory);
 
         while new.end < gap.end {
             let (accessed, next) = state.accessed.at(new.end..gap.end);
@@ -308,15 +307,11 @@ impl PinnedPages {
                 }
                 continue;
             }
-            let batch = match &mut batch {
-                Some(batch) => batch,
-                None => batch.insert(PinnedBatch::new(&self.memory, gap.len())?),
-            };
 
             state
                 .charge
                 .add(batch.pin(&self.memory, new.end, next - new.end)?)?;
-            if let Err(error) = new.show_batch(window, batch) {
+            if let Err(error) = new.show_batch(window, &mut batch) {
                 state.charge.sub(batch.remaining());
                 return Err(error);
             }

@@ -280,7 +280,8 @@ impl Window {
 #[derive(Default)]
 pub(super) struct Tables {
     first: Option<Table>,
-    more: KVec<Table>,
+    /// To drop even an empty array takes time.
+    more: Option<KVec<Table>>,
 }
 
 impl Tables {
@@ -298,7 +299,7 @@ impl Tables {
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Table> + Clone {
-        Iterator::chain(self.first.iter(), self.more.iter())
+        Iterator::chain(self.first.iter(), self.more.iter().flatten())
     }
 
     /// One of them.
@@ -313,7 +314,8 @@ impl Tables {
     /// `ENOMEM`.
     pub(super) fn reserve(&mut self) -> Result {
         if self.first.is_some() {
-            self.more.reserve(1, GFP_KERNEL_ACCOUNT)?;
+            let more = self.more.get_or_insert_with(KVec::new);
+            more.reserve(1, GFP_KERNEL_ACCOUNT)?;
         }
         Ok(())
     }
@@ -322,8 +324,8 @@ impl Tables {
     pub(super) fn push_reserved(&mut self, table: Table) {
         if self.first.is_none() {
             self.first = Some(table);
-        } else {
-            let pushed = self.more.push_within_capacity(table);
+        } else if let Some(more) = &mut self.more {
+            let pushed = more.push_within_capacity(table);
             debug_assert!(pushed.is_ok());
         }
     }
@@ -332,11 +334,14 @@ impl Tables {
     pub(super) fn remove(&mut self, table: &Table) -> Option<Table> {
         let same = |other: &Table| core::ptr::addr_eq(&raw const **other, &raw const **table);
 
+        let more = self.more.as_mut();
+
         if self.first.as_ref().is_some_and(same) {
-            return core::mem::replace(&mut self.first, self.more.pop());
+            return core::mem::replace(&mut self.first, more.and_then(KVec::pop));
         }
-        let at = self.more.iter().position(same)?;
-        self.more.remove(at).ok()
+        let more = more?;
+        let at = more.iter().position(same)?;
+        more.remove(at).ok()
     }
 }
 
@@ -345,7 +350,8 @@ impl Tables {
 #[derive(Default)]
 pub(super) struct Windows {
     first: Option<Window>,
-    more: KVVec<Option<Window>>,
+    /// To drop even an empty array takes time.
+    more: Option<KVVec<Option<Window>>>,
     /// All slots of `more` before this one are taken.
     taken: usize,
 }
@@ -356,7 +362,11 @@ pub(super) struct WindowId(usize);
 
 impl Windows {
     pub(super) fn iter(&self) -> impl Iterator<Item = &Window> {
-        Iterator::chain(self.first.iter(), self.more.iter().flatten())
+        Iterator::chain(self.first.iter(), self.more().iter().flatten())
+    }
+
+    fn more(&self) -> &[Option<Window>] {
+        self.more.as_deref().unwrap_or(&[])
     }
 
     /// Makes room for one more.
@@ -368,11 +378,13 @@ impl Windows {
         if self.first.is_none() {
             return Ok(WindowId(0));
         }
-        while self.more.get(self.taken).is_some_and(Option::is_some) {
+        let more = self.more.get_or_insert_with(KVVec::new);
+
+        while more.get(self.taken).is_some_and(Option::is_some) {
             self.taken += 1;
         }
-        if self.taken == self.more.len() {
-            self.more.push(None, GFP_KERNEL_ACCOUNT)?;
+        if self.taken == more.len() {
+            more.push(None, GFP_KERNEL_ACCOUNT)?;
         }
         Ok(WindowId(self.taken + 1))
     }
@@ -380,7 +392,7 @@ impl Windows {
     fn slot(&mut self, id: WindowId) -> Option<&mut Option<Window>> {
         match id.0.checked_sub(1) {
             None => Some(&mut self.first),
-            Some(at) => self.more.get_mut(at),
+            Some(at) => self.more.as_mut()?.get_mut(at),
         }
     }
 
@@ -394,7 +406,7 @@ impl Windows {
     pub(super) fn get(&self, id: WindowId) -> Option<&Window> {
         match id.0.checked_sub(1) {
             None => self.first.as_ref(),
-            Some(at) => self.more.get(at)?.as_ref(),
+            Some(at) => self.more().get(at)?.as_ref(),
         }
     }
 

@@ -53,8 +53,8 @@ fn hold(map: &mut HeldRanges<Stands>, range: Range<usize>) -> Result<(), usize> 
         if there.is_some() {
             map.hold(page);
         } else {
-            let slot = new_slot().map_err(|_| page)?;
-            map.insert(fill_slot(slot, new_node(page..next, Stands(page..next))));
+            let room = map.room().map_err(|_| page)?;
+            map.insert(room, new_node(page..next, Stands(page..next)));
         }
         page = next;
     }
