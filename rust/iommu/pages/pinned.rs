@@ -154,7 +154,7 @@ impl PinnedPages {
         let this = || core::iter::once(table);
         let pages = window.view.pages();
 
-        if let Err(stopped) = state.show(window, this(), pages.clone()) {
+        if let Err(stopped) = state.show(window, this(), pages.clone(), Some(window)) {
             let bytes = window.view.bytes(pages.start..stopped.shown);
             // SAFETY: It shows this much, which ends where a call of `map` ended.
             if !unsafe { window.view.unmap(this(), bytes) } || stopped.stuck != 0 {
@@ -239,7 +239,7 @@ impl PinnedPages {
             let (extent, next) = state.extents.at(start..end);
 
             if extent.is_some() {
-                state.show(window, window.tables.iter(), start..next)?;
+                state.show(window, window.tables.iter(), start..next, None)?;
                 state.extents.hold(start);
             } else {
                 self.fill_gap(state, window, start..next)?;
@@ -385,10 +385,16 @@ impl NewExtent {
 impl State {
     /// Finds some page frames of pages that extents have, from the first on. Whether there are any.
     pub(super) fn frames(&self, pages: Range<usize>, chunk: &mut Chunk) -> bool {
-        self.find_frames(pages, chunk).is_some()
+        self.find_frames(pages, chunk, None).is_some()
     }
 
-    fn find_frames(&self, pages: Range<usize>, chunk: &mut Chunk) -> Option<()> {
+    /// `shown_by` is a window of `windows` over the first of the pages, if the caller knows one.
+    fn find_frames(
+        &self,
+        pages: Range<usize>,
+        chunk: &mut Chunk,
+        shown_by: Option<&Window>,
+    ) -> Option<()> {
         let (extent, end) = self.extents.at(pages.clone());
         let node = extent?;
 
@@ -398,10 +404,8 @@ impl State {
                 chunk.fill(frames.iter(from, end - pages.start));
             }
             Extent::InTables => {
-                let window = self
-                    .windows
-                    .iter()
-                    .find(|window| window.view.pages().contains(&pages.start))?;
+                let shows = |window: &&Window| window.view.pages().contains(&pages.start);
+                let window = shown_by.or_else(|| self.windows.iter().find(shows))?;
                 let end = end.min(window.view.pages().end);
                 // SAFETY: By the type invariant the tables show it, and while the state is borrowed
                 // nobody changes that.
@@ -411,12 +415,14 @@ impl State {
         Some(())
     }
 
-    /// Puts pages that extents have into tables.
+    /// Puts pages that extents have into tables. `shown_by` is a window of `windows` that has them all,
+    /// if the caller knows one: there may be many.
     pub(super) fn show<'a>(
         &self,
         window: &Window,
         tables: impl Iterator<Item = &'a Table> + Clone,
         pages: Range<usize>,
+        shown_by: Option<&Window>,
     ) -> core::result::Result<(), Stopped> {
         let mut page = pages.start;
         let mut chunk = Chunk::new();
@@ -431,9 +437,8 @@ impl State {
             };
 
             // What cannot be mapped in this turn would be read again in the next.
-            if !self.frames(how.at_once(page..pages.end), &mut chunk) {
-                return Err(stopped(EFAULT, 0));
-            }
+            self.find_frames(how.at_once(page..pages.end), &mut chunk, shown_by)
+                .ok_or_else(|| stopped(EFAULT, 0))?;
             // SAFETY: By the type invariant they are pinned, and the caller becomes a holder of them,
             // or takes them out again.
             let shown = unsafe { window.view.map(tables.clone(), page, chunk.runs(), how) };
