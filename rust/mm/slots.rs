@@ -32,13 +32,21 @@ impl Slots {
         let most = (batch_bytes() / size_of::<u64>()).max(1);
         let capacity = wanted.min(most);
 
-        if matches!(self, Self::Heap(_)) || capacity <= INLINE && most >= INLINE {
+        let enough = match self {
+            Self::Inline(_) => capacity <= INLINE && most >= INLINE,
+            Self::Heap(words) => capacity <= words.capacity(),
+        };
+
+        if enough {
             return Ok(());
         }
-        let words = KVVec::with_capacity(capacity, GFP_KERNEL | __GFP_NOWARN).or_else(|_| {
-            let least = PAGE_SIZE / size_of::<u64>();
-            KVVec::with_capacity(capacity.min(least), GFP_KERNEL)
-        })?;
+        let least = PAGE_SIZE / size_of::<u64>();
+        let words = match KVVec::with_capacity(capacity, GFP_KERNEL | __GFP_NOWARN) {
+            Ok(words) => words,
+            Err(_) if matches!(self, Self::Heap(_)) => return Ok(()),
+            Err(_) => KVVec::with_capacity(capacity.min(least), GFP_KERNEL)?,
+        };
+
         *self = Self::Heap(words);
         Ok(())
     }
