@@ -55,6 +55,11 @@ impl Chunk {
         self.len = unsafe { table.read_runs(iova, bytes.len(), &mut self.runs) }.runs;
     }
 
+    /// Whether there are none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
     pub(super) fn runs(&self) -> impl Iterator<Item = PfnRun> + Clone + '_ {
         let runs = self.runs.get(..self.len).unwrap_or(&[]);
 
