@@ -30,6 +30,11 @@ pub(crate) fn unbox<T>(value: Box<T>) -> T {
     KBox::into_inner(value)
 }
 
+/// Makes room for `more` values in an array.
+pub(crate) fn reserve<T>(array: &mut Vec<T>, more: usize) -> Result {
+    Ok(array.reserve(more, GFP_KERNEL_ACCOUNT)?)
+}
+
 /// Appends to an array.
 pub(crate) fn push<T>(array: &mut Vec<T>, value: T) -> Result {
     Ok(array.push(value, GFP_KERNEL_ACCOUNT)?)

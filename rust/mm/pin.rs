@@ -168,7 +168,7 @@ impl PinnedBatch {
                 self.slots.push(pinned.page as u64);
                 return Ok(0);
             }
-            self.append(pinned.run(count));
+            self.append(pinned.run(source.map, count));
             done += count;
             turns += 1;
             if size == 0 {
@@ -209,7 +209,7 @@ impl PinnedBatch {
         let npages = self.slots.words().len();
         // INVARIANT: Each page of these runs was pinned just now.
         // SAFETY: The slots hold nothing but pages.
-        let runs = unsafe { PageMap::new().runs_of_pages(self.slots.words_mut()) };
+        let runs = unsafe { source.map.runs_of_pages(self.slots.words_mut()) };
 
         self.slots.truncate(runs);
         Ok(npages)

@@ -23,6 +23,7 @@ pub(super) struct Source {
     /// Its address space, if it is not the caller's.
     remote: Option<ARef<MmWithUser>>,
     flags: u32,
+    pub(super) map: PageMap,
 }
 
 impl Source {
@@ -39,7 +40,11 @@ impl Source {
             true => None,
             false => Some(memory.address_space().ok_or(EFAULT)?),
         };
-        Ok(Self { remote, flags })
+        Ok(Self {
+            remote,
+            flags,
+            map: PageMap::new(),
+        })
     }
 
     /// Pins up to `npages` pages at `address` and writes pointers to them; returns how many.
@@ -115,7 +120,7 @@ impl Source {
         let found = unsafe { self.pin(border - PAGE_SIZE, 2, pages.as_mut_ptr()) }.ok()?;
         let runs = (found == 2)
             // SAFETY: The pages were pinned just now.
-            .then(|| unsafe { whole_pair(pages, border, size, wanted - size) })
+            .then(|| unsafe { whole_pair(self.map, pages, border, size, wanted - size) })
             .flatten();
 
         if runs.is_none() {
@@ -167,9 +172,10 @@ impl PinnedPage {
     }
 
     /// It and the pages behind it, `count` in all.
-    pub(super) fn run(&self, count: usize) -> PfnRun {
+    #[inline]
+    pub(super) fn run(&self, map: PageMap, count: usize) -> PfnRun {
         // SAFETY: The page is pinned.
-        let pfn = unsafe { PageMap::new().pfn(self.page as u64) };
+        let pfn = unsafe { map.pfn(self.page as u64) };
 
         PfnRun { pfn, count }
     }
@@ -183,6 +189,7 @@ impl PinnedPage {
 ///
 /// The pages are pinned, and were found on both sides of `border`.
 unsafe fn whole_pair(
+    map: PageMap,
     pages: [Page; 2],
     border: usize,
     size: usize,
@@ -207,10 +214,10 @@ unsafe fn whole_pair(
         unsafe { bindings::unpin_user_folio(one.folio, (size - 1) as c_ulong) };
         return None;
     }
-    let mut run = last.run(size);
+    let mut run = last.run(map, size);
 
     run.pfn -= size - 1;
-    Some([run, first.run(count)])
+    Some([run, first.run(map, count)])
 }
 
 /// How many pages the kernel says it has pinned.

@@ -6,7 +6,7 @@
 
 use super::held::Split;
 use crate::{
-    base::{push, Result, Vec},
+    base::{push, reserve, Result, Vec},
     mm::PfnRun,
 };
 
@@ -67,11 +67,25 @@ impl FrameList {
         }
     }
 
+    /// Makes room for so many more runs.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub(crate) fn reserve(&mut self, runs: usize) -> Result {
+        // The first one lies in the list itself.
+        match runs - usize::from(self.count == 0 && runs != 0) {
+            0 => Ok(()),
+            more => reserve(self.more.get_or_insert_with(Vec::new), more),
+        }
+    }
+
     /// Adds pages at the end.
     ///
     /// # Errors
     ///
     /// `ENOMEM`; the list is unchanged then.
+    #[inline]
     pub(crate) fn push(&mut self, run: PfnRun) -> Result {
         if self.count == 0 {
             self.first = run.pfn;

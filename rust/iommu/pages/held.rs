@@ -70,6 +70,7 @@ impl<T: Split> HeldRanges<T> {
     }
 
     /// Whether nothing is held.
+    #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.lone.is_none() && self.others.is_empty()
     }
@@ -100,7 +101,15 @@ impl<T: Split> HeldRanges<T> {
     }
 
     /// What holds page `range.start`, and where, at most at `range.end`, that answer ends.
+    #[inline]
     pub(crate) fn at(&self, range: Range<usize>) -> (Option<&HeldNode<T>>, usize) {
+        if self.is_empty() {
+            return (None, range.end);
+        }
+        self.held_at(range)
+    }
+
+    fn held_at(&self, range: Range<usize>) -> (Option<&HeldNode<T>>, usize) {
         match self.first_in(range.clone()) {
             None => (None, range.end),
             Some(node) if pages(node).start > range.start => (None, pages(node).start),
@@ -125,7 +134,15 @@ impl<T: Split> HeldRanges<T> {
     /// # Errors
     ///
     /// `ENOMEM`; nothing has changed then.
+    #[inline]
     pub(crate) fn cut(&mut self, at: usize) -> Result {
+        if self.is_empty() {
+            return Ok(());
+        }
+        self.cut_held(at)
+    }
+
+    fn cut_held(&mut self, at: usize) -> Result {
         let whole = match self.at(at..at + 1) {
             (Some(node), _) if pages(node).start < at => pages(node),
             _ => return Ok(()),

@@ -74,12 +74,30 @@ impl Split for Extent {
 }
 
 impl Extent {
+    /// Whether a list of `runs` is worth its memory for `pages`.
+    fn is_worth_listing(runs: usize, pages: usize) -> bool {
+        runs <= LISTED_RUNS + pages / PAGES_PER_LISTED_RUN
+    }
+
+    /// Makes room for so many runs of so many pages in all, or gives the list up.
+    fn expect(&mut self, runs: usize, pages: usize) {
+        let Self::Listed(frames) = self else { return };
+
+        if !Self::is_worth_listing(frames.runs() + runs, frames.count() + pages)
+            || frames.reserve(runs).is_err()
+        {
+            *self = Self::InTables;
+        }
+    }
+
     /// Remembers a run, as long as the list is worth its memory.
+    #[inline]
     fn push(&mut self, run: PfnRun) {
         let Self::Listed(frames) = self else { return };
-        let limit = LISTED_RUNS + (frames.count() + run.count) / PAGES_PER_LISTED_RUN;
 
-        if frames.runs() > limit || frames.push(run).is_err() {
+        if !Self::is_worth_listing(frames.runs(), frames.count() + run.count)
+            || frames.push(run).is_err()
+        {
             *self = Self::InTables;
         }
     }
@@ -308,9 +326,10 @@ impl PinnedPages {
                 continue;
             }
 
-            state
-                .charge
-                .add(batch.pin(&self.memory, new.end, next - new.end)?)?;
+            let pinned = batch.pin(&self.memory, new.end, next - new.end)?;
+
+            state.charge.add(pinned)?;
+            new.extent.expect(batch.runs().count(), pinned);
             if let Err(error) = new.show_batch(window, &mut batch) {
                 state.charge.sub(batch.remaining());
                 return Err(error);

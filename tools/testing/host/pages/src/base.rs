@@ -44,6 +44,14 @@ pub(crate) fn unbox<T>(value: Box<T>) -> T {
     *value
 }
 
+pub(crate) fn reserve<T>(array: &mut Vec<T>, more: usize) -> Result {
+    if array.capacity() - array.len() < more {
+        allocate()?;
+        array.reserve(more);
+    }
+    Ok(())
+}
+
 pub(crate) fn push<T>(array: &mut Vec<T>, value: T) -> Result {
     if array.len() == array.capacity() {
         allocate()?;
