@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Maps from intervals to values: one whose intervals do not overlap, and one whose may.
+//! Maps from intervals to values: one whose intervals do not overlap, and two whose may.
 //!
 //! A weak AVL tree ordered by first address. Each node has a weight, and knows the greatest in its
 //! subtree, so that what is looked for is found in logarithmic time: the weight is how many addresses
@@ -19,6 +19,10 @@
 
 #[path = "interval/balance.rs"]
 mod balance;
+#[path = "interval/numbered.rs"]
+mod numbered;
+
+pub use numbered::{Key, Numbered, NumberedMap, NumberedNode};
 
 use crate::base::Box;
 use balance::{settle, settle_if, Changed};
@@ -256,20 +260,30 @@ fn replace<V>(link: &mut Link<V>, removed: &mut Link<V>, edge: u64) -> Rest {
         mem::swap(link, &mut node.left);
         return Rest::at_end(edge);
     }
+    Rest {
+        changed: put_next(link, node, |next| free_between(edge, next.first)),
+        edge,
+    }
+}
+
+/// Puts the next higher node in the place of one that is taken out and has a right child. `weight`
+/// works out how much it weighs there. Returns what of the summary is another one now.
+fn put_next<V>(
+    link: &mut Link<V>,
+    node: &mut Node<V>,
+    weight: impl FnOnce(&Node<V>) -> u64,
+) -> Changed {
     let (mut next, _) = take_lowest(&mut node.right);
 
     if let Some(root) = &mut next {
         mem::swap(&mut root.left, &mut node.left);
         mem::swap(&mut root.right, &mut node.right);
-        root.weight = free_between(edge, root.first);
+        root.weight = weight(root);
         // What the nodes above know of this place.
         root.subtree = node.subtree;
     }
     mem::swap(link, &mut next);
-    Rest {
-        changed: settle(link, Changed::SUMMARY),
-        edge,
-    }
+    settle(link, Changed::SUMMARY)
 }
 
 /// The lowest gap between two intervals that has `size` addresses within bounds, of which there is
@@ -457,7 +471,8 @@ impl<V> IntervalMap<V> {
     }
 }
 
-/// Moves `new` to where its first address belongs. Returns what of the summary is another one now.
+/// Moves `new` to where its first address belongs, behind all others that have the same. Returns what
+/// of the summary is another one now.
 fn insert_beside<V>(link: &mut Link<V>, new: &mut Link<V>, first: u64) -> Changed {
     let Some(node) = link else {
         mem::swap(link, new);

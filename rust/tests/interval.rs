@@ -239,3 +239,111 @@ proptest! {
         }
     }
 }
+
+#[derive(Clone, Debug)]
+enum NumberedStep {
+    Insert(u64, u64),
+    Remove(usize),
+    /// Which one, and by how much at most.
+    Shorten(usize, u64),
+}
+
+/// Few first addresses, so that many intervals have the same.
+fn numbered_steps() -> impl Strategy<Value = Vec<NumberedStep>> {
+    let step = prop_oneof![
+        4 => (0u64..12, 0u64..10).prop_map(|(first, size)| NumberedStep::Insert(first, size)),
+        2 => any::<usize>().prop_map(NumberedStep::Remove),
+        1 => (any::<usize>(), 0u64..10)
+            .prop_map(|(which, by)| NumberedStep::Shorten(which, by)),
+    ];
+    prop::collection::vec(step, 0..150)
+}
+
+fn numbered(first: u64, last: u64, value: u64) -> Box<NumberedNode<u64>> {
+    Box::new(Node::new(first, last, Numbered::new(value)))
+}
+
+proptest! {
+    #[test]
+    fn numbered_intervals_behave_like_a_list(steps in numbered_steps()) {
+        let mut map = NumberedMap::new();
+        // In the order in which they were inserted.
+        let mut model: Vec<(Key, u64, u64, u64)> = vec![];
+
+        for (value, step) in (0..).zip(steps) {
+            let count = model.len().max(1);
+
+            match step {
+                NumberedStep::Insert(first, size) => {
+                    let key = map.insert(numbered(first, first + size, value));
+                    model.push((key, first, first + size, value));
+                }
+                NumberedStep::Remove(which) if !model.is_empty() => {
+                    let (key, first, last, value) = model.remove(which % count);
+                    let node = map.remove(key).expect("it was inserted");
+                    prop_assert_eq!((node.first(), node.last()), (first, last));
+                    prop_assert_eq!(node.into_value().value, value);
+                    prop_assert!(map.remove(key).is_none());
+                    prop_assert_eq!(map.get(key), None);
+                }
+                NumberedStep::Shorten(which, by) if !model.is_empty() => {
+                    let (key, first, last, _) = &mut model[which % count];
+                    *last = last.saturating_sub(by).max(*first);
+                    map.shorten(*key, *last);
+                }
+                _ => {}
+            }
+
+            let mut all = vec![];
+            if let Some(root) = &map.map.root {
+                check_ranks(root);
+                check_overlapping(root, &mut all);
+            }
+            let mut sorted = model.clone();
+            // Stable: those with the same first address stay as they were inserted.
+            sorted.sort_by_key(|&(_, first, _, _)| first);
+            let intervals: Vec<_> = sorted.iter().map(|&(_, first, last, _)| (first, last)).collect();
+            prop_assert_eq!(all, intervals);
+
+            let mut values = vec![];
+            map.for_each(|&value| values.push(value));
+            prop_assert_eq!(values, sorted.iter().map(|item| item.3).collect::<Vec<_>>());
+            for &(key, _, _, value) in &model {
+                prop_assert_eq!(map.get(key), Some(&value));
+                prop_assert_eq!(map.get_mut(key), Some(&mut { value }));
+            }
+            for address in 0..24 {
+                let lowest = sorted
+                    .iter()
+                    .find(|&&(_, first, last, _)| (first..=last).contains(&address))
+                    .map(|item| item.1);
+                let found = map.first_in(address, address);
+                let found = sorted.iter().find(|item| Some(&item.3) == found);
+                prop_assert_eq!(found.map(|item| item.1), lowest);
+                prop_assert!(found.is_none_or(|item| item.2 >= address));
+            }
+        }
+    }
+}
+
+/// The same interval many times over: only numbers tell one from the other.
+#[test]
+fn equal_intervals_stay_shallow() {
+    const COUNT: u64 = 10_000;
+    let mut map = NumberedMap::new();
+    let keys: Vec<_> = (0..COUNT)
+        .map(|at| map.insert(numbered(5, 9, at)))
+        .collect();
+
+    for (step, at) in (0..COUNT).map(|at| at * 7 % COUNT).enumerate() {
+        let removed = map.remove(keys[at as usize]);
+        assert_eq!(removed.map(|node| node.into_value().value), Some(at));
+
+        let Some(root) = map.map.root.as_deref().filter(|_| step % 100 == 0) else {
+            continue;
+        };
+        let left = COUNT - 1 - step as u64;
+        assert!(check_ranks(root).1 <= 2 * (left + 1).ilog2() + 2);
+    }
+    assert_eq!(map.first_in(0, u64::MAX), None);
+}
