@@ -15,6 +15,7 @@
 //!              │    kernel_use    users in the kernel
 //!              └─ DevicePages   memory of a device behind a dma-buf, which may be revoked
 //! window       what page tables show of either
+//! windows      all of that, found by page
 //! ```
 
 mod device;
@@ -25,6 +26,7 @@ mod mapping;
 mod pinned;
 mod release;
 mod window;
+mod windows;
 
 pub use kernel_use::{CopyPath, PageSlots};
 pub use mapping::Mapping;

@@ -7,7 +7,10 @@
 //! the exporter holds while it revokes, then the lock here; so this lock is none of those of pinned
 //! pages, below which memory management's locks are taken.
 
-use super::window::{Table, Window, WindowId, Windows};
+use super::{
+    window::{Table, Window},
+    windows::{WindowId, Windows},
+};
 use crate::{
     dma_buf::{Attachment, DmaBuf, Importer, PhysRange},
     iommu::run::MemoryKind,
@@ -48,7 +51,7 @@ struct Shown {
 struct State {
     /// The whole buffer; `None` once it is revoked.
     memory: Option<PhysRange>,
-    windows: Windows,
+    windows: Windows<Window>,
 }
 
 impl Importer for Shown {
@@ -62,9 +65,9 @@ impl Importer for Shown {
         if state.memory.take().is_none() {
             return;
         }
-        for window in state.windows.iter() {
-            empty(window, window.view.pages());
-        }
+        state
+            .windows
+            .for_each(|window| empty(window, window.view.pages()));
     }
 }
 
@@ -102,7 +105,7 @@ impl DevicePages {
                 // INVARIANT: There is no window.
                 state <- new_mutex!(State {
                     memory: None,
-                    windows: Windows::default(),
+                    windows: Windows::new(),
                 }, "DevicePages::state"),
             }? Error),
             GFP_KERNEL_ACCOUNT,
@@ -124,11 +127,10 @@ impl DevicePages {
     /// What a page table reports. Nothing has changed then.
     pub(super) fn open(&self, window: Window) -> Result<WindowId> {
         let mut state = self.shown.state.lock();
-        let id = state.windows.reserve()?;
+        let room = state.windows.room()?;
 
         self.shown.fill(&state, &window, window.tables.iter())?;
-        state.windows.put(id, window);
-        Ok(id)
+        Ok(state.windows.put(room, window))
     }
 
     /// Closes a window.

@@ -3,7 +3,8 @@
 //! A part of some pages at a range of IOVA, in one or several page tables.
 
 use super::{
-    window::{Table, Tables, View, Window, WindowId},
+    window::{Table, Tables, View, Window},
+    windows::WindowId,
     Pages, SharedPages,
 };
 use kernel::prelude::*;

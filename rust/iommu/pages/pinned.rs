@@ -14,7 +14,8 @@
 use super::{
     frames::FrameList,
     held::{self, HeldRanges, Split},
-    window::{Chunk, NotMapped, Table, Tables, Window, WindowId, Windows},
+    window::{Chunk, NotMapped, Table, Tables, Window},
+    windows::{WindowId, Windows},
 };
 use crate::{
     iommu::run::MemoryKind,
@@ -59,7 +60,7 @@ impl PinnedDrop for PinnedPages {
 pub(super) struct State {
     pub(super) extents: HeldRanges<Extent>,
     pub(super) accessed: HeldRanges<FrameList>,
-    pub(super) windows: Windows,
+    pub(super) windows: Windows<Window>,
     pub(super) charge: Charge,
     /// Whether pages may have been written, and are to be unpinned as dirty.
     pub(super) writable: bool,
@@ -135,7 +136,7 @@ impl PinnedPages {
             state <- new_mutex!(State {
                 extents: HeldRanges::new(),
                 accessed: HeldRanges::new(),
-                windows: Windows::default(),
+                windows: Windows::new(),
                 charge: Charge::new(payer),
                 writable,
                 counted: false,
@@ -151,12 +152,11 @@ impl PinnedPages {
     /// What pinning, charging or a page table reports. Nothing has changed then.
     pub(super) fn open(&self, window: Window) -> Result<WindowId> {
         let mut state = self.state.lock();
-        let id = state.windows.reserve()?;
+        let room = state.windows.room()?;
 
         self.fill(&mut state, &window)?;
         // INVARIANT: Its tables are filled.
-        state.windows.put(id, window);
-        Ok(id)
+        Ok(state.windows.put(room, window))
     }
 
     /// Closes a window: empties its tables and unpins what nobody else holds.
@@ -214,7 +214,7 @@ impl PinnedPages {
         }
     }
 
-    /// Divides a window in two. Returns the number of the upper.
+    /// Divides a window in two. Returns the identifier of the upper.
     ///
     /// # Errors
     ///
@@ -222,7 +222,7 @@ impl PinnedPages {
     /// cover both sides; `ENOMEM`. Nothing has changed then.
     pub(super) fn split(&self, id: WindowId, at: usize) -> Result<WindowId> {
         let mut state = self.state.lock();
-        let upper_id = state.windows.reserve()?;
+        let room = state.windows.room()?;
         let window = state.windows.get(id).ok_or(EINVAL)?;
         let first = window.view.start + at;
 
@@ -236,12 +236,9 @@ impl PinnedPages {
         };
 
         state.extents.cut(first / PAGE_SIZE)?;
-        if let Some(lower) = state.windows.get_mut(id) {
-            lower.view.length = at;
-        }
+        state.windows.shorten(id, |lower| lower.view.length = at);
         // INVARIANT: The two show together what the one did, and each extent lies in one of them.
-        state.windows.put(upper_id, upper);
-        Ok(upper_id)
+        Ok(state.windows.put(room, upper))
     }
 
     /// Fills the tables of a window. On failure they show nothing, and nothing has changed.
@@ -434,8 +431,7 @@ impl State {
                 chunk.fill(frames.iter(from, end - pages.start));
             }
             Extent::InTables => {
-                let shows = |window: &&Window| window.view.pages().contains(&pages.start);
-                let window = shown_by.or_else(|| self.windows.iter().find(shows))?;
+                let window = self.windows.over(pages.start)?;
                 let end = end.min(window.view.pages().end);
                 // SAFETY: By the type invariant the tables show it, and while the state is borrowed
                 // nobody changes that.

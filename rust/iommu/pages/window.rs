@@ -2,6 +2,7 @@
 
 //! Windows: ranges of IOVA through which page tables show a part of some pages.
 
+use super::windows::Covers;
 use crate::{
     array_vec::ArrayVec,
     iommu::{
@@ -281,6 +282,12 @@ impl Window {
     }
 }
 
+impl Covers for Window {
+    fn pages(&self) -> Range<usize> {
+        self.view.pages()
+    }
+}
+
 /// The page tables of a window: nearly always one, which costs no allocation.
 #[derive(Default)]
 pub(super) struct Tables {
@@ -347,82 +354,5 @@ impl Tables {
         let more = more?;
         let at = more.iter().position(same)?;
         more.remove(at).ok()
-    }
-}
-
-/// The windows of some pages, each with a number that stays the same: nearly always one, which costs
-/// no allocation.
-#[derive(Default)]
-pub(super) struct Windows {
-    first: Option<Window>,
-    /// To drop even an empty array takes time.
-    more: Option<KVVec<Option<Window>>>,
-    /// All slots of `more` before this one are taken.
-    taken: usize,
-}
-
-/// The number of a window.
-#[derive(Clone, Copy)]
-pub(super) struct WindowId(usize);
-
-impl Windows {
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Window> {
-        Iterator::chain(self.first.iter(), self.more().iter().flatten())
-    }
-
-    fn more(&self) -> &[Option<Window>] {
-        self.more.as_deref().unwrap_or(&[])
-    }
-
-    /// Makes room for one more.
-    ///
-    /// # Errors
-    ///
-    /// `ENOMEM`.
-    pub(super) fn reserve(&mut self) -> Result<WindowId> {
-        if self.first.is_none() {
-            return Ok(WindowId(0));
-        }
-        let more = self.more.get_or_insert_with(KVVec::new);
-
-        while more.get(self.taken).is_some_and(Option::is_some) {
-            self.taken += 1;
-        }
-        if self.taken == more.len() {
-            more.push(None, GFP_KERNEL_ACCOUNT)?;
-        }
-        Ok(WindowId(self.taken + 1))
-    }
-
-    fn slot(&mut self, id: WindowId) -> Option<&mut Option<Window>> {
-        match id.0.checked_sub(1) {
-            None => Some(&mut self.first),
-            Some(at) => self.more.as_mut()?.get_mut(at),
-        }
-    }
-
-    /// Puts a window where there is room for it.
-    pub(super) fn put(&mut self, id: WindowId, window: Window) {
-        if let Some(slot) = self.slot(id) {
-            *slot = Some(window);
-        }
-    }
-
-    pub(super) fn get(&self, id: WindowId) -> Option<&Window> {
-        match id.0.checked_sub(1) {
-            None => self.first.as_ref(),
-            Some(at) => self.more().get(at)?.as_ref(),
-        }
-    }
-
-    pub(super) fn get_mut(&mut self, id: WindowId) -> Option<&mut Window> {
-        self.slot(id)?.as_mut()
-    }
-
-    pub(super) fn take(&mut self, id: WindowId) -> Option<Window> {
-        if let Some(at) = id.0.checked_sub(1) {
-            self.taken = self.taken.min(at);
-        }
-        self.slot(id)?.take()
     }
 }

@@ -19,6 +19,8 @@ mod held;
 mod interval;
 #[path = "../../../../../rust/mm/pfn_run.rs"]
 mod pfn_run;
+#[path = "../../../../../rust/iommu/pages/windows.rs"]
+mod windows;
 
 mod mm {
     pub(crate) use crate::pfn_run::PfnRun;
