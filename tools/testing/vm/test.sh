@@ -121,8 +121,8 @@ test_machine() {
 	boot "$machine" "$machine" "$script" "${bins[@]}"
 }
 
-# The kernel's own iommufd selftests, on modules with test hooks; mock.list has the
-# machine's options for each
+# The kernel's own iommufd selftests, and ours of that kind, on modules with test hooks;
+# their lists have the machine's options for each
 test_mock() {
 	local script=$LOGS/suite-mock.sh program options
 	local MODULES=$MOCK_MODULES PROVOKE=
@@ -140,7 +140,7 @@ test_mock() {
 		boot "mock-$program" vtd "$script" $options \
 			--append "$DEBUG_CMDLINE loglevel=5 log_buf_len=4M" \
 			--bin "$PROGRAMS/$program" </dev/null
-	done <"$PROGRAMS/mock.list"
+	done < <(cat "$PROGRAMS/mock.list" "$PROGRAMS/tests.mock.list")
 }
 
 test_in_vms() {

@@ -1,0 +1,529 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Random sequences of everything that can be done with IO address spaces, against a
+ * model in user space: after every step the errno, the accounting, the pins of each
+ * page and the mappings have to be what the model says. And processes that are
+ * killed in the middle of it.
+ *
+ * IOAS_MODEL_SEED=N does the sequence of that seed only, IOAS_MODEL_STEPS=N so many
+ * steps of each, IOAS_MODEL_SEQUENCES=N so many, IOAS_MODEL_TRACE=1 prints them. Needs modules with the mock IOMMU, and skips without them.
+ */
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "iommufd.h"
+#include "kselftest_harness.h"
+#include "run.h"
+#include "system.h"
+
+#define SEQUENCES 4
+#define STEPS 200
+#define LIMIT 300	/* pages: now and then too few */
+#define ROUNDS 6
+#define BIG 8192	/* pages */
+
+#define AT MOCK_FIRST
+
+static struct run run;
+
+static uint64_t number(const char *name, uint64_t otherwise)
+{
+	const char *value = getenv(name);
+
+	return value ? strtoull(value, NULL, 0) : otherwise;
+}
+
+/* -ENOTTY without a mock IOMMU */
+static int check_mock(void)
+{
+	int fd, rc = load_modules();
+
+	if (rc)
+		return rc;
+	fd = iommufd_open();
+	if (fd < 0)
+		return fd;
+	rc = test_cmd_exists(fd) ? test_batch(fd, BATCH_NORMAL) : -ENOTTY;
+	close(fd);
+	return rc;
+}
+
+FIXTURE(sequence) {
+	int64_t pins;
+};
+
+FIXTURE_VARIANT(sequence) {
+	enum account account;
+};
+
+FIXTURE_VARIANT_ADD(sequence, nobody_pays) { ACCOUNT_NONE };
+FIXTURE_VARIANT_ADD(sequence, the_user_pays) { ACCOUNT_USER };
+FIXTURE_VARIANT_ADD(sequence, the_process_pays) { ACCOUNT_PROCESS };
+
+FIXTURE_SETUP(sequence)
+{
+	int rc = check_mock();
+
+	if (rc == -ENOTTY)
+		SKIP(return, "these modules have no mock IOMMU");
+	ASSERT_EQ(0, rc);
+	self->pins = pinned_pages();
+}
+
+FIXTURE_TEARDOWN(sequence)
+{
+}
+
+TEST_F_TIMEOUT(sequence, random_steps, 900)
+{
+	uint64_t sequences = number("IOAS_MODEL_SEQUENCES", SEQUENCES);
+	uint64_t seed = number("IOAS_MODEL_SEED", 0);
+	uint64_t first = seed ? seed : 1 + variant->account * sequences;
+	uint64_t last = seed ? seed : first + sequences - 1;
+
+	for (seed = first; seed <= last; seed++) {
+		ASSERT_EQ(0, run_sequence(&run, variant->account, LIMIT, seed,
+					  number("IOAS_MODEL_STEPS", STEPS)));
+		TH_LOG("seed %lu: %u steps", seed, run.step);
+		ASSERT_FALSE(run.failed);
+		EXPECT_EQ(self->pins, pinned_pages());
+	}
+}
+
+/*
+ * A context with an IOAS and one mock device, which is attached unless @attach is
+ * false. All of it goes with the descriptor.
+ */
+struct context {
+	int fd;
+	uint32_t ioas;
+	struct mock_ids ids;
+};
+
+static int attach(struct context *c)
+{
+	return test_device_create(c->fd, c->ioas, &c->ids);
+}
+
+static int context_open(struct context *c, bool attached)
+{
+	int rc;
+
+	c->fd = iommufd_open();
+	if (c->fd < 0)
+		return c->fd;
+	rc = iommufd_ioas_alloc(c->fd, &c->ioas);
+	return rc || !attached ? rc : attach(c);
+}
+
+static int map_at(const struct context *c, const void *va, uint64_t pages, uint64_t iova)
+{
+	return iommufd_map_at(c->fd, c->ioas, va, pages * PAGE, iova);
+}
+
+static int map_file_at(const struct context *c, int file, uint64_t start, uint64_t pages,
+		       uint64_t iova)
+{
+	return ioas_map_file(c->fd, c->ioas, MAP_RW | IOMMU_IOAS_MAP_FIXED_IOVA, file, start,
+			     pages * PAGE, &iova);
+}
+
+/* The exit status of a child that ends by itself, else -1 */
+static int wait_for(pid_t pid)
+{
+	int status;
+
+	if (waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
+		return -1;
+	return WEXITSTATUS(status);
+}
+
+/* Whether it was a signal that ended the child: nothing else may */
+static bool kill_child(pid_t pid)
+{
+	int status;
+
+	kill(pid, SIGKILL);
+	return waitpid(pid, &status, 0) == pid && WIFSIGNALED(status);
+}
+
+/* Whether the user can lock @limit pages, but no more: nothing is charged any longer */
+static bool nothing_is_charged(uint64_t limit)
+{
+	pid_t pid = fork();
+	struct context c;
+	char *memory;
+
+	if (pid)
+		return pid > 0 && !wait_for(pid);
+	memory = alloc_small((limit + 1) * PAGE);
+	if (!memory || context_open(&c, true) || become_user(limit))
+		_exit(1);
+	if (map_at(&c, memory, limit + 1, AT) != -ENOMEM || map_at(&c, memory, limit, AT))
+		_exit(2);
+	_exit(map_at(&c, memory, 1, AT + limit * PAGE) == -ENOMEM ? 0 : 3);
+}
+
+FIXTURE(killed) {
+	int64_t pins;
+	int ready[2];
+};
+
+FIXTURE_SETUP(killed)
+{
+	int rc = check_mock();
+
+	if (rc == -ENOTTY)
+		SKIP(return, "these modules have no mock IOMMU");
+	ASSERT_EQ(0, rc);
+	ASSERT_EQ(0, pipe(self->ready));
+	self->pins = pinned_pages();
+}
+
+FIXTURE_TEARDOWN(killed)
+{
+}
+
+static void tell(const FIXTURE_DATA(killed) *self)
+{
+	if (write(self->ready[1], "", 1) != 1)
+		_exit(1);
+}
+
+/* Waits for the child to be ready, then for as long as it comes */
+static bool wait_a_while(const FIXTURE_DATA(killed) *self, unsigned int most)
+{
+	char c;
+
+	if (read(self->ready[0], &c, 1) != 1)
+		return false;
+	usleep(rand() % most);
+	return true;
+}
+
+TEST_F_TIMEOUT(killed, in_a_random_sequence, 300)
+{
+	srand(number("IOAS_MODEL_SEED", 1));
+	for (int round = 0; round < ROUNDS; round++) {
+		enum account account = round % 3;
+		pid_t pid = fork();
+
+		ASSERT_LE(0, pid);
+		if (!pid) {
+			if (run_begin(&run, account, LIMIT, 1000 + round))
+				_exit(1);
+			tell(self);
+			while (!run.failed)
+				run_step(&run);
+			_exit(1);
+		}
+		EXPECT_TRUE(wait_a_while(self, 1500000));
+		ASSERT_TRUE(kill_child(pid));
+		ASSERT_EQ(self->pins, pinned_pages());
+		ASSERT_TRUE(nothing_is_charged(LIMIT));
+	}
+}
+
+static void map_forever(const FIXTURE_DATA(killed) *self, bool file)
+{
+	int fd = memfd_create("killed", 0);
+	char *memory = alloc_small(BIG * PAGE);
+	struct context c;
+
+	if (fd < 0 || ftruncate(fd, BIG * PAGE) || !memory || context_open(&c, true) ||
+	    become_user(BIG))
+		return;
+	tell(self);
+	for (;;) {
+		if (file ? map_file_at(&c, fd, 0, BIG, AT) : map_at(&c, memory, BIG, AT))
+			return;
+		if (iommufd_unmap(c.fd, c.ioas, AT, BIG * PAGE, NULL))
+			return;
+	}
+}
+
+TEST_F_TIMEOUT(killed, in_a_big_map, 300)
+{
+	srand(number("IOAS_MODEL_SEED", 1));
+	for (int round = 0; round < ROUNDS; round++) {
+		pid_t pid = fork();
+
+		ASSERT_LE(0, pid);
+		if (!pid) {
+			map_forever(self, round % 2);
+			_exit(1);
+		}
+		EXPECT_TRUE(wait_a_while(self, 700000));
+		ASSERT_TRUE(kill_child(pid));
+		ASSERT_EQ(self->pins, pinned_pages());
+		ASSERT_TRUE(nothing_is_charged(LIMIT));
+	}
+}
+
+/*
+ * A context that several processes have: what one of them mapped, when it is no
+ * more. The memory of such a process cannot be pinned any longer, but what is pinned
+ * stays, and leads to the same bytes.
+ */
+FIXTURE(inherited) {
+	int64_t pins;
+	struct context c;
+	int access, file;
+	char *memory, *buffer;
+	int wait[2];
+};
+
+#define PAGES 16UL
+
+FIXTURE_SETUP(inherited)
+{
+	int rc = check_mock();
+
+	if (rc == -ENOTTY)
+		SKIP(return, "these modules have no mock IOMMU");
+	ASSERT_EQ(0, rc);
+	self->pins = pinned_pages();
+	ASSERT_EQ(0, context_open(&self->c, false));
+	self->memory = alloc_small(PAGES * PAGE);
+	self->buffer = alloc_small(PAGES * PAGE);
+	ASSERT_NE(NULL, self->memory);
+	ASSERT_NE(NULL, self->buffer);
+	memset(self->memory, 0x11, PAGES * PAGE);
+	self->file = memfd_create("inherited", 0);
+	ASSERT_LE(0, self->file);
+	ASSERT_EQ(0, ftruncate(self->file, PAGES * PAGE));
+	ASSERT_EQ(0, pipe(self->wait));
+	self->access = -1;
+}
+
+FIXTURE_TEARDOWN(inherited)
+{
+	close(self->access);
+	close(self->c.fd);
+	EXPECT_EQ(self->pins, pinned_pages());
+	EXPECT_EQ(0, status_kib("VmPin"));
+	EXPECT_EQ(0, status_kib("VmLck"));
+}
+
+/* A child that has mapped something, and waits; its memory is of @byte then */
+static pid_t child_maps(const FIXTURE_DATA(inherited) *self, char byte, bool file)
+{
+	pid_t pid = fork();
+	char c;
+
+	if (pid) {
+		if (read(self->wait[0], &c, 1) != 1 || c)
+			return -1;
+		return pid;
+	}
+	memset(self->memory, byte, PAGES * PAGE);
+	c = file ? map_file_at(&self->c, self->file, 0, PAGES, AT) :
+		   map_at(&self->c, self->memory, PAGES, AT);
+	if (write(self->wait[1], &c, 1) != 1)
+		_exit(1);
+	for (;;)
+		pause();
+}
+
+#define EXPECT_PINNED(pages) EXPECT_EQ((int64_t)(pages), pinned_pages() - self->pins)
+
+static int reads(const FIXTURE_DATA(inherited) *self, uint64_t length, char byte)
+{
+	int rc;
+
+	memset(self->buffer, 0, length);
+	rc = test_access_rw(self->c.fd, self->access, AT + 5, length, self->buffer, 0);
+	for (uint64_t i = 0; !rc && i < length; i++)
+		if (self->buffer[i] != byte)
+			return -EIO;
+	return rc;
+}
+
+TEST_F(inherited, what_is_pinned_stays_when_the_process_dies)
+{
+	uint32_t second, item;
+	pid_t pid;
+
+	ASSERT_EQ(0, attach(&self->c));
+	ASSERT_EQ(0, test_access_create(self->c.fd, self->c.ioas, true, &self->access));
+	pid = child_maps(self, 0x22, false);
+	ASSERT_LT(0, pid);
+	EXPECT_EQ(0, reads(self, 16, 0x22));
+	EXPECT_EQ(0, reads(self, 3 * PAGE, 0x22));
+	ASSERT_TRUE(kill_child(pid));
+
+	EXPECT_PINNED(PAGES);
+	EXPECT_EQ(0, status_kib("VmPin"));
+	EXPECT_EQ(0, reads(self, 16, 0x22));
+	EXPECT_EQ(0, reads(self, 3 * PAGE, 0x22));
+	memset(self->buffer, 0x33, 2 * PAGE);
+	EXPECT_EQ(0, test_access_rw(self->c.fd, self->access, AT, 2 * PAGE, self->buffer,
+				    RW_WRITE));
+	EXPECT_EQ(0, reads(self, PAGE, 0x33));
+	/* Another page table, and an access, get the pages from the first */
+	ASSERT_EQ(0, hwpt_alloc(self->c.fd, self->c.ids.idev, self->c.ioas, &second));
+	ASSERT_EQ(0, iommufd_destroy(self->c.fd, self->c.ids.stdev));
+	EXPECT_PINNED(PAGES);
+	ASSERT_EQ(0, test_access_pin(self->c.fd, self->access, AT + PAGE, 4 * PAGE, NULL, true,
+				     &item));
+	ASSERT_EQ(0, iommufd_destroy(self->c.fd, second));
+	EXPECT_PINNED(4);
+	EXPECT_EQ(-EFAULT, attach(&self->c));
+	EXPECT_EQ(-EFAULT, reads(self, 16, 0));
+	EXPECT_PINNED(4);
+	ASSERT_EQ(0, iommufd_unmap(self->c.fd, self->c.ioas, AT, PAGES * PAGE, NULL));
+	EXPECT_PINNED(0);
+	EXPECT_EQ(0, attach(&self->c));
+}
+
+TEST_F(inherited, what_is_not_pinned_is_lost_when_the_process_dies)
+{
+	uint32_t other, item;
+	uint64_t iova = AT;
+	pid_t pid = child_maps(self, 0x22, false);
+
+	ASSERT_LT(0, pid);
+	ASSERT_EQ(0, test_access_create(self->c.fd, self->c.ioas, true, &self->access));
+	EXPECT_EQ(0, reads(self, 16, 0x22));
+	EXPECT_EQ(0, reads(self, 3 * PAGE, 0x22));
+	EXPECT_PINNED(0);
+	ASSERT_TRUE(kill_child(pid));
+
+	EXPECT_EQ(-EFAULT, attach(&self->c));
+	EXPECT_EQ(-EFAULT, reads(self, 16, 0));
+	EXPECT_EQ(-EFAULT, reads(self, 3 * PAGE, 0));
+	EXPECT_EQ(-EFAULT, test_access_pin(self->c.fd, self->access, AT, PAGE, NULL, false, &item));
+	ASSERT_EQ(0, iommufd_ioas_alloc(self->c.fd, &other));
+	EXPECT_EQ(0, ioas_copy(self->c.fd, MAP_RW | IOMMU_IOAS_MAP_FIXED_IOVA, other, &iova,
+			       self->c.ioas, AT, PAGE));
+	EXPECT_PINNED(0);
+	ASSERT_EQ(0, iommufd_unmap(self->c.fd, self->c.ioas, AT, PAGES * PAGE, NULL));
+	EXPECT_EQ(0, attach(&self->c));
+}
+
+TEST_F(inherited, files_outlive_the_process_that_mapped_them)
+{
+	pid_t pid = child_maps(self, 0, true);
+
+	ASSERT_LT(0, pid);
+	ASSERT_EQ(0, test_access_create(self->c.fd, self->c.ioas, true, &self->access));
+	ASSERT_TRUE(kill_child(pid));
+	ASSERT_EQ(0, attach(&self->c));
+	EXPECT_PINNED(PAGES);
+	EXPECT_EQ(0, status_kib("VmPin"));
+	EXPECT_EQ(0, reads(self, 3 * PAGE, 0));
+}
+
+/*
+ * There is nobody to charge. Linux 7.3.4's own module charges what is left of the
+ * process, since it takes it for held while pages of a file are pinned; either way
+ * nothing may stay.
+ */
+TEST_F(inherited, a_process_that_pays_is_dead)
+{
+	pid_t pid;
+	int rc;
+
+	ASSERT_EQ(0, iommufd_destroy(self->c.fd, self->c.ioas));
+	ASSERT_EQ(0, option_set(self->c.fd, IOMMU_OPTION_RLIMIT_MODE, 0, 1));
+	ASSERT_EQ(0, iommufd_ioas_alloc(self->c.fd, &self->c.ioas));
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid)
+		_exit(become_user(LIMIT) || map_file_at(&self->c, self->file, 0, PAGES, AT));
+	ASSERT_EQ(0, wait_for(pid));
+	rc = attach(&self->c);
+	EXPECT_TRUE(!rc || rc == -EINVAL);
+	EXPECT_PINNED(rc ? 0 : PAGES);
+	ASSERT_EQ(0, iommufd_unmap(self->c.fd, self->c.ioas, AT, PAGES * PAGE, NULL));
+	EXPECT_PINNED(0);
+}
+
+/* By the process that has inherited the context; then it dies, and the charge with it */
+TEST_F(inherited, another_process_takes_the_charge_over)
+{
+	pid_t pid;
+
+	ASSERT_EQ(0, attach(&self->c));
+	ASSERT_EQ(0, become_user(PAGES));
+	ASSERT_EQ(0, map_file_at(&self->c, self->file, 0, PAGES, AT));
+	EXPECT_EQ((int64_t)(PAGES * PAGE / 1024), status_kib("VmPin"));
+	EXPECT_EQ(-ENOMEM, map_at(&self->c, self->memory, 1, AT + PAGES * PAGE));
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		/* The same user, who cannot be charged for both at a time */
+		if (status_kib("VmPin") || become_root() || become_user(2 * PAGES))
+			_exit(2);
+		if (ioas_change_process(self->c.fd))
+			_exit(3);
+		_exit(status_kib("VmPin") != PAGES * PAGE / 1024);
+	}
+	EXPECT_EQ(0, wait_for(pid));
+	EXPECT_EQ(0, status_kib("VmPin"));
+	ASSERT_EQ(0, become_root());
+	EXPECT_PINNED(PAGES);
+	ASSERT_EQ(0, become_user(PAGES));
+	/* The charge to the user stays while the pages are pinned */
+	EXPECT_EQ(-ENOMEM, map_at(&self->c, self->memory, 1, AT + PAGES * PAGE));
+	ASSERT_EQ(0, iommufd_unmap(self->c.fd, self->c.ioas, AT, PAGES * PAGE, NULL));
+	EXPECT_EQ(0, map_at(&self->c, self->memory, PAGES, AT));
+	/* Memory of a process stays with it */
+	EXPECT_EQ(-EINVAL, ioas_change_process(self->c.fd));
+	ASSERT_EQ(0, become_root());
+	ASSERT_EQ(0, iommufd_unmap(self->c.fd, self->c.ioas, AT, PAGES * PAGE, NULL));
+	EXPECT_TRUE(nothing_is_charged(LIMIT));
+}
+
+/* Found out when it is pinned, not before */
+TEST_F(inherited, files_that_are_no_memory)
+{
+	int pipes[2], null = open("/dev/null", O_RDWR);
+	uint32_t item;
+
+	ASSERT_LE(0, null);
+	ASSERT_EQ(0, pipe(pipes));
+	ASSERT_EQ(0, test_access_create(self->c.fd, self->c.ioas, true, &self->access));
+	for (int i = 0; i < 3; i++) {
+		int file = (int[]){ null, pipes[0], self->c.fd }[i];
+
+		ASSERT_EQ(0, map_file_at(&self->c, file, 0, PAGES, AT));
+		EXPECT_EQ(-EINVAL, attach(&self->c));
+		EXPECT_EQ(-EINVAL, reads(self, 16, 0));
+		EXPECT_EQ(-EINVAL, test_access_pin(self->c.fd, self->access, AT, PAGE, NULL,
+						   false, &item));
+		ASSERT_EQ(0, iommufd_unmap(self->c.fd, self->c.ioas, AT, PAGES * PAGE, NULL));
+	}
+	ASSERT_EQ(0, attach(&self->c));
+	EXPECT_EQ(-EINVAL, map_file_at(&self->c, null, 0, PAGES, AT));
+	EXPECT_EQ(-EINVAL, map_file_at(&self->c, pipes[0], 0, PAGES, AT));
+	EXPECT_PINNED(0);
+	close(null);
+	close(pipes[0]);
+	close(pipes[1]);
+}
+
+TEST_F(inherited, files_that_become_smaller)
+{
+	ASSERT_EQ(0, test_access_create(self->c.fd, self->c.ioas, true, &self->access));
+	ASSERT_EQ(0, map_file_at(&self->c, self->file, 0, PAGES, AT));
+	ASSERT_EQ(0, ftruncate(self->file, (PAGES - 1) * PAGE));
+	EXPECT_EQ(-EINVAL, attach(&self->c));
+	EXPECT_EQ(0, reads(self, PAGE, 0));
+	EXPECT_EQ(-EINVAL, reads(self, (PAGES - 1) * PAGE, 0));
+	ASSERT_EQ(0, ftruncate(self->file, PAGES * PAGE));
+	ASSERT_EQ(0, attach(&self->c));
+	/* What is pinned stays */
+	ASSERT_EQ(0, ftruncate(self->file, 0));
+	EXPECT_PINNED(PAGES);
+	EXPECT_EQ(0, reads(self, (PAGES - 1) * PAGE, 0));
+	ASSERT_EQ(0, iommufd_destroy(self->c.fd, self->c.ids.stdev));
+	EXPECT_EQ(-EINVAL, attach(&self->c));
+}
+
+TEST_HARNESS_MAIN
