@@ -18,6 +18,7 @@
 //! windows      all of that, found by page
 //! ```
 
+mod bill;
 mod device;
 mod frames;
 mod held;
@@ -165,6 +166,6 @@ impl SharedPages {
         let mut state = self.kernel_memory().ok()?.state.lock();
         let state = &mut *state;
 
-        Some(f(&mut state.charge, &mut state.counted))
+        Some(f(state.bill.charge(), &mut state.counted))
     }
 }

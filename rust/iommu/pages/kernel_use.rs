@@ -129,6 +129,10 @@ impl PinnedPages {
             }
             page = next;
         }
+        if let Err(error) = state.bill.pay() {
+            state.release_accessed(pages);
+            return Err(error);
+        }
         for node in state.accessed.iter(pages.clone()) {
             let mut at = held::pages(node).start - pages.start;
 
@@ -173,16 +177,16 @@ impl PinnedPages {
                 continue;
             }
 
-            state
-                .charge
-                .add(batch.pin(&self.memory, page, next - page)?)?;
+            let pinned = batch.pin(&self.memory, page, next - page)?;
+
+            state.bill.owe(pinned);
             loop {
                 let Some(run) = batch.runs().next() else {
                     break;
                 };
 
                 if let Err(error) = frames.push(run) {
-                    state.charge.sub(batch.remaining());
+                    state.bill.give_back(batch.remaining());
                     return Err(error);
                 }
                 batch.take(run.count);
@@ -278,7 +282,7 @@ impl State {
         let Self {
             extents,
             accessed,
-            charge,
+            bill,
             writable,
             ..
         } = self;
@@ -294,6 +298,6 @@ impl State {
                 page += run.count;
             }
         });
-        charge.sub(unpinned);
+        bill.give_back(unpinned);
     }
 }

@@ -12,6 +12,7 @@
 //! list, so that page tables may come and go beside them.
 
 use super::{
+    bill::Bill,
     frames::FrameList,
     held::{self, HeldRanges, Split},
     window::{Chunk, NotMapped, Table, Tables, Window},
@@ -61,7 +62,7 @@ pub(super) struct State {
     pub(super) extents: HeldRanges<Extent>,
     pub(super) accessed: HeldRanges<FrameList>,
     pub(super) windows: Windows<Window>,
-    pub(super) charge: Charge,
+    pub(super) bill: Bill,
     /// Whether pages may have been written, and are to be unpinned as dirty.
     pub(super) writable: bool,
     /// Whether a change of who pays has counted these pages already.
@@ -137,7 +138,7 @@ impl PinnedPages {
                 extents: HeldRanges::new(),
                 accessed: HeldRanges::new(),
                 windows: Windows::new(),
-                charge: Charge::new(payer),
+                bill: Bill::new(Charge::new(payer)),
                 writable,
                 counted: false,
             }, "PinnedPages::state"),
@@ -183,7 +184,7 @@ impl PinnedPages {
         let this = || core::iter::once(table);
         let pages = window.view.pages();
 
-        if let Err(stopped) = state.show(window, this(), pages.clone(), Some(window)) {
+        if let Err(stopped) = state.show(window, this(), pages.clone()) {
             let bytes = window.view.bytes(pages.start..stopped.shown);
             // SAFETY: It shows this much, which ends where a call of `map` ended.
             if !unsafe { window.view.unmap(this(), bytes) } || stopped.stuck != 0 {
@@ -247,13 +248,23 @@ impl PinnedPages {
 
         state.extents.cut(pages.start)?;
         state.extents.cut(pages.end)?;
-        self.fill_from(state, window).map_err(|stopped| {
+        let filled = self.fill_from(state, window).and_then(|()| {
+            state.bill.pay().map_err(|error| Stopped {
+                error,
+                shown: pages.end,
+                held: pages.end,
+                stuck: 0,
+            })
+        });
+
+        filled.map_err(|stopped| {
             state.pin_for_ever(stopped.shown..stopped.shown + stopped.stuck);
             state.empty(
                 window,
                 pages.start..stopped.shown,
                 pages.start..stopped.held,
             );
+            state.bill.forget();
             stopped.error
         })
     }
@@ -265,7 +276,7 @@ impl PinnedPages {
             let (extent, next) = state.extents.at(start..end);
 
             if extent.is_some() {
-                state.show(window, window.tables.iter(), start..next, None)?;
+                state.show(window, window.tables.iter(), start..next)?;
                 state.extents.hold(start);
             } else {
                 self.fill_gap(state, window, start..next)?;
@@ -336,10 +347,10 @@ impl PinnedPages {
 
             let pinned = batch.pin(&self.memory, new.end, next - new.end)?;
 
-            state.charge.add(pinned)?;
+            state.bill.owe(pinned);
             new.extent.expect(batch.runs().count(), pinned);
             if let Err(error) = new.show_batch(window, &mut batch) {
-                state.charge.sub(batch.remaining());
+                state.bill.give_back(batch.remaining());
                 return Err(error);
             }
         }
@@ -412,16 +423,10 @@ impl NewExtent {
 impl State {
     /// Finds some page frames of pages that extents have, from the first on. Whether there are any.
     pub(super) fn frames(&self, pages: Range<usize>, chunk: &mut Chunk) -> bool {
-        self.find_frames(pages, chunk, None).is_some()
+        self.find_frames(pages, chunk).is_some()
     }
 
-    /// `shown_by` is a window of `windows` over the first of the pages, if the caller knows one.
-    fn find_frames(
-        &self,
-        pages: Range<usize>,
-        chunk: &mut Chunk,
-        shown_by: Option<&Window>,
-    ) -> Option<()> {
+    fn find_frames(&self, pages: Range<usize>, chunk: &mut Chunk) -> Option<()> {
         let (extent, end) = self.extents.at(pages.clone());
         let node = extent?;
 
@@ -442,14 +447,12 @@ impl State {
         (!kernel::warn_on!(chunk.is_empty())).then_some(())
     }
 
-    /// Puts pages that extents have into tables. `shown_by` is a window of `windows` that has them all,
-    /// if the caller knows one: there may be many.
+    /// Puts pages that extents have into tables.
     pub(super) fn show<'a>(
         &self,
         window: &Window,
         tables: impl Iterator<Item = &'a Table> + Clone,
         pages: Range<usize>,
-        shown_by: Option<&Window>,
     ) -> core::result::Result<(), Stopped> {
         let mut page = pages.start;
         let mut chunk = Chunk::new();
@@ -464,7 +467,7 @@ impl State {
             };
 
             // What cannot be mapped in this turn would be read again in the next.
-            self.find_frames(how.at_once(page..pages.end), &mut chunk, shown_by)
+            self.find_frames(how.at_once(page..pages.end), &mut chunk)
                 .ok_or_else(|| stopped(EFAULT, 0))?;
             // SAFETY: By the type invariant they are pinned, and the caller becomes a holder of them,
             // or takes them out again.

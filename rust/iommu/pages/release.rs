@@ -49,7 +49,7 @@ impl State {
         let Self {
             extents,
             accessed,
-            charge,
+            bill,
             writable,
             ..
         } = self;
@@ -69,7 +69,7 @@ impl State {
             // Drained.
             Extent::InTables => unpinned += pages.len() - held_pages(accessed, pages),
         });
-        charge.sub(unpinned);
+        bill.give_back(unpinned);
     }
 
     /// Takes bytes of a window out of its first table, and unpins, as far as `held` goes, the pages
