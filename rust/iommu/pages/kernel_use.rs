@@ -6,7 +6,7 @@ use super::{
     frames::FrameList,
     held,
     pinned::{PinnedPages, State},
-    release::unpin_unless,
+    release::unpin_list,
     window::Chunk,
 };
 use crate::{
@@ -290,13 +290,8 @@ impl State {
         let mut unpinned = 0;
 
         accessed.release(pages, |pages, frames| {
-            let mut page = pages.start;
-
-            for run in frames.iter(0, frames.count()) {
-                // SAFETY: No user in the kernel has these pages any more.
-                unpinned += unsafe { unpin_unless(extents, page, run, &mut unpinner) };
-                page += run.count;
-            }
+            // SAFETY: No user in the kernel has these pages any more.
+            unpinned += unsafe { unpin_list(extents, pages.start, &frames, &mut unpinner) };
         });
         bill.give_back(unpinned);
     }

@@ -4,6 +4,7 @@
 //! back. None of it needs memory.
 
 use super::{
+    frames::FrameList,
     held::{self, HeldNode, HeldRanges, Split},
     pinned::{Extent, State},
     window::{frames_of, Window, NO_RUN},
@@ -58,13 +59,8 @@ impl State {
 
         extents.release(held, |pages, extent| match extent {
             Extent::Listed(frames) => {
-                let mut page = pages.start;
-
-                for run in frames.iter(0, frames.count()) {
-                    // SAFETY: No table shows these pages any more, and no extent has them.
-                    unpinned += unsafe { unpin_unless(accessed, page, run, &mut unpinner) };
-                    page += run.count;
-                }
+                // SAFETY: No table shows these pages any more, and no extent has them.
+                unpinned += unsafe { unpin_list(accessed, pages.start, &frames, &mut unpinner) };
             }
             // Drained.
             Extent::InTables => unpinned += pages.len() - held_pages(accessed, pages),
@@ -205,12 +201,34 @@ fn held_pages<T: Split>(ranges: &HeldRanges<T>, pages: Range<usize>) -> usize {
         .sum()
 }
 
+/// Unpins the page frames of a list that begins with page `page`, as [`unpin_unless`] does.
+///
+/// # Safety
+///
+/// As for [`unpin_unless`].
+pub(super) unsafe fn unpin_list<T: Split>(
+    others: &HeldRanges<T>,
+    page: usize,
+    frames: &FrameList,
+    unpinner: &mut Unpinner,
+) -> usize {
+    let mut page = page;
+    let mut unpinned = 0;
+
+    for run in frames.iter(0, frames.count()) {
+        // SAFETY: The caller vouches for it.
+        unpinned += unsafe { unpin_unless(others, page, run, unpinner) };
+        page += run.count;
+    }
+    unpinned
+}
+
 /// Unpins page frames of pages from `page` on, except those that `others` hold. Returns how many.
 ///
 /// # Safety
 ///
 /// Each is pinned, and apart from those that `others` hold the pin is the caller's.
-pub(super) unsafe fn unpin_unless<T: Split>(
+unsafe fn unpin_unless<T: Split>(
     others: &HeldRanges<T>,
     page: usize,
     run: PfnRun,
