@@ -30,15 +30,14 @@ static struct piece area_piece(const struct area *area, uint64_t start, uint64_t
 }
 
 /*
- * Whoever needs those pages: an errno if they cannot be had. Where there are too many
- * of them as well, either may be told: Linux 7.3.4's own module charges an area when
- * all of it is pinned, but one that charges as it goes holds less beyond the limit.
+ * Whoever needs those pages: an errno if they cannot be had. An area is charged for
+ * when all of it is pinned.
  */
 static int hold(struct model *m, const struct piece *piece, uint64_t *charge)
 {
 	struct source *source = piece->source;
 	const struct memory *memory = source->memory;
-	bool beyond = false, too_many;
+	bool beyond = false;
 	uint64_t missing = 0;
 	int rc = 0;
 
@@ -55,15 +54,12 @@ static int hold(struct model *m, const struct piece *piece, uint64_t *charge)
 	if (!missing)
 		return 0;
 	*charge += missing;
-	too_many = m->account != ACCOUNT_NONE && *charge > m->limit;
 	if (source->file && (memory->no_memory || beyond))
 		rc = -EINVAL;
 	else if (!source->file && (beyond || (memory->read_only && source->writable)))
 		rc = -EFAULT;
-	else if (too_many)
+	else if (m->account != ACCOUNT_NONE && *charge > m->limit)
 		rc = -ENOMEM;
-	if (rc && too_many)
-		m->also = -ENOMEM;
 	return rc;
 }
 
@@ -96,7 +92,6 @@ static void count_holders(struct model *m)
 
 void model_count(struct model *m)
 {
-	const int also = m->also;
 	struct source *source;
 
 	m->pinned = 0;
@@ -105,7 +100,6 @@ void model_count(struct model *m)
 	for (int i = 0; i < m->num_memory; i++)
 		memset(m->memory[i].pins, 0, sizeof(m->memory[i].pins));
 	count_holders(m);
-	m->also = also;
 	for (source = m->sources; source < m->sources + MAX_SOURCES; source++) {
 		for (unsigned int i = 0; source->refs && i < source->pages; i++) {
 			if (!source->pinned[i])

@@ -92,7 +92,6 @@ struct model {
 	enum account account;
 	uint64_t limit;			/* pages; no matter for ACCOUNT_NONE */
 	uint64_t pinned;		/* pages, as VmPin counts them */
-	int also;			/* an errno that is as right as the one returned */
 	int num_memory;
 	struct memory memory[MAX_MEMORY];
 	struct source sources[MAX_SOURCES];
