@@ -32,13 +32,28 @@ pub(crate) struct Held<T> {
     pub(crate) value: T,
 }
 
+/// A range that is held, as it lies in the tree.
+type HeldNode<T> = Node<Held<T>>;
+
+/// A range that is held by itself.
+pub(crate) struct Lone<T> {
+    pages: Range<usize>,
+    value: Held<T>,
+}
+
 /// A range of the map.
-pub(crate) type HeldNode<T> = Node<Held<T>>;
+pub(crate) struct Part<'a, T> {
+    first: usize,
+    last: usize,
+    /// What belongs to it.
+    pub(crate) value: &'a Held<T>,
+}
 
 /// Ranges of pages with values, none overlapping, and the number of holders of each.
 pub(crate) struct HeldRanges<T> {
-    /// One of them: nearly always there is no other, and it costs no allocation.
-    lone: Option<HeldNode<T>>,
+    /// One of them: nearly always there is no other, and it costs no allocation, nor the links of a
+    /// tree.
+    lone: Option<Lone<T>>,
     others: IntervalMap<Held<T>>,
 }
 
@@ -46,18 +61,51 @@ pub(crate) struct HeldRanges<T> {
 pub(crate) struct Room<T>(Option<Slot<HeldNode<T>>>);
 
 /// The pages of a range.
-pub(crate) fn pages<T>(node: &HeldNode<T>) -> Range<usize> {
-    // Page indexes: they come out as they went in.
-    node.first() as usize..node.last() as usize + 1
+pub(crate) fn pages<T>(part: Part<'_, T>) -> Range<usize> {
+    part.first..part.last + 1
 }
 
 /// A new range with one holder.
-pub(crate) fn new_node<T>(range: Range<usize>, value: T) -> HeldNode<T> {
-    Node::new(
-        range.start as u64,
-        (range.end - 1) as u64,
-        Held { holders: 1, value },
-    )
+pub(crate) fn new_range<T>(pages: Range<usize>, value: T) -> Lone<T> {
+    Lone {
+        pages,
+        value: Held { holders: 1, value },
+    }
+}
+
+impl<T> Clone for Part<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Part<'_, T> {}
+
+impl<'a, T> From<&'a HeldNode<T>> for Part<'a, T> {
+    fn from(node: &'a HeldNode<T>) -> Self {
+        // Page indexes: they come out as they went in.
+        Self {
+            first: node.first() as usize,
+            last: node.last() as usize,
+            value: &node.value,
+        }
+    }
+}
+
+impl<T> Lone<T> {
+    fn part(&self) -> Part<'_, T> {
+        Part {
+            first: self.pages.start,
+            last: self.pages.end - 1,
+            value: &self.value,
+        }
+    }
+
+    fn into_node(self) -> HeldNode<T> {
+        let (first, last) = (self.pages.start as u64, (self.pages.end - 1) as u64);
+
+        Node::new(first, last, self.value)
+    }
 }
 
 impl<T: Split> HeldRanges<T> {
@@ -76,18 +124,21 @@ impl<T: Split> HeldRanges<T> {
     }
 
     /// The first range that has pages of `range`.
-    pub(crate) fn first_in(&self, range: Range<usize>) -> Option<&HeldNode<T>> {
-        if range.is_empty() {
-            return None;
-        }
-        let (first, last) = (range.start as u64, (range.end - 1) as u64);
+    #[inline]
+    pub(crate) fn first_in(&self, range: Range<usize>) -> Option<Part<'_, T>> {
         let lone = self
             .lone
             .as_ref()
-            .filter(|node| node.first() <= last && node.last() >= first);
+            .filter(|lone| lone.pages.start < range.end && lone.pages.end > range.start)
+            .map(Lone::part);
 
-        match (lone, self.others.first_in(first, last)) {
-            (Some(lone), Some(other)) if other.first() < lone.first() => Some(other),
+        if self.others.is_empty() || range.is_empty() {
+            return lone.filter(|_| !range.is_empty());
+        }
+        let (first, last) = (range.start as u64, (range.end - 1) as u64);
+
+        match (lone, self.others.first_in(first, last).map(Part::from)) {
+            (Some(lone), Some(other)) if other.first < lone.first => Some(other),
             (lone, other) => lone.or(other),
         }
     }
@@ -95,21 +146,21 @@ impl<T: Split> HeldRanges<T> {
     /// The range that begins with page `first`.
     fn get_mut(&mut self, first: usize) -> Option<&mut Held<T>> {
         match &mut self.lone {
-            Some(node) if node.first() == first as u64 => Some(&mut node.value),
+            Some(lone) if lone.pages.start == first => Some(&mut lone.value),
             _ => self.others.get_mut(first as u64),
         }
     }
 
     /// What holds page `range.start`, and where, at most at `range.end`, that answer ends.
     #[inline]
-    pub(crate) fn at(&self, range: Range<usize>) -> (Option<&HeldNode<T>>, usize) {
+    pub(crate) fn at(&self, range: Range<usize>) -> (Option<Part<'_, T>>, usize) {
         if self.is_empty() {
             return (None, range.end);
         }
         self.held_at(range)
     }
 
-    fn held_at(&self, range: Range<usize>) -> (Option<&HeldNode<T>>, usize) {
+    fn held_at(&self, range: Range<usize>) -> (Option<Part<'_, T>>, usize) {
         match self.first_in(range.clone()) {
             None => (None, range.end),
             Some(node) if pages(node).start > range.start => (None, pages(node).start),
@@ -118,7 +169,7 @@ impl<T: Split> HeldRanges<T> {
     }
 
     /// The ranges that have pages of `range`, in order.
-    pub(crate) fn iter(&self, range: Range<usize>) -> impl Iterator<Item = &HeldNode<T>> {
+    pub(crate) fn iter(&self, range: Range<usize>) -> impl Iterator<Item = Part<'_, T>> {
         let mut next = range.start;
 
         core::iter::from_fn(move || {
@@ -155,7 +206,10 @@ impl<T: Split> HeldRanges<T> {
         let value = held.value.split_off(at - whole.start)?;
 
         self.shorten(whole.start, at);
-        let upper = Node::new(at as u64, (whole.end - 1) as u64, Held { holders, value });
+        let upper = Lone {
+            pages: at..whole.end,
+            value: Held { holders, value },
+        };
         self.insert(room, upper);
         Ok(())
     }
@@ -164,9 +218,10 @@ impl<T: Split> HeldRanges<T> {
     fn shorten(&mut self, first: usize, end: usize) {
         let last = (end - 1) as u64;
 
-        if let Some(node) = &mut self.lone {
-            if node.first() == first as u64 {
-                return node.shorten(last);
+        if let Some(lone) = &mut self.lone {
+            if lone.pages.start == first {
+                lone.pages.end = end;
+                return;
             }
         }
         if let Some(mut node) = self.others.remove(first as u64) {
@@ -189,13 +244,13 @@ impl<T: Split> HeldRanges<T> {
     }
 
     /// Adds a range where nothing is held.
-    pub(crate) fn insert(&mut self, room: Room<T>, node: HeldNode<T>) {
+    pub(crate) fn insert(&mut self, room: Room<T>, new: Lone<T>) {
         let Some(slot) = room.0 else {
             debug_assert!(self.lone.is_none());
-            self.lone = Some(node);
+            self.lone = Some(new);
             return;
         };
-        let inserted = self.others.insert(fill_slot(slot, node));
+        let inserted = self.others.insert(fill_slot(slot, new.into_node()));
 
         debug_assert!(inserted.is_ok());
     }
@@ -235,16 +290,19 @@ impl<T: Split> HeldRanges<T> {
             if held.holders != 0 {
                 continue;
             }
-            if let Some(node) = self.remove(part.start) {
-                gone(part, node.into_value().value);
+            if let Some(held) = self.remove(part.start) {
+                gone(part, held.value);
             }
         }
     }
 
-    fn remove(&mut self, first: usize) -> Option<HeldNode<T>> {
-        self.lone
-            .take_if(|node| node.first() == first as u64)
-            .or_else(|| self.others.remove(first as u64).map(unbox))
+    fn remove(&mut self, first: usize) -> Option<Held<T>> {
+        if let Some(lone) = self.lone.take_if(|lone| lone.pages.start == first) {
+            return Some(lone.value);
+        }
+        self.others
+            .remove(first as u64)
+            .map(|node| unbox(node).into_value())
     }
 }
 

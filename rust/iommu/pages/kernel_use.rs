@@ -152,8 +152,8 @@ impl PinnedPages {
         let end = gap.start + frames.count();
 
         if end != gap.start {
-            let node = held::new_node(gap.start..end, frames);
-            state.accessed.insert(room, node);
+            let new = held::new_range(gap.start..end, frames);
+            state.accessed.insert(room, new);
         }
         listed.inspect_err(|_| state.release_accessed(gap.start..end))
     }

@@ -307,8 +307,8 @@ impl PinnedPages {
         let filled = self.pin_and_show(state, window, gap.clone(), &mut new);
 
         if new.end != gap.start {
-            let node = held::new_node(gap.start..new.end, new.extent);
-            state.extents.insert(room, node);
+            let range = held::new_range(gap.start..new.end, new.extent);
+            state.extents.insert(room, range);
         }
         filled.map_err(|error| Stopped {
             error,

@@ -5,7 +5,7 @@
 
 use super::{
     frames::FrameList,
-    held::{self, HeldNode, HeldRanges, Split},
+    held::{self, HeldRanges, Part, Split},
     pinned::{Extent, State},
     window::{frames_of, Window, NO_RUN},
 };
@@ -188,7 +188,7 @@ impl<'a> LastHolder<'a> {
 }
 
 /// Whether the page frames of an extent are to be found nowhere but in the tables of its only holder.
-fn only_in_tables(extent: &HeldNode<Extent>) -> bool {
+fn only_in_tables(extent: Part<'_, Extent>) -> bool {
     extent.value.holders == 1 && matches!(extent.value.value, Extent::InTables)
 }
 

@@ -311,7 +311,9 @@ impl Tables {
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Table> + Clone {
-        Iterator::chain(self.first.iter(), self.more.iter().flatten())
+        let more = self.more.as_deref().unwrap_or(&[]);
+
+        Iterator::chain(self.first.iter(), more)
     }
 
     /// One of them.

@@ -54,7 +54,7 @@ fn hold(map: &mut HeldRanges<Stands>, range: Range<usize>) -> Result<(), usize> 
             map.hold(page);
         } else {
             let room = map.room().map_err(|_| page)?;
-            map.insert(room, new_node(page..next, Stands(page..next)));
+            map.insert(room, new_range(page..next, Stands(page..next)));
         }
         page = next;
     }
