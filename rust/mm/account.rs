@@ -66,13 +66,19 @@ impl Drop for User {
     }
 }
 
-/// A process and its user, and how they are charged.
+/// Whose limit counts, and what it takes to charge it.
+#[derive(Clone)]
+enum Limit {
+    Nobody,
+    /// Tasks are leaders of thread groups: their limits count.
+    User(ARef<Task>, User),
+    Process(ARef<Task>),
+}
+
+/// A process, and how it is charged.
 #[derive(Clone)]
 pub struct Payer {
-    mode: ChargeMode,
-    /// The leader of the thread group: its limits count.
-    task: ARef<Task>,
-    user: User,
+    limit: Limit,
     mm: ARef<Mm>,
 }
 
@@ -102,33 +108,40 @@ impl Payer {
         Self::current_in_mode(ChargeMode::Nobody)
     }
 
-    fn current_in_mode(mode: ChargeMode) -> Result<Self> {
+    /// The calling process, charged as `mode` says.
+    ///
+    /// # Errors
+    ///
+    /// As for [`current`](Self::current).
+    pub fn current_in_mode(mode: ChargeMode) -> Result<Self> {
         let current = kernel::current!();
+        let task = || current.group_leader().into();
 
         Ok(Self {
-            mode,
-            task: current.group_leader().into(),
-            user: User::current().ok_or(EFAULT)?,
+            limit: match mode {
+                ChargeMode::Nobody => Limit::Nobody,
+                ChargeMode::User => Limit::User(task(), User::current().ok_or(EFAULT)?),
+                ChargeMode::Process => Limit::Process(task()),
+            },
             mm: ARef::from(&**current.mm().ok_or(EFAULT)?),
         })
     }
 
     /// The same, but the process pays where its user would have.
     pub fn per_process(mut self) -> Self {
-        if self.mode == ChargeMode::User {
-            self.mode = ChargeMode::Process;
+        if let Limit::User(task, _) = self.limit {
+            self.limit = Limit::Process(task);
         }
         self
     }
 
     /// What is charged.
     pub fn mode(&self) -> ChargeMode {
-        self.mode
-    }
-
-    /// The same people, charged in another way.
-    pub fn with_mode(self, mode: ChargeMode) -> Self {
-        Self { mode, ..self }
+        match &self.limit {
+            Limit::Nobody => ChargeMode::Nobody,
+            Limit::User(..) => ChargeMode::User,
+            Limit::Process(_) => ChargeMode::Process,
+        }
     }
 
     /// Whether a charge to `self` counts exactly where one to `other` does, so that nothing has to
@@ -136,16 +149,19 @@ impl Payer {
     ///
     /// Even who pays against no limit is somebody: pinned pages show in his `VmPin`.
     pub fn pays_like(&self, other: &Payer) -> bool {
-        let same_user = self.mode != ChargeMode::User || self.user.0 == other.user.0;
+        let same_limit = match (&self.limit, &other.limit) {
+            (Limit::User(_, user), Limit::User(_, other)) => user.0 == other.0,
+            _ => self.mode() == other.mode(),
+        };
 
-        self.mode == other.mode && self.mm.as_raw() == other.mm.as_raw() && same_user
+        self.mm.as_raw() == other.mm.as_raw() && same_limit
     }
 
     fn charge(&self, npages: usize) -> Result {
-        match self.mode {
-            ChargeMode::Nobody => {}
-            ChargeMode::User => self.charge_user(npages)?,
-            ChargeMode::Process => self.charge_process(npages)?,
+        match &self.limit {
+            Limit::Nobody => {}
+            Limit::User(task, user) => charge_user(task, user, npages)?,
+            Limit::Process(task) => self.charge_process(task, npages)?,
         }
         // SAFETY: `mm` is a valid mm; its counter is atomic.
         unsafe { bindings::kernel_ext_mm_add_pinned(self.mm.as_raw(), npages as c_long) };
@@ -153,71 +169,71 @@ impl Payer {
     }
 
     fn uncharge(&self, npages: usize) {
-        match self.mode {
-            ChargeMode::Nobody => {}
+        match &self.limit {
+            Limit::Nobody => {}
             // SAFETY: By the invariant of `User` the pointer is valid; so much was charged.
-            ChargeMode::User => unsafe {
-                bindings::kernel_ext_user_uncharge(self.user.as_ptr(), npages)
+            Limit::User(_, user) => unsafe {
+                bindings::kernel_ext_user_uncharge(user.as_ptr(), npages)
             },
-            ChargeMode::Process => self.uncharge_process(npages),
+            Limit::Process(task) => self.uncharge_process(task, npages),
         }
         // SAFETY: `mm` is a valid mm; its counter is atomic.
         unsafe { bindings::kernel_ext_mm_add_pinned(self.mm.as_raw(), -(npages as c_long)) };
     }
 
-    fn charge_user(&self, npages: usize) -> Result {
-        let limit = self.limit();
-
-        // SAFETY: By the invariant of `User` the pointer is valid.
-        if unsafe { bindings::kernel_ext_user_charge(self.user.as_ptr(), npages, limit) } {
-            return Ok(());
-        }
-        // SAFETY: As above.
-        let used = unsafe { bindings::kernel_ext_user_locked(self.user.as_ptr()) };
-        let (task, user) = (self.task.as_ptr(), self.user.as_ptr());
-        // SAFETY: `task` is a valid task, and `user` a valid user.
-        unsafe { bindings::kernel_ext_report_user_limit(task, user, npages, used, limit) };
-        Err(ENOMEM)
-    }
-
-    fn charge_process(&self, npages: usize) -> Result {
+    fn charge_process(&self, task: &Task, npages: usize) -> Result {
         let mm = self.address_space().ok_or(EINVAL)?;
 
-        if self.account(&mm, npages, true) == 0 {
+        if account(&mm, task, npages, true) == 0 {
             return Ok(());
         }
         // SAFETY: `mm` is a valid mm.
         let used = unsafe { bindings::kernel_ext_mm_locked(mm.as_raw()) };
-        let (task, limit) = (self.task.as_ptr(), self.limit());
+        let (task, limit) = (task.as_ptr(), limit_of(task));
         // SAFETY: `task` is a valid task.
         unsafe { bindings::kernel_ext_report_mm_limit(task, npages, used, limit) };
         Err(ENOMEM)
     }
 
-    fn uncharge_process(&self, npages: usize) {
+    fn uncharge_process(&self, task: &Task, npages: usize) {
         // What a process had locked is forgotten when it exits.
         if let Some(mm) = self.address_space() {
-            self.account(&mm, npages, false);
+            account(&mm, task, npages, false);
         }
-    }
-
-    /// Counts against the process's own limit: 0, or a negative error number, which there cannot
-    /// be when pages are given back.
-    fn account(&self, mm: &MmWithUser, npages: usize, charge: bool) -> c_int {
-        // SAFETY: The address space is alive, and `task` is a valid task.
-        unsafe { bindings::kernel_ext_mm_account(mm.as_raw(), self.task.as_ptr(), npages, charge) }
     }
 
     /// The address space, unless the process has exited.
     fn address_space(&self) -> Option<ARef<MmWithUser>> {
         self.mm.mmget_not_zero()
     }
+}
 
-    /// `RLIMIT_MEMLOCK` in pages.
-    fn limit(&self) -> usize {
-        // SAFETY: `task` is a valid task.
-        unsafe { bindings::kernel_ext_memlock_limit(self.task.as_ptr()) }
+fn charge_user(task: &Task, user: &User, npages: usize) -> Result {
+    let limit = limit_of(task);
+
+    // SAFETY: By the invariant of `User` the pointer is valid.
+    if unsafe { bindings::kernel_ext_user_charge(user.as_ptr(), npages, limit) } {
+        return Ok(());
     }
+    // SAFETY: As above.
+    let used = unsafe { bindings::kernel_ext_user_locked(user.as_ptr()) };
+    let (task, user) = (task.as_ptr(), user.as_ptr());
+    // SAFETY: `task` is a valid task, and `user` a valid user.
+    unsafe { bindings::kernel_ext_report_user_limit(task, user, npages, used, limit) };
+    Err(ENOMEM)
+}
+
+/// Counts against the process's own limit: 0, or a negative error number, which there cannot
+/// be when pages are given back.
+fn account(mm: &MmWithUser, task: &Task, npages: usize, charge: bool) -> c_int {
+    // SAFETY: The address space is alive, and `task` is a valid task.
+    unsafe { bindings::kernel_ext_mm_account(mm.as_raw(), task.as_ptr(), npages, charge) }
+}
+
+/// `RLIMIT_MEMLOCK` in pages.
+fn limit_of(task: &Task) -> usize {
+    // SAFETY: `task` is a valid task.
+    unsafe { bindings::kernel_ext_memlock_limit(task.as_ptr()) }
 }
 
 /// A number of pinned pages that somebody is charged for.

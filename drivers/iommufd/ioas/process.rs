@@ -41,8 +41,13 @@ pub(crate) fn change(command: &mut IoasChangeProcess, call: &Call<'_>) -> Result
             return Err(EINVAL);
         }
     }
-    let payer = Payer::current()?;
-    let paid = Pots::pay(&payer, &count(&maps, &payer));
+    let payers = [
+        Payer::current_in_mode(ChargeMode::Nobody)?,
+        Payer::current_in_mode(ChargeMode::User)?,
+        Payer::current_in_mode(ChargeMode::Process)?,
+    ];
+    let counts = count(&maps, &payers);
+    let paid = Pots::pay(payers, &counts);
 
     settle(&maps, paid)
 }
@@ -74,19 +79,20 @@ fn index(mode: ChargeMode) -> usize {
 
 const MODES: usize = 3;
 
-/// Counts the pages that `payer` will have to pay for, by mode, and marks them: areas may share them.
-fn count(maps: &[WriteGuard<'_, Map>], payer: &Payer) -> [usize; MODES] {
+/// Counts the pages that `payers` will have to pay for, by mode, and marks them: areas may share them.
+fn count(maps: &[WriteGuard<'_, Map>], payers: &[Payer; MODES]) -> [usize; MODES] {
     let mut counts = [0; MODES];
 
     for area in areas(maps) {
         area.value.slice.pages.with_charge(|charge, counted| {
-            let mode = charge.payer().mode();
+            let mode = index(charge.payer().mode());
+            let (Some(payer), Some(count)) = (payers.get(mode), counts.get_mut(mode)) else {
+                return;
+            };
 
-            if !*counted && !charge.payer().pays_like(&payer.clone().with_mode(mode)) {
+            if !*counted && !charge.payer().pays_like(payer) {
                 *counted = true;
-                if let Some(count) = counts.get_mut(index(mode)) {
-                    *count += charge.npages();
-                }
+                *count += charge.npages();
             }
         });
     }
@@ -97,13 +103,8 @@ fn count(maps: &[WriteGuard<'_, Map>], payer: &Payer) -> [usize; MODES] {
 struct Pots([Charge; MODES]);
 
 impl Pots {
-    fn pay(payer: &Payer, counts: &[usize; MODES]) -> Result<Self> {
-        let pot = |mode| Charge::new(payer.clone().with_mode(mode));
-        let mut pots = Self([
-            pot(ChargeMode::Nobody),
-            pot(ChargeMode::User),
-            pot(ChargeMode::Process),
-        ]);
+    fn pay(payers: [Payer; MODES], counts: &[usize; MODES]) -> Result<Self> {
+        let mut pots = Self(payers.map(Charge::new));
 
         for (pot, &count) in pots.0.iter_mut().zip(counts) {
             if count != 0 {
