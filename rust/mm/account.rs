@@ -306,7 +306,10 @@ impl Charge {
 }
 
 impl Drop for Charge {
+    #[inline]
     fn drop(&mut self) {
-        self.sub(self.npages);
+        if self.npages != 0 {
+            self.sub(self.npages);
+        }
     }
 }

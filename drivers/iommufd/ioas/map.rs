@@ -132,16 +132,17 @@ impl Ioas {
 
         for (index, slice) in slices.iter().enumerate() {
             let mapping = if users.tables.is_empty() {
-                Ok(None)
+                None
             } else {
                 let view = slice.view(at, access);
-                Mapping::new(&slice.pages, view, users.tables.iter(), users.large_pages).map(Some)
-            };
-            let mapping = match mapping {
-                Ok(mapping) => mapping,
-                Err(error) => {
-                    self.abandon(slices, iova);
-                    return Err(error);
+                let tables = users.tables.iter();
+
+                match Mapping::new(&slice.pages, view, tables, users.large_pages) {
+                    Ok(mapping) => Some(mapping),
+                    Err(error) => {
+                        self.abandon(slices, iova);
+                        return Err(error);
+                    }
                 }
             };
             let mut map = self.map.write();

@@ -32,22 +32,11 @@ const PAGES_PER_LISTED_RUN: usize = 64;
 const NORMAL: MemoryKind = MemoryKind::Normal;
 
 /// Memory that is pinned where somebody needs it.
-#[pin_data(PinnedDrop)]
+#[pin_data]
 pub(super) struct PinnedPages {
     pub(super) memory: Memory,
     #[pin]
     pub(super) state: Mutex<State>,
-}
-
-#[pinned_drop]
-impl PinnedDrop for PinnedPages {
-    fn drop(self: Pin<&mut Self>) {
-        let state = self.state.lock();
-
-        // Mappings keep their pages, so what is left was pinned by a user in the kernel that has not
-        // given it back, or is known to a table whose driver has not: it stays pinned for ever.
-        kernel::warn_on!(!state.extents.is_empty() || !state.accessed.is_empty());
-    }
 }
 
 /// Who holds which pages.
@@ -67,6 +56,14 @@ pub(super) struct State {
     pub(super) writable: bool,
     /// Whether a change of who pays has counted these pages already.
     pub(super) counted: bool,
+}
+
+impl Drop for State {
+    fn drop(&mut self) {
+        // Mappings keep their pages, so what is left was pinned by a user in the kernel that has not
+        // given it back, or is known to a table whose driver has not: it stays pinned for ever.
+        kernel::warn_on!(!self.extents.is_empty() || !self.accessed.is_empty());
+    }
 }
 
 /// Pages that page tables show.
