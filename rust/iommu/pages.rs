@@ -104,6 +104,7 @@ impl SharedPages {
     }
 
     /// How many pages there are.
+    #[inline]
     pub fn npages(&self) -> usize {
         match &self.0 {
             Pages::Pinned(pages) => pages.memory.npages(),

@@ -270,6 +270,7 @@ impl Charge {
     }
 
     /// Gives `npages` pages back, or all if there are fewer.
+    #[inline]
     pub fn sub(&mut self, npages: usize) {
         let npages = npages.min(self.npages);
 

@@ -120,6 +120,20 @@ impl PinnedBatch {
         self.first += taken;
     }
 
+    /// Gives back what is left.
+    #[cold]
+    fn unpin(&mut self) {
+        let mut unpinner = Unpinner::new(self.writable);
+
+        for run in self.runs() {
+            // SAFETY: By the type invariant the pages are pinned, and nobody gives the pins back but
+            // the batch, which ends with them.
+            unsafe { unpinner.unpin(run) };
+        }
+        // INVARIANT: Nothing is left.
+        self.first = self.slots.words().len();
+    }
+
     fn pin_user(&mut self, memory: &UserMemory, index: usize, wanted: usize) -> Result<usize> {
         let source = Source::new(memory)?;
         let start = memory.base() + index * PAGE_SIZE;
@@ -287,15 +301,10 @@ impl PinnedBatch {
 }
 
 impl Drop for PinnedBatch {
+    #[inline]
     fn drop(&mut self) {
-        if self.is_empty() {
-            return;
-        }
-        let mut unpinner = Unpinner::new(self.writable);
-
-        for run in self.runs() {
-            // SAFETY: By the type invariant the pages are pinned, and the pins end with the batch.
-            unsafe { unpinner.unpin(run) };
+        if !self.is_empty() {
+            self.unpin();
         }
     }
 }

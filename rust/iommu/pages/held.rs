@@ -236,6 +236,7 @@ impl<T: Split> HeldRanges<T> {
     /// # Errors
     ///
     /// `ENOMEM`.
+    #[inline]
     pub(crate) fn room(&self) -> Result<Room<T>> {
         Ok(Room(match self.lone {
             None => None,
@@ -244,6 +245,7 @@ impl<T: Split> HeldRanges<T> {
     }
 
     /// Adds a range where nothing is held.
+    #[inline]
     pub(crate) fn insert(&mut self, room: Room<T>, new: Lone<T>) {
         let Some(slot) = room.0 else {
             debug_assert!(self.lone.is_none());

@@ -43,7 +43,7 @@ impl Mapping {
             return Err(EPERM);
         }
         let tables = Tables::new(tables)?;
-        let count = tables.iter().count();
+        let count = tables.count();
 
         if count == 0 || view.length == 0 || view.pages().end > pages.npages() {
             return Err(EINVAL);

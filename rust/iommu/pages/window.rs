@@ -300,8 +300,12 @@ impl Tables {
     /// # Errors
     ///
     /// `ENOMEM`.
-    pub(super) fn new<'a>(tables: impl Iterator<Item = &'a Table>) -> Result<Self> {
-        let mut new = Self::default();
+    #[inline]
+    pub(super) fn new<'a>(mut tables: impl Iterator<Item = &'a Table>) -> Result<Self> {
+        let mut new = Self {
+            first: tables.next().cloned(),
+            more: None,
+        };
 
         for table in tables {
             new.reserve()?;
@@ -314,6 +318,11 @@ impl Tables {
         let more = self.more.as_deref().unwrap_or(&[]);
 
         Iterator::chain(self.first.iter(), more)
+    }
+
+    /// How many there are.
+    pub(super) fn count(&self) -> usize {
+        usize::from(self.first.is_some()) + self.more.as_ref().map_or(0, |more| more.len())
     }
 
     /// One of them.
