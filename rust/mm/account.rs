@@ -83,19 +83,19 @@ pub struct Payer {
 }
 
 impl Payer {
-    /// The calling process, which pays as its user unless it has `CAP_IPC_LOCK`.
+    /// The calling process, charged as `limited` says unless it has `CAP_IPC_LOCK`.
     ///
     /// # Errors
     ///
     /// `EFAULT` if the caller has no memory of its own (a kernel thread).
-    pub fn current() -> Result<Self> {
+    pub fn current(limited: ChargeMode) -> Result<Self> {
         // SAFETY: This only reads the credentials of the calling task.
         let unlimited = unsafe { bindings::capable(bindings::CAP_IPC_LOCK as c_int) };
 
         Self::current_in_mode(if unlimited {
             ChargeMode::Nobody
         } else {
-            ChargeMode::User
+            limited
         })
     }
 
@@ -125,14 +125,6 @@ impl Payer {
             },
             mm: ARef::from(&**current.mm().ok_or(EFAULT)?),
         })
-    }
-
-    /// The same, but the process pays where its user would have.
-    pub fn per_process(mut self) -> Self {
-        if let Limit::User(task, _) = self.limit {
-            self.limit = Limit::Process(task);
-        }
-        self
     }
 
     /// What is charged.

@@ -11,7 +11,7 @@ use kernel::prelude::*;
 use kernel_ext::{
     dma_buf::DmaBuf,
     iommu::{Access, Mapping, SharedPages},
-    mm::{FileMemory, Memory, Payer, UserMemory, PAGE_SIZE},
+    mm::{ChargeMode, FileMemory, Memory, Payer, UserMemory, PAGE_SIZE},
 };
 
 /// Memory for the node of an area.
@@ -261,12 +261,10 @@ pub(crate) struct FilePart {
 
 /// Who pays for what the calling process maps.
 fn payer(context: &Context) -> Result<Payer> {
-    let payer = Payer::current()?;
-
-    Ok(if context.charges_process() {
-        payer.per_process()
+    Payer::current(if context.charges_process() {
+        ChargeMode::Process
     } else {
-        payer
+        ChargeMode::User
     })
 }
 
