@@ -4,10 +4,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/capability.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "system.h"
@@ -195,4 +197,17 @@ bool is_amd_iommu(void)
 			amd = true;
 	closedir(dir);
 	return amd;
+}
+
+int drop_capability(unsigned int number)
+{
+	struct __user_cap_header_struct head = {
+		.version = _LINUX_CAPABILITY_VERSION_3,
+	};
+	struct __user_cap_data_struct data[2];
+
+	if (syscall(SYS_capget, &head, data))
+		return -errno;
+	data[number / 32].effective &= ~(1U << number % 32);
+	return syscall(SYS_capset, &head, data) ? -errno : 0;
 }

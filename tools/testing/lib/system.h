@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * What the rest of the system says and needs: counters of pinned pages, the
- * physical address of memory, huge pages, kernel modules and their parameters.
+ * physical address of memory, huge pages, kernel modules and their parameters, capabilities.
  */
 #ifndef TESTING_LIB_SYSTEM_H
 #define TESTING_LIB_SYSTEM_H
@@ -47,5 +47,8 @@ int set_unsafe_interrupts(bool allow);
  * unsafe interrupts are allowed, since QEMU's amd-iommu isolates none.
  */
 bool is_amd_iommu(void);
+
+/* Takes a capability (CAP_...) out of the effective ones of this thread; 0 or -errno */
+int drop_capability(unsigned int number);
 
 #endif

@@ -8,7 +8,6 @@
 #include <linux/vfio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
-#include <sys/syscall.h>
 
 #include "iommufd.h"
 #include "kselftest_harness.h"
@@ -32,19 +31,6 @@ static int vfio_ioas(int fd, uint16_t op, uint32_t id)
 	};
 
 	return ioctl_errno(fd, IOMMU_VFIO_IOAS, &cmd);
-}
-
-static int drop_capability(unsigned int number)
-{
-	struct __user_cap_header_struct head = {
-		.version = _LINUX_CAPABILITY_VERSION_3,
-	};
-	struct __user_cap_data_struct data[2];
-
-	if (syscall(SYS_capget, &head, data))
-		return -errno;
-	data[number / 32].effective &= ~(1U << number % 32);
-	return syscall(SYS_capset, &head, data) ? -errno : 0;
 }
 
 FIXTURE(noiommu) {

@@ -6,7 +6,6 @@
 #include <linux/capability.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 
 #include "iommufd.h"
 #include "kselftest_harness.h"
@@ -48,19 +47,6 @@ static int64_t get(int fd, uint32_t id, uint32_t object)
 	int rc = option(fd, id, IOMMU_OPTION_OP_GET, object, &value);
 
 	return rc ? rc : (int64_t)value;
-}
-
-static int drop_capability(unsigned int number)
-{
-	struct __user_cap_header_struct head = {
-		.version = _LINUX_CAPABILITY_VERSION_3,
-	};
-	struct __user_cap_data_struct data[2];
-
-	if (syscall(SYS_capget, &head, data))
-		return -errno;
-	data[number / 32].effective &= ~(1U << number % 32);
-	return syscall(SYS_capset, &head, data) ? -errno : 0;
 }
 
 FIXTURE(option) {
