@@ -99,15 +99,6 @@ impl Payer {
         })
     }
 
-    /// The calling process, for memory that counts against no limit whoever maps it.
-    ///
-    /// # Errors
-    ///
-    /// As for [`current`](Self::current).
-    pub fn nobody() -> Result<Self> {
-        Self::current_in_mode(ChargeMode::Nobody)
-    }
-
     /// The calling process, charged as `mode` says.
     ///
     /// # Errors

@@ -15,9 +15,10 @@ use kernel_ext::{
 };
 
 /// Memory for the node of an area.
-type Slot = KBox<core::mem::MaybeUninit<Node<Area>>>;
+pub(super) type Slot = KBox<core::mem::MaybeUninit<Node<Area>>>;
 
-fn new_slot() -> Result<Slot> {
+/// Allocates it: before locking.
+pub(super) fn new_slot() -> Result<Slot> {
     Ok(KBox::new_uninit(GFP_KERNEL_ACCOUNT)?)
 }
 

@@ -4,6 +4,7 @@
 
 use super::{
     area::{bytes_from, Area, Slice},
+    map::new_slot,
     Ioas, Map,
 };
 use crate::{interval::Node, uapi::UnmapRange};
@@ -106,7 +107,7 @@ impl Ioas {
         let users = self.users.read();
 
         for &last in at {
-            let slot = KBox::<Node<Area>>::new_uninit(GFP_KERNEL_ACCOUNT)?;
+            let slot = new_slot()?;
             let mut map = self.map.write();
 
             if let Some(upper) = cut_area(&mut map, last, users.large_pages)? {

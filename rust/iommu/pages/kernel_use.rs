@@ -40,16 +40,6 @@ impl PageSlots<'_> {
         }
     }
 
-    /// For a caller who wants `count` pages to be pinned, and no pointers to them.
-    pub fn unwanted(count: usize) -> Self {
-        // INVARIANT: Null.
-        Self {
-            first: core::ptr::null_mut(),
-            count,
-            _array: PhantomData,
-        }
-    }
-
     /// How many pages are wanted.
     pub fn len(&self) -> usize {
         self.count
