@@ -9,6 +9,8 @@
 in_toolchain "$0" "$@"
 
 RESULTS=$LOGS/test.results
+# A VM has two CPUs, but rarely has something to do for both.
+AT_ONCE=${AT_ONCE:-$(nproc)}
 # For a whole boot: TCG on two busy cores is slow, the programs have limits of their own.
 BOOT_TIMEOUT=1200
 DEBUG_MEM=2G
@@ -86,14 +88,23 @@ programs_for() {
 		"$PROGRAMS/tests.list" "$PROGRAMS/upstream.list"
 }
 
-# boot NAME MACHINE SCRIPT ARGS...: run a script on the debug kernel and count;
-# EXPECTED=FILE names the tests that are known to fail
+# boot NAME MACHINE SCRIPT ARGS...: run a script on the debug kernel, beside others,
+# and count; EXPECTED=FILE names the tests that are known to fail
 boot() {
-	local name=$1 machine=$2 script=$3 logfile=$LOGS/test-$1.log before rc=0
+	while [ "$(jobs -rp | wc -l)" -ge "$AT_ONCE" ]; do
+		wait -n || true
+	done
+	BOOTED+=("$1")
+	boot_now "$@" </dev/null &
+}
+
+boot_now() {
+	local name=$1 machine=$2 script=$3 logfile=$LOGS/test-$1.log rc=0
+	local RESULTS=$LOGS/test-$1.results
 	shift 3
 
-	before=$(grep -c '^fail ' "$RESULTS" || true)
 	: >"$logfile"
+	: >"$RESULTS"
 	log "booting the debug kernel on $machine: $name"
 	"$VM_DIR/vm.sh" run --kernel "$DEBUG" --modules "$MODULES${PROVOKE:+:$PROVOKE}" \
 		--machine "$machine" --script "$script" --mem "$DEBUG_MEM" --timeout "$BOOT_TIMEOUT" \
@@ -101,10 +112,20 @@ boot() {
 		--log "$logfile" --quiet "$@" || rc=$?
 	"$VM_DIR/results.py" ktap "$name" ${EXPECTED:+"$EXPECTED"} <"$logfile" >>"$RESULTS"
 	[ "$rc" -eq 0 ] || result fail "$name: the machine ended with status $rc"
-	if [ "$(grep -c '^fail ' "$RESULTS" || true)" != "$before" ]; then
-		grep -v '^ok' "$logfile" >"$logfile.failed" || true
-		show_tail "$logfile.failed" 80
-	fi
+	log "$name: ended"
+}
+
+# Waits for all boots, and adds what they found to the results
+collect_boots() {
+	local name
+
+	wait
+	for name in "${BOOTED[@]}"; do
+		cat "$LOGS/test-$name.results" >>"$RESULTS"
+		grep -q '^fail ' "$LOGS/test-$name.results" || continue
+		grep -v '^ok' "$LOGS/test-$name.log" >"$LOGS/test-$name.log.failed" || true
+		show_tail "$LOGS/test-$name.log.failed" 80
+	done
 }
 
 test_machine() {
@@ -124,7 +145,7 @@ test_machine() {
 # The kernel's own iommufd selftests, and ours of that kind, on modules with test hooks;
 # their lists have the machine's options for each
 test_mock() {
-	local script=$LOGS/suite-mock.sh program options
+	local script program options
 	local MODULES=$MOCK_MODULES PROVOKE=
 	local EXPECTED=$ROOT/tools/testing/selftests/upstream/expected-failures
 
@@ -134,28 +155,32 @@ test_mock() {
 	}
 	while read -r program options; do
 		[ -z "${TESTS:-}" ] || [[ " $TESTS " == *" $program "* ]] || continue
+		script=$LOGS/suite-mock-$program.sh
 		echo "PROGRAM_TIMEOUT=$MOCK_TIMEOUT exec sh /guest/suite.sh $program" >"$script"
 		# Thousands of devices come and go: what is said of each is not worth the serial port's time.
 		# shellcheck disable=SC2086
 		boot "mock-$program" vtd "$script" $options \
 			--append "$DEBUG_CMDLINE loglevel=5 log_buf_len=4M" \
-			--bin "$PROGRAMS/$program" </dev/null
+			--bin "$PROGRAMS/$program"
 	done < <(cat "$PROGRAMS/mock.list" "$PROGRAMS/tests.mock.list")
 }
 
 test_in_vms() {
 	local machine
+	local -a BOOTED=()
 
 	if [ -z "$DEBUG" ] || [ -z "$MODULES" ] || [ -z "$PROGRAMS" ]; then
 		result fail 'VM tests: not run, as something that they need could not be built'
 		return
 	fi
+	# What takes longest comes first, so that little is left to wait for at the end.
+	test_mock
 	for machine in ${MACHINES:-$(machines)}; do
 		test_machine "$machine"
 	done
-	test_mock
 	boot pagetable vtd "$VM_DIR/guest/pagetable.sh"
 	boot provoke vtd "$VM_DIR/guest/provoke.sh"
+	collect_boots
 }
 
 main() {
@@ -174,4 +199,6 @@ main() {
 }
 
 unset O KDIR
+# Jobs in the background do not hear of an interrupt by themselves.
+trap 'trap - TERM; kill 0' INT TERM
 main
