@@ -5,29 +5,30 @@
 //! They call nothing of the kernel beside. They are also compiled for the host, where
 //! `tools/testing/host` has another file of this name over `std`.
 
+use crate::alloc::SlabBox;
 pub(crate) use kernel::prelude::Result;
 use kernel::prelude::*;
 
 /// An owned allocation.
-pub(crate) type Box<T> = KBox<T>;
+pub(crate) type Box<T> = SlabBox<T>;
 /// Memory for a `T` that is allocated before it is known what goes in.
-pub(crate) type Slot<T> = KBox<core::mem::MaybeUninit<T>>;
+pub(crate) type Slot<T> = SlabBox<core::mem::MaybeUninit<T>>;
 /// A growing array.
 pub(crate) type Vec<T> = KVVec<T>;
 
 /// Allocates memory for a `T`.
 pub(crate) fn new_slot<T>() -> Result<Slot<T>> {
-    Ok(KBox::new_uninit(GFP_KERNEL_ACCOUNT)?)
+    Ok(SlabBox::new_uninit(GFP_KERNEL_ACCOUNT)?)
 }
 
 /// Moves a value to where memory was allocated for it.
 pub(crate) fn fill_slot<T>(slot: Slot<T>, value: T) -> Box<T> {
-    KBox::write(slot, value)
+    SlabBox::write(slot, value)
 }
 
 /// Moves a value out of its allocation, which is freed.
 pub(crate) fn unbox<T>(value: Box<T>) -> T {
-    KBox::into_inner(value)
+    SlabBox::into_inner(value)
 }
 
 /// Makes room for `more` values in an array.

@@ -8,6 +8,7 @@
 //!
 //! | module | what it owns |
 //! |---|---|
+//! | [`alloc`] | memory for values of a fixed size |
 //! | [`capability`] | what the calling task may do |
 //! | [`dma_buf`] | memory of devices that another driver shares |
 //! | [`fault`] | errors on purpose, in test builds |
@@ -21,6 +22,7 @@
 
 #![warn(missing_docs)]
 
+pub mod alloc;
 #[cfg(CONFIG_IOMMUFD_RUST_TEST)]
 pub mod anon_file;
 mod array_vec;

@@ -11,6 +11,7 @@ mod page_map;
 mod peek;
 mod pfn_run;
 mod pin;
+mod pin_page;
 mod pin_source;
 mod slots;
 mod unpin;
@@ -26,6 +27,7 @@ pub use memory::{FileMemory, Memory, UserMemory};
 pub use peek::{PagePointers, UserPage};
 pub(crate) use pfn_run::PfnRun;
 pub(crate) use pin::PinnedBatch;
+pub(crate) use pin_page::PinnedPage;
 pub(crate) use unpin::Unpinner;
 
 pub use kernel::page::{PAGE_SHIFT, PAGE_SIZE};

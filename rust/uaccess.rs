@@ -7,10 +7,7 @@
 //! those must be zero, or the caller wants what this kernel does not have.
 
 use crate::bindings;
-use kernel::{
-    prelude::*,
-    uaccess::{UserPtr, UserSlice},
-};
+use kernel::{prelude::*, uaccess::UserPtr};
 use zerocopy::Immutable;
 
 /// Reads a `T` of which the caller has `user_size` bytes at `ptr`.
@@ -31,8 +28,14 @@ pub fn read_versioned<T: FromBytes + IntoBytes>(ptr: UserPtr, user_size: usize) 
             errno => return Err(Error::from_errno(errno)),
         }
     }
-    if let Some(bytes) = value.as_mut_bytes().get_mut(..known) {
-        UserSlice::new(ptr, known).reader().read_slice(bytes)?;
+    // The length is limited where it is worked out, so there is no need to have it checked.
+    // SAFETY: `value` has at least so many bytes, and any bytes make a value.
+    let left = unsafe {
+        bindings::_copy_from_user((&raw mut value).cast(), ptr.as_const_ptr(), known as _)
+    };
+
+    if left != 0 {
+        return Err(EFAULT);
     }
     Ok(value)
 }
@@ -49,8 +52,13 @@ pub fn write_versioned<T: IntoBytes + Immutable>(
 ) -> Result {
     let known = size_of::<T>().min(user_size);
 
-    match value.as_bytes().get(..known) {
-        Some(bytes) => UserSlice::new(ptr, known).writer().write_slice(bytes),
-        None => Ok(()),
+    // SAFETY: `value` has at least so many bytes, and no padding.
+    let left = unsafe {
+        bindings::_copy_to_user(ptr.as_mut_ptr(), (&raw const *value).cast(), known as _)
+    };
+
+    if left != 0 {
+        return Err(EFAULT);
     }
+    Ok(())
 }

@@ -13,4 +13,4 @@ pub(crate) use zerocopy::Immutable;
 pub(crate) use zerocopy_derive::Immutable;
 
 /// An owned allocation.
-pub(crate) type Box<T> = kernel::alloc::KBox<T>;
+pub(crate) type Box<T> = kernel_ext::alloc::SlabBox<T>;

@@ -34,6 +34,7 @@ use kernel::{
     },
 };
 use kernel_ext::{
+    alloc::SlabBox,
     iommu::{DmaOwner, ReservedKind, ReservedRegions},
     iommufd::ObjectId,
     mm::PAGE_SIZE,
@@ -170,7 +171,7 @@ impl Ioas {
 }
 
 fn reserve(map: &mut Map, first: u64, last: u64, owner: Owner) -> Result {
-    map.reserve(KBox::new(
+    map.reserve(SlabBox::new(
         Reserved::new(first, last, owner),
         GFP_KERNEL_ACCOUNT,
     )?)

@@ -191,6 +191,11 @@ void kernel_ext_copy_to_page(struct page *page, size_t offset, const void *from,
 	memcpy_to_page(page, offset, from, length);
 }
 
+void *kernel_ext_kmalloc_account(size_t size)
+{
+	return kmalloc(size, GFP_KERNEL_ACCOUNT);
+}
+
 void kernel_ext_mm_add_pinned(struct mm_struct *mm, long npages)
 {
 	atomic64_add(npages, &mm->pinned_vm);

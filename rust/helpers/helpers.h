@@ -101,6 +101,7 @@ void kernel_ext_iommu_registry_lock(void);
 void kernel_ext_iommu_registry_unlock(void);
 struct iommu_group *kernel_ext_pci_device_group(struct device *dev);
 
+void *kernel_ext_kmalloc_account(size_t size);
 unsigned long kernel_ext_page_to_pfn(struct page *page);
 struct page *kernel_ext_pfn_to_page(unsigned long pfn);
 unsigned long kernel_ext_folio_nr_pages(struct folio *folio);

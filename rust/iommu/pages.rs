@@ -13,11 +13,13 @@
 //!              │    held          who holds which pages, cut where somebody's range begins or ends
 //!              │    frames        lists of page frames
 //!              │    kernel_use    users in the kernel
+//!              │    alone         the short way in and out
 //!              └─ DevicePages   memory of a device behind a dma-buf, which may be revoked
 //! window       what page tables show of either
 //! windows      all of that, found by page
 //! ```
 
+mod alone;
 mod bill;
 mod device;
 mod frames;
@@ -35,10 +37,14 @@ pub use window::{Table, View};
 
 use crate::{
     dma_buf::DmaBuf,
-    mm::{Charge, CopyBuffer, Memory, Payer},
+    mm::{Charge, ChargeMode, CopyBuffer, Memory, Payer, UserMemory},
 };
 use device::DevicePages;
-use kernel::{device::Device, prelude::*, sync::Arc};
+use kernel::{
+    device::Device,
+    prelude::*,
+    sync::{aref::ARef, Arc},
+};
 use pinned::PinnedPages;
 
 /// Where memory comes from.
@@ -58,20 +64,37 @@ pub struct SharedPages(Pages);
 
 #[derive(Clone)]
 enum Pages {
-    Pinned(Arc<PinnedPages>),
+    Pinned(ARef<PinnedPages>),
     Device(Arc<DevicePages>),
 }
 
 impl SharedPages {
+    /// `length` bytes at `address` of the calling process, for which it pays: against `limit`, unless it
+    /// may lock as much as it likes.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`UserMemory::current`]; `ENOMEM`.
+    pub fn of_caller(
+        address: usize,
+        length: usize,
+        writable: bool,
+        limit: ChargeMode,
+    ) -> Result<Self> {
+        let memory = UserMemory::current(address, length, writable)?;
+        let payer = Payer::current(limit)?;
+        let pages = PinnedPages::new(Memory::User(memory), payer)?;
+
+        Ok(Self(Pages::Pinned(pages)))
+    }
+
     /// Memory of a process or a file, for which `payer` pays as far as it is pinned.
     ///
     /// # Errors
     ///
     /// `ENOMEM`.
     pub fn pinned(memory: Memory, payer: Payer) -> Result<Self> {
-        let pages = Arc::pin_init(PinnedPages::new(memory, payer), GFP_KERNEL_ACCOUNT)?;
-
-        Ok(Self(Pages::Pinned(pages)))
+        Ok(Self(Pages::Pinned(PinnedPages::new(memory, payer)?)))
     }
 
     /// `length` bytes from `start` on of a dma-buf, which the device `importer` attaches to.

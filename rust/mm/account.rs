@@ -75,6 +75,20 @@ enum Limit {
     Process(ARef<Task>),
 }
 
+impl Limit {
+    /// The limit of the calling process.
+    #[inline(never)]
+    fn current(mode: ChargeMode) -> Result<Self> {
+        let leader = kernel::current!().group_leader().into();
+
+        Ok(match mode {
+            ChargeMode::Nobody => Self::Nobody,
+            ChargeMode::User => Self::User(leader, User::current().ok_or(EFAULT)?),
+            ChargeMode::Process => Self::Process(leader),
+        })
+    }
+}
+
 /// A process, and how it is charged.
 #[derive(Clone)]
 pub struct Payer {
@@ -88,6 +102,7 @@ impl Payer {
     /// # Errors
     ///
     /// `EFAULT` if the caller has no memory of its own (a kernel thread).
+    #[inline]
     pub fn current(limited: ChargeMode) -> Result<Self> {
         // SAFETY: This only reads the credentials of the calling task.
         let unlimited = unsafe { bindings::capable(bindings::CAP_IPC_LOCK as c_int) };
@@ -104,17 +119,14 @@ impl Payer {
     /// # Errors
     ///
     /// As for [`current`](Self::current).
+    #[inline]
     pub fn current_in_mode(mode: ChargeMode) -> Result<Self> {
-        let current = kernel::current!();
-        let task = || current.group_leader().into();
-
         Ok(Self {
             limit: match mode {
                 ChargeMode::Nobody => Limit::Nobody,
-                ChargeMode::User => Limit::User(task(), User::current().ok_or(EFAULT)?),
-                ChargeMode::Process => Limit::Process(task()),
+                limited => Limit::current(limited)?,
             },
-            mm: ARef::from(&**current.mm().ok_or(EFAULT)?),
+            mm: ARef::from(&**kernel::current!().mm().ok_or(EFAULT)?),
         })
     }
 
@@ -140,18 +152,36 @@ impl Payer {
         self.mm.as_raw() == other.mm.as_raw() && same_limit
     }
 
+    #[inline]
     fn charge(&self, npages: usize) -> Result {
-        match &self.limit {
-            Limit::Nobody => {}
-            Limit::User(task, user) => charge_user(task, user, npages)?,
-            Limit::Process(task) => self.charge_process(task, npages)?,
+        if !matches!(self.limit, Limit::Nobody) {
+            self.charge_limit(npages)?;
         }
         // SAFETY: `mm` is a valid mm; its counter is atomic.
         unsafe { bindings::kernel_ext_mm_add_pinned(self.mm.as_raw(), npages as c_long) };
         Ok(())
     }
 
+    #[inline]
     fn uncharge(&self, npages: usize) {
+        if !matches!(self.limit, Limit::Nobody) {
+            self.uncharge_limit(npages);
+        }
+        // SAFETY: `mm` is a valid mm; its counter is atomic.
+        unsafe { bindings::kernel_ext_mm_add_pinned(self.mm.as_raw(), -(npages as c_long)) };
+    }
+
+    #[inline(never)]
+    fn charge_limit(&self, npages: usize) -> Result {
+        match &self.limit {
+            Limit::Nobody => Ok(()),
+            Limit::User(task, user) => charge_user(task, user, npages),
+            Limit::Process(task) => self.charge_process(task, npages),
+        }
+    }
+
+    #[inline(never)]
+    fn uncharge_limit(&self, npages: usize) {
         match &self.limit {
             Limit::Nobody => {}
             // SAFETY: By the invariant of `User` the pointer is valid; so much was charged.
@@ -160,8 +190,6 @@ impl Payer {
             },
             Limit::Process(task) => self.uncharge_process(task, npages),
         }
-        // SAFETY: `mm` is a valid mm; its counter is atomic.
-        unsafe { bindings::kernel_ext_mm_add_pinned(self.mm.as_raw(), -(npages as c_long)) };
     }
 
     fn charge_process(&self, task: &Task, npages: usize) -> Result {
@@ -241,6 +269,7 @@ impl Charge {
     ///
     /// `ENOMEM` if that would pass the limit, which one (rate-limited) kernel message names;
     /// `EINVAL` if the process is to pay and has exited. Nothing is charged then.
+    #[inline]
     pub fn add(&mut self, npages: usize) -> Result {
         if npages != 0 {
             if should_fail() {

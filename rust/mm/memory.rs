@@ -48,6 +48,7 @@ impl UserMemory {
     ///
     /// `EINVAL` for no bytes or too many; `EOVERFLOW` if they pass the end of the address space;
     /// `EFAULT` if the caller has no memory.
+    #[inline]
     pub fn current(address: usize, length: usize, writable: bool) -> Result<Self> {
         address.checked_add(length).ok_or(EOVERFLOW)?;
         check_length(length)?;

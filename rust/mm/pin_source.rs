@@ -30,6 +30,7 @@ impl Source {
     /// # Errors
     ///
     /// `EFAULT` if the process has exited.
+    #[inline]
     pub(super) fn new(memory: &UserMemory) -> Result<Self> {
         let mut flags = bindings::FOLL_LONGTERM;
 
@@ -52,42 +53,33 @@ impl Source {
     /// # Safety
     ///
     /// `pages` has room for `npages` pointers.
+    #[inline]
     pub(super) unsafe fn pin(
         &self,
         address: usize,
         npages: usize,
         pages: *mut Page,
     ) -> Result<usize> {
-        let flags = self.flags;
-
-        let Some(mm) = &self.remote else {
-            let npages = c_int::try_from(npages).unwrap_or(c_int::MAX);
+        if let Some(mm) = &self.remote {
             // SAFETY: The caller vouches for `pages`.
-            let result = unsafe { bindings::pin_user_pages_fast(address, npages, flags, pages) };
-            return counted(result as c_long);
-        };
-        let mut locked: c_int = 1;
-        let guard = mm.mmap_read_lock();
-        // SAFETY: The caller vouches for `pages`; the mmap lock is held, and `locked` says so.
-        let result = unsafe {
-            bindings::pin_user_pages_remote(mm.as_raw(), address, npages, flags, pages, &mut locked)
-        };
-        if locked == 0 {
-            // The lock was dropped on the way.
-            core::mem::forget(guard);
+            return unsafe { pin_remote(mm, address, npages, self.flags, pages) };
         }
-        counted(result)
+        let npages = c_int::try_from(npages).unwrap_or(c_int::MAX);
+        // SAFETY: The caller vouches for `pages`.
+        let result = unsafe { bindings::pin_user_pages_fast(address, npages, self.flags, pages) };
+
+        counted(result as c_long)
     }
 
     /// Pins the page at `address`, and if it is one of hugetlbfs, as many of those behind it in the
     /// same huge page as are wanted; says how many in all.
-    pub(super) fn pin_one(&self, address: usize, wanted: usize) -> Result<(PinnedPage, usize)> {
+    pub(super) fn pin_one(&self, address: usize, wanted: usize) -> Result<(FoundPage, usize)> {
         let mut page = core::ptr::null_mut();
 
         // SAFETY: There is room for one pointer.
         unsafe { self.pin(address, 1, &mut page) }?;
         // SAFETY: The page was pinned just now.
-        let pinned = unsafe { PinnedPage::new(page, address) };
+        let pinned = unsafe { FoundPage::new(page, address) };
         let Some(huge) = pinned.huge else {
             return Ok((pinned, 1));
         };
@@ -131,8 +123,34 @@ impl Source {
     }
 }
 
+/// As [`Source::pin`], in the memory of a process that is not the caller.
+///
+/// # Safety
+///
+/// `pages` has room for `npages` pointers.
+#[inline(never)]
+unsafe fn pin_remote(
+    mm: &MmWithUser,
+    address: usize,
+    npages: usize,
+    flags: u32,
+    pages: *mut Page,
+) -> Result<usize> {
+    let mut locked: c_int = 1;
+    let guard = mm.mmap_read_lock();
+    // SAFETY: The caller vouches for `pages`; the mmap lock is held, and `locked` says so.
+    let result = unsafe {
+        bindings::pin_user_pages_remote(mm.as_raw(), address, npages, flags, pages, &mut locked)
+    };
+    if locked == 0 {
+        // The lock was dropped on the way.
+        core::mem::forget(guard);
+    }
+    counted(result)
+}
+
 /// A page that has a pin.
-pub(super) struct PinnedPage {
+pub(super) struct FoundPage {
     pub(super) page: Page,
     /// If it belongs to hugetlbfs: its huge page.
     pub(super) huge: Option<HugePage>,
@@ -148,7 +166,7 @@ pub(super) struct HugePage {
     index: usize,
 }
 
-impl PinnedPage {
+impl FoundPage {
     /// # Safety
     ///
     /// `page` was found at `address`, and is pinned.
@@ -197,9 +215,9 @@ unsafe fn whole_pair(
 ) -> Option<[PfnRun; 2]> {
     let [last, first] = pages;
     // SAFETY: The caller vouches for the pages.
-    let last = unsafe { PinnedPage::new(last, border - PAGE_SIZE) };
+    let last = unsafe { FoundPage::new(last, border - PAGE_SIZE) };
     // SAFETY: As above.
-    let first = unsafe { PinnedPage::new(first, border) };
+    let first = unsafe { FoundPage::new(first, border) };
     let (one, other) = (last.huge?, first.huge?);
     let count = size.min(wanted);
 

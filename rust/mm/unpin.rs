@@ -36,6 +36,20 @@ impl Unpinner {
         }
     }
 
+    /// Gives back one pin of each page of a run, which is not empty, by itself.
+    ///
+    /// # Safety
+    ///
+    /// The caller owns those pins.
+    #[inline]
+    pub(crate) unsafe fn unpin_run(run: PfnRun, dirty: bool) {
+        // SAFETY: Pinned memory has page structures.
+        let first = unsafe { bindings::kernel_ext_pfn_to_page(run.pfn) };
+
+        // SAFETY: The caller owns the pins.
+        unsafe { bindings::unpin_user_page_range_dirty_lock(first, run.count, dirty) };
+    }
+
     /// Gives back one pin of each page of a run, which is not empty.
     ///
     /// # Safety

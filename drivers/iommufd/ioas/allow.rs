@@ -11,6 +11,7 @@ use crate::{
 };
 use kernel::{prelude::*, uaccess::UserPtr};
 use kernel_ext::{
+    alloc::SlabBox,
     iommufd::{ObjectGuard, ObjectId},
     uaccess::read_versioned,
 };
@@ -43,7 +44,10 @@ fn read_ranges(command: &IoasAllowIovas) -> Result<AllowedRanges> {
         if start >= last {
             return Err(EINVAL);
         }
-        ranges.add(KBox::new(Node::new(start, last, ()), GFP_KERNEL_ACCOUNT)?)?;
+        ranges.add(SlabBox::new(
+            Node::new(start, last, ()),
+            GFP_KERNEL_ACCOUNT,
+        )?)?;
     }
     Ok(ranges)
 }

@@ -114,7 +114,7 @@ pub(crate) fn copy(command: &mut IoasCopy, call: &Call<'_>) -> Result {
     let ioas = ioas(call, command.dst_ioas_id)?;
     let fixed = flags.fixed.then_some(command.dst_iova);
 
-    command.dst_iova = ioas.map_all(&slices, fixed, access(flags))?;
+    command.dst_iova = ioas.map_all(slices, fixed, access(flags))?;
     call.respond(command)
 }
 

@@ -4,22 +4,23 @@
 
 use super::{
     area::{bytes_from, Area, Slice},
-    Ioas,
+    Ioas, Map,
 };
 use crate::{device_file::Context, interval::Node};
 use kernel::prelude::*;
 use kernel_ext::{
+    alloc::SlabBox,
     dma_buf::DmaBuf,
     iommu::{Access, Mapping, SharedPages},
-    mm::{ChargeMode, FileMemory, Memory, Payer, UserMemory, PAGE_SIZE},
+    mm::{ChargeMode, FileMemory, Memory, Payer, PAGE_SIZE},
 };
 
 /// Memory for the node of an area.
-pub(super) type Slot = KBox<core::mem::MaybeUninit<Node<Area>>>;
+pub(super) type Slot = SlabBox<core::mem::MaybeUninit<Node<Area>>>;
 
 /// Allocates it: before locking.
 pub(super) fn new_slot() -> Result<Slot> {
-    Ok(KBox::new_uninit(GFP_KERNEL_ACCOUNT)?)
+    Ok(SlabBox::new_uninit(GFP_KERNEL_ACCOUNT)?)
 }
 
 impl Ioas {
@@ -27,7 +28,7 @@ impl Ioas {
     ///
     /// # Errors
     ///
-    /// Also those of [`UserMemory::current`].
+    /// Also those of [`SharedPages::of_caller`].
     pub(crate) fn map_user(
         &self,
         context: &Context,
@@ -36,15 +37,13 @@ impl Ioas {
         iova: Option<u64>,
         access: Access,
     ) -> Result<u64> {
-        let memory = Memory::User(UserMemory::current(address, length, access.write)?);
-        let start = memory.offset();
         let slice = Slice {
-            pages: SharedPages::pinned(memory, payer(context)?)?,
-            start,
+            pages: SharedPages::of_caller(address, length, access.write, limit(context))?,
+            start: address % PAGE_SIZE,
             length,
         };
 
-        self.map(&slice, iova, access)
+        self.map(slice, iova, access)
     }
 
     /// Maps `length` bytes from `start` on of the file that the calling process has open as `fd`, as
@@ -72,7 +71,7 @@ impl Ioas {
             }
             Err(_) => {
                 let memory = FileMemory::from_fd(fd, start as u64, length, access.write)?;
-                SharedPages::pinned(Memory::File(memory), payer(context)?)?
+                SharedPages::pinned(Memory::File(memory), Payer::current(limit(context))?)?
             }
         };
         let slice = Slice {
@@ -81,7 +80,7 @@ impl Ioas {
             length,
         };
 
-        self.map(&slice, iova, access)
+        self.map(slice, iova, access)
     }
 
     /// Maps bytes, at `iova` or where there is room. Returns where.
@@ -92,87 +91,81 @@ impl Ioas {
     /// [`IovaMap::find`](crate::iova_map::IovaMap::find); `EEXIST` if something is mapped there; `EPERM`
     /// if devices may write what may not be written; then those of [`Mapping::new`]. Nothing has changed
     /// then.
-    pub(crate) fn map(&self, slice: &Slice, iova: Option<u64>, access: Access) -> Result<u64> {
+    pub(crate) fn map(&self, slice: Slice, iova: Option<u64>, access: Access) -> Result<u64> {
         // Allocated before locking, and then told where it goes.
-        let slot = new_slot()?;
+        let slot = core::iter::once(new_slot()?);
+        let span = self.reserve_areas(core::slice::from_ref(&slice), slot, iova, access)?;
 
-        self.map_into(
-            core::slice::from_ref(slice),
-            core::iter::once(slot),
-            iova,
-            access,
-        )
+        self.fill_areas(core::iter::once(slice), span, access)
     }
 
     /// Maps bytes of several pages one behind the other, as [`map`](Self::map) does. There is at least
     /// one slice.
     pub(crate) fn map_all(
         &self,
-        slices: &[Slice],
+        slices: KVVec<Slice>,
         iova: Option<u64>,
         access: Access,
     ) -> Result<u64> {
         let mut slots = KVVec::with_capacity(slices.len(), GFP_KERNEL_ACCOUNT)?;
 
-        for _ in slices {
+        for _ in &slices {
             slots.push_within_capacity(new_slot()?)?;
         }
-        self.map_into(slices, slots.into_iter(), iova, access)
+        let span = self.reserve_areas(&slices, slots.into_iter(), iova, access)?;
+
+        self.fill_areas(slices.into_iter(), span, access)
     }
 
-    fn map_into(
+    /// Maps the slices for which areas are in transit in a range. Returns its first IOVA.
+    ///
+    /// On failure the areas are gone.
+    fn fill_areas(
         &self,
-        slices: &[Slice],
-        slots: impl Iterator<Item = Slot>,
-        iova: Option<u64>,
+        slices: impl Iterator<Item = Slice>,
+        (first, last): (u64, u64),
         access: Access,
     ) -> Result<u64> {
-        let iova = self.reserve_areas(slices, slots, iova, access)?;
         let users = self.users.read();
-        let mut at = iova;
+        let mut iova = first;
 
-        for (index, slice) in slices.iter().enumerate() {
-            let mapping = if users.tables.is_empty() {
-                None
-            } else {
-                let view = slice.view(at, access);
-                let tables = users.tables.iter();
-
-                match Mapping::new(&slice.pages, view, tables, users.large_pages) {
+        for slice in slices {
+            let view = slice.view(iova, access);
+            let mapping = match &users.tables[..] {
+                [] => None,
+                tables => match Mapping::new(slice.pages, view, tables, users.large_pages) {
                     Ok(mapping) => Some(mapping),
                     Err(error) => {
-                        self.abandon(slices, iova);
+                        self.abandon(first, last);
                         return Err(error);
                     }
-                }
+                },
             };
             let mut map = self.map.write();
-            let complete = index + 1 == slices.len();
+            let next = iova.wrapping_add(view.length as u64);
+            let is_last = next.wrapping_sub(1) == last;
 
-            if let Some(area) = map.area_mut(at) {
+            if let Some(area) = map.area_mut(iova) {
                 area.mapping = mapping;
-                area.in_transit = !complete;
+                area.in_transit = !is_last || iova != first;
             }
-            at = at.wrapping_add(slice.length as u64);
-            if let Some((_, others)) = slices.split_last().filter(|_| complete) {
-                for_each_place(others, iova, |place| {
-                    if let Some(area) = map.area_mut(place) {
-                        area.in_transit = false;
-                    }
-                });
+            // Nobody sees some of them mapped and others not.
+            if is_last && iova != first {
+                settle(&mut map, first, last);
             }
+            iova = next;
         }
-        Ok(iova)
+        Ok(first)
     }
 
-    /// Puts areas in transit where slices are to be mapped.
+    /// Puts areas in transit where slices are to be mapped: their first and their last IOVA.
     fn reserve_areas(
         &self,
         slices: &[Slice],
         slots: impl Iterator<Item = Slot>,
         iova: Option<u64>,
         access: Access,
-    ) -> Result<u64> {
+    ) -> Result<(u64, u64)> {
         let first = slices.first().ok_or(EINVAL)?;
         let length = slices.iter().try_fold(0u64, |sum, slice| {
             sum.checked_add(slice.length as u64).ok_or(EOVERFLOW)
@@ -201,26 +194,31 @@ impl Ioas {
             let last = at + (slice.length as u64 - 1);
             let node = Node::new(at, last, Area::new(slice.clone(), access));
 
-            map.insert(KBox::write(slot, node)).map_err(|_| EEXIST)?;
+            map.insert(SlabBox::write(slot, node)).map_err(|_| EEXIST)?;
             at = last.wrapping_add(1);
         }
-        Ok(iova)
+        Ok((iova, last))
     }
 
-    /// Takes areas in transit away, and what they have mapped by now.
-    fn abandon(&self, slices: &[Slice], iova: u64) {
-        for_each_place(slices, iova, |place| {
+    /// Takes areas in transit away, which fill a range, and what they have mapped by now.
+    fn abandon(&self, first: u64, last: u64) {
+        let mut next = first;
+
+        loop {
             // The IOVA is free for others once no page table shows anything there.
-            let mapping = self
-                .map
-                .write()
-                .area_mut(place)
-                .map(|area| area.mapping.take());
+            let (end, mapping) = match self.map.write().first_in_mut(next, last) {
+                Some(area) => (area.last(), area.value.mapping.take()),
+                None => return,
+            };
             drop(mapping);
 
-            let area = self.map.write().remove(place);
+            let area = self.map.write().remove(next);
             drop(area);
-        });
+            if end == last {
+                return;
+            }
+            next = end + 1;
+        }
     }
 
     /// What is mapped in a range, as slices that a copy can be made of.
@@ -260,21 +258,21 @@ pub(crate) struct FilePart {
     pub(crate) length: usize,
 }
 
-/// Who pays for what the calling process maps.
-fn payer(context: &Context) -> Result<Payer> {
-    Payer::current(if context.charges_process() {
+/// Whose limit counts for what the calling process maps.
+fn limit(context: &Context) -> ChargeMode {
+    if context.charges_process() {
         ChargeMode::Process
     } else {
         ChargeMode::User
-    })
+    }
 }
 
-/// Calls `f` with the IOVA of each of some slices that are mapped one behind the other.
-fn for_each_place(slices: &[Slice], iova: u64, mut f: impl FnMut(u64)) {
-    let mut at = iova;
+/// Lets areas that fill a range be in transit no more.
+fn settle(map: &mut Map, first: u64, last: u64) {
+    let mut next = Some(first);
 
-    for slice in slices {
-        f(at);
-        at = at.wrapping_add(slice.length as u64);
+    while let Some(area) = next.and_then(|next| map.first_in_mut(next, last)) {
+        area.value.in_transit = false;
+        next = area.last().checked_add(1);
     }
 }

@@ -182,9 +182,9 @@ fn fill_table(map: &mut Map, table: &Table, large_pages: bool) -> Result {
             _ if area.in_transit => Ok(()),
             Some(mapping) => mapping.add_table(table),
             none => Mapping::new(
-                &area.slice.pages,
+                area.slice.pages.clone(),
                 area.slice.view(iova, area.access),
-                core::iter::once(table),
+                core::slice::from_ref(table),
                 large_pages,
             )
             .map(|mapping| *none = Some(mapping)),

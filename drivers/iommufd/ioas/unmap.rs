@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{interval::Node, uapi::UnmapRange};
 use kernel::prelude::*;
-use kernel_ext::{iommu::PagesKind, mm::PAGE_SIZE};
+use kernel_ext::{alloc::SlabBox, iommu::PagesKind, mm::PAGE_SIZE};
 
 /// How often users in the kernel are asked to give the pages of an area back.
 const UNMAP_ROUNDS: usize = 100;
@@ -111,7 +111,7 @@ impl Ioas {
             let mut map = self.map.write();
 
             if let Some(upper) = cut_area(&mut map, last, users.large_pages)? {
-                let inserted = map.insert(KBox::write(slot, upper));
+                let inserted = map.insert(SlabBox::write(slot, upper));
                 kernel::warn_on!(inserted.is_err());
             }
         }

@@ -40,6 +40,25 @@ impl FrameList {
         }
     }
 
+    /// The pages of one run.
+    #[inline]
+    pub(crate) const fn of(run: PfnRun) -> Self {
+        Self {
+            count: run.count,
+            first: run.pfn,
+            more: None,
+        }
+    }
+
+    /// All of the pages, if they are one run and nothing had to be allocated for them.
+    #[inline]
+    pub(crate) fn only_run(&self) -> Option<PfnRun> {
+        (self.count != 0 && self.more.is_none()).then_some(PfnRun {
+            pfn: self.first,
+            count: self.count,
+        })
+    }
+
     /// How many pages there are.
     pub(crate) fn count(&self) -> usize {
         self.count

@@ -123,6 +123,28 @@ impl<T: Split> HeldRanges<T> {
         self.lone.is_none() && self.others.is_empty()
     }
 
+    /// The range that there is, if there is one.
+    #[inline]
+    pub(crate) fn only(&self) -> Option<Part<'_, T>> {
+        match &self.lone {
+            Some(lone) if self.others.is_empty() => Some(lone.part()),
+            _ => None,
+        }
+    }
+
+    /// Adds the first range.
+    #[inline]
+    pub(crate) fn insert_lone(&mut self, pages: Range<usize>, value: T) {
+        debug_assert!(self.is_empty());
+        self.lone = Some(new_range(pages, value));
+    }
+
+    /// Takes the [only](Self::only) range out, whoever holds it.
+    #[inline]
+    pub(crate) fn forget_lone(&mut self) {
+        self.lone = None;
+    }
+
     /// The first range that has pages of `range`.
     #[inline]
     pub(crate) fn first_in(&self, range: Range<usize>) -> Option<Part<'_, T>> {

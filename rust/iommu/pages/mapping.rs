@@ -33,24 +33,23 @@ impl Mapping {
     /// `EPERM` if the device may write memory that may not be written; `EINVAL` without tables or for
     /// a part that goes beyond the pages; else what pinning, charging or a page table reports. Nothing
     /// has changed then.
-    pub fn new<'a>(
-        pages: &SharedPages,
+    pub fn new(
+        pages: SharedPages,
         view: View,
-        tables: impl Iterator<Item = &'a Table>,
+        tables: &[Table],
         large_pages: bool,
     ) -> Result<Self> {
         if view.access.write && !pages.writable() {
             return Err(EPERM);
         }
-        let tables = Tables::new(tables)?;
-        let count = tables.count();
+        let count = tables.len();
 
         if count == 0 || view.length == 0 || view.pages().end > pages.npages() {
             return Err(EINVAL);
         }
         let window = Window {
             view,
-            tables,
+            tables: Tables::new(tables)?,
             divisible: !large_pages,
         };
         let id = match &pages.0 {
@@ -59,7 +58,7 @@ impl Mapping {
         };
         // INVARIANT: It was opened just now.
         Ok(Self {
-            pages: pages.clone(),
+            pages,
             id,
             tables: count,
         })

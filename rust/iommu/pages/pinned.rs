@@ -12,18 +12,28 @@
 //! list, so that page tables may come and go beside them.
 
 use super::{
+    alone::PageAlone,
     bill::Bill,
     frames::FrameList,
     held::{self, HeldRanges, Split},
-    window::{Chunk, NotMapped, Table, Tables, Window},
+    window::{Chunk, NotMapped, Table, Window},
     windows::{WindowId, Windows},
 };
 use crate::{
+    alloc::SlabBox,
     iommu::run::MemoryKind,
     mm::{Charge, Memory, Payer, PfnRun, PinnedBatch},
 };
-use core::ops::Range;
-use kernel::{new_mutex, page::PAGE_SIZE, prelude::*, sync::Mutex};
+use core::{ops::Range, ptr::NonNull};
+use kernel::{
+    new_mutex,
+    page::PAGE_SIZE,
+    prelude::*,
+    sync::{
+        aref::{ARef, AlwaysRefCounted},
+        Mutex, Refcount,
+    },
+};
 
 /// A list of runs is kept while it has at most so many entries, and one more for each ...
 const LISTED_RUNS: usize = 8;
@@ -34,6 +44,7 @@ const NORMAL: MemoryKind = MemoryKind::Normal;
 /// Memory that is pinned where somebody needs it.
 #[pin_data]
 pub(super) struct PinnedPages {
+    refs: Refcount,
     pub(super) memory: Memory,
     #[pin]
     pub(super) state: Mutex<State>,
@@ -124,12 +135,45 @@ pub(super) struct Stopped {
     pub(super) stuck: usize,
 }
 
+// SAFETY: The memory is freed when the count reaches zero, and not before.
+unsafe impl AlwaysRefCounted for PinnedPages {
+    #[inline]
+    fn inc_ref(&self) {
+        self.refs.inc();
+    }
+
+    #[inline]
+    unsafe fn dec_ref(pages: NonNull<Self>) {
+        // SAFETY: The caller owns a reference.
+        if unsafe { pages.as_ref() }.refs.dec_and_test() {
+            // SAFETY: That was the last one, and `new` made the pages in a box.
+            drop(unsafe { SlabBox::from_raw(pages.as_ptr()) });
+        }
+    }
+}
+
 impl PinnedPages {
     /// Memory of which nothing is pinned yet, for which `payer` will pay.
-    pub(super) fn new(memory: Memory, payer: Payer) -> impl PinInit<Self, Error> {
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    #[inline]
+    pub(super) fn new(memory: Memory, payer: Payer) -> Result<ARef<Self>> {
+        let pages = SlabBox::try_pin_init(Self::init(memory, payer), GFP_KERNEL_ACCOUNT)?;
+        // SAFETY: Nobody moves them: all that there will be is references.
+        let pages = NonNull::from(SlabBox::leak(unsafe { Pin::into_inner_unchecked(pages) }));
+
+        // SAFETY: The count begins with this reference.
+        Ok(unsafe { ARef::from_raw(pages) })
+    }
+
+    #[inline(always)]
+    fn init(memory: Memory, payer: Payer) -> impl PinInit<Self, Error> {
         let writable = memory.writable();
 
         try_pin_init!(Self {
+            refs: Refcount::new(1),
             // INVARIANT: Nobody holds anything.
             state <- new_mutex!(State {
                 extents: HeldRanges::new(),
@@ -150,9 +194,13 @@ impl PinnedPages {
     /// What pinning, charging or a page table reports. Nothing has changed then.
     pub(super) fn open(&self, window: Window) -> Result<WindowId> {
         let mut state = self.state.lock();
+        let state = &mut *state;
         let room = state.windows.room()?;
 
-        self.fill(&mut state, &window)?;
+        match PageAlone::of(self, state, &window) {
+            Some(page) => page.fill(state)?,
+            None => self.fill(state, &window)?,
+        }
         // INVARIANT: Its tables are filled.
         Ok(state.windows.put(room, window))
     }
@@ -162,8 +210,10 @@ impl PinnedPages {
         let mut state = self.state.lock();
 
         if let Some(window) = state.windows.take(id) {
-            let pages = window.view.pages();
-            state.empty(&window, pages.clone(), pages);
+            if !state.empty_alone(&window) {
+                let pages = window.view.pages();
+                state.empty(&window, pages.clone(), pages);
+            }
         }
     }
 
@@ -229,7 +279,7 @@ impl PinnedPages {
         }
         let upper = Window {
             view: window.view.upper(at),
-            tables: Tables::new(window.tables.iter())?,
+            tables: window.tables.duplicate()?,
             divisible: true,
         };
 
@@ -240,6 +290,7 @@ impl PinnedPages {
     }
 
     /// Fills the tables of a window. On failure they show nothing, and nothing has changed.
+    #[inline(never)]
     fn fill(&self, state: &mut State, window: &Window) -> Result {
         let pages = window.view.pages();
 

@@ -33,6 +33,7 @@ impl State {
 
     /// Takes pages out of the tables of a window, and the window away from the holders of some of
     /// them. What nobody holds any more is unpinned.
+    #[inline(never)]
     pub(super) fn empty(&mut self, window: &Window, shown: Range<usize>, held: Range<usize>) {
         let bytes = window.view.bytes(shown);
         let keep = usize::from(self.extents.iter(held.clone()).any(only_in_tables));

@@ -98,6 +98,12 @@ impl View {
         self.start >> PAGE_SHIFT..end
     }
 
+    /// Where in its page the first byte lies.
+    #[inline]
+    pub(super) fn page_offset(&self) -> usize {
+        self.start % PAGE_SIZE
+    }
+
     /// Which bytes of the view, counted from its first, lie in some of its pages.
     pub(super) fn bytes(&self, pages: Range<usize>) -> Range<usize> {
         let at = |page: usize| {
@@ -214,7 +220,7 @@ impl View {
 
 /// All of some page frames.
 #[inline]
-fn whole_pages(run: PfnRun, kind: MemoryKind) -> PhysRun {
+pub(super) fn whole_pages(run: PfnRun, kind: MemoryKind) -> PhysRun {
     PhysRun {
         phys: (run.pfn << PAGE_SHIFT) as u64,
         length: run.count << PAGE_SHIFT,
@@ -301,11 +307,29 @@ impl Tables {
     ///
     /// `ENOMEM`.
     #[inline]
-    pub(super) fn new<'a>(mut tables: impl Iterator<Item = &'a Table>) -> Result<Self> {
-        let mut new = Self {
-            first: tables.next().cloned(),
-            more: None,
-        };
+    pub(super) fn new(tables: &[Table]) -> Result<Self> {
+        Ok(match tables {
+            [] => Self::default(),
+            [only] => Self {
+                first: Some(only.clone()),
+                more: None,
+            },
+            several => Self::collect(several.iter())?,
+        })
+    }
+
+    /// The same tables once more.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub(super) fn duplicate(&self) -> Result<Self> {
+        Self::collect(self.iter())
+    }
+
+    #[inline(never)]
+    fn collect<'a>(tables: impl Iterator<Item = &'a Table>) -> Result<Self> {
+        let mut new = Self::default();
 
         for table in tables {
             new.reserve()?;
@@ -320,9 +344,13 @@ impl Tables {
         Iterator::chain(self.first.iter(), more)
     }
 
-    /// How many there are.
-    pub(super) fn count(&self) -> usize {
-        usize::from(self.first.is_some()) + self.more.as_ref().map_or(0, |more| more.len())
+    /// The one that there is, if there is one.
+    #[inline]
+    pub(super) fn only(&self) -> Option<&Table> {
+        match &self.more {
+            None => self.first.as_ref(),
+            Some(_) => None,
+        }
     }
 
     /// One of them.

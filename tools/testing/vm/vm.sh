@@ -8,19 +8,21 @@
 #   vm.sh run --kernel KDIR --machine NAME --script FILE [--modules DIR[:DIR...]]
 #             [--bin FILE]... [--timeout S] [--log FILE] [--quiet]
 #             [--smp N] [--mem M] [--append "kernel parameters"]
-#             [--tcg] [--icount]
+#             [--tcg] [--icount] [--monitor SOCKET]
 #   vm.sh shell ...    the same, with a terminal in the guest
 #
 # The script's output goes to stdout (not with --quiet) and to the log file, the
 # kernel's messages to the log file's name with .kernel added, and to stderr if
 # V=1 is set. Machines are described in machine/. --tcg does not use KVM even if
 # it works; --icount has the guest's clocks count its instructions instead of
-# time, one for a nanosecond and for a tick of the TSC, on one CPU.
+# time, one for a nanosecond and for a tick of the TSC, on one CPU. --monitor puts
+# QEMU's monitor on a socket.
 . "$(dirname "$0")/lib.sh"
 . "$VM_DIR/initramfs.sh"
 . "$VM_DIR/accel.sh"
 
 KERNEL='' MODULES='' MACHINE=vtd SCRIPT='' TIMEOUT=300 LOG='' QUIET='' SMP=2 MEM=1G APPEND='' ACCEL=''
+MONITOR=none
 BINS=() ICOUNT=()
 
 parse() {
@@ -46,6 +48,7 @@ parse() {
 		--smp) SMP=$1 ;;
 		--mem) MEM=$1 ;;
 		--append) APPEND=$1 ;;
+		--monitor) MONITOR=unix:$1,server,nowait ;;
 		*) die "vm.sh: unknown option $opt" ;;
 		esac
 		shift
@@ -78,7 +81,7 @@ qemu_command() {
 	QEMU=("qemu-system-$ARCH" "${QEMU_ARGS[@]}"
 		-accel "${ACCEL:-$(accel "$KERNEL")}" "${ICOUNT[@]}"
 		-cpu "$CPU" -smp "$SMP" -m "$MEM"
-		-nodefaults -display none -monitor none -no-reboot
+		-nodefaults -display none -monitor "$MONITOR" -no-reboot
 		-chardev "file,id=kernel,path=$LOG.kernel" -serial chardev:kernel
 		-chardev "stdio,id=script,$1" -serial chardev:script
 		-kernel "$KERNEL/$(kernel_image)" -initrd "$WORK/initramfs"

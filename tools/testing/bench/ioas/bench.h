@@ -37,5 +37,7 @@ void bench_access(const struct bench *bench);
 
 /* parallel.c: small mappings while a large one is being made */
 void bench_parallel(const struct bench *bench);
+void bench_one_for_ever(const struct bench *bench);
+void bench_many_for_ever(const struct bench *bench);
 
 #endif

@@ -25,6 +25,8 @@ static const struct {
 	{ "memory", bench_kernel_memory },
 	{ "access", bench_access },
 	{ "parallel", bench_parallel },
+	{ "one-for-ever", bench_one_for_ever },
+	{ "many-for-ever", bench_many_for_ever },
 };
 
 #define PARTS (sizeof(parts) / sizeof(parts[0]))

@@ -63,3 +63,20 @@ void bench_small(const struct bench *bench)
 	many_pages(bench, &memory);
 	memory_free(&memory);
 }
+
+/* Without an end, for a look at what the kernel does meanwhile: tools/testing/bench/profile.py */
+void bench_one_for_ever(const struct bench *bench)
+{
+	struct memory memory = memory_scattered(KIB4);
+
+	for (;;)
+		one_page(bench, &memory);
+}
+
+void bench_many_for_ever(const struct bench *bench)
+{
+	struct memory memory = memory_scattered(MANY * KIB4);
+
+	for (;;)
+		many_pages(bench, &memory);
+}
