@@ -24,6 +24,7 @@ pub mod driver;
 mod group;
 mod hw_info;
 mod iommu_pages;
+mod join;
 #[cfg(CONFIG_IOMMUFD_RUST_TEST)]
 pub mod mock;
 mod page_table;

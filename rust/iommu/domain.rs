@@ -5,6 +5,7 @@
 use super::{
     driver::{find_page_table, paging_domain, Driver},
     group::DmaOwner,
+    join::join_front,
     page_table::{Gather, Geometry, PageTable, RunsRead},
     run::{trim, Access, MemoryKind, PhysRun},
 };
@@ -162,6 +163,17 @@ impl Domain {
         self.raw.as_ptr()
     }
 
+    /// The smallest page size that is larger than a page of the CPU, in bytes: an entry for it could
+    /// cover two.
+    #[inline]
+    fn large_page(&self) -> Option<u64> {
+        // SAFETY: By the type invariant the domain is valid; its page sizes are fixed once it exists.
+        let sizes = unsafe { (*self.as_raw()).pgsize_bitmap } as u64;
+        let larger = sizes & !(2 * PAGE_SIZE as u64 - 1);
+
+        (larger != 0).then(|| 1 << larger.trailing_zeros())
+    }
+
     /// How to look an IOVA up. What the core does beside is to ask whether the domain translates at
     /// all, as one for paging does.
     fn iova_to_phys(&self) -> IovaToPhys {
@@ -227,9 +239,11 @@ unsafe impl PageTable for Domain {
             return unsafe { table.map(iova, runs, access) };
         }
         let protection = protection(access);
+        let large = self.large_page();
+        let mut left = runs;
         let mut done = 0;
 
-        for run in runs {
+        while let Some((run, count)) = join_front(iova + done as u64, left, large) {
             // SAFETY: The caller vouches for memory and range.
             let errno = unsafe {
                 bindings::iommu_map(
@@ -251,6 +265,7 @@ unsafe impl PageTable for Domain {
                 return to_result(errno);
             }
             done += run.length;
+            left = left.get(count..).unwrap_or(&[]);
         }
         Ok(())
     }

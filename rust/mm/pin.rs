@@ -97,6 +97,12 @@ impl PinnedBatch {
         self.runs().map(|run| run.count).sum()
     }
 
+    /// Hands the pins of the first `count` runs over to the caller.
+    #[inline]
+    pub(crate) fn take_runs(&mut self, count: usize) {
+        self.first += count;
+    }
+
     /// Hands the pins of the first `count` pages over to the caller.
     pub(crate) fn take(&mut self, mut count: usize) {
         let words = self.slots.words_mut();

@@ -207,7 +207,7 @@ impl Shown {
             };
 
             match shown {
-                Ok(count) => page += count,
+                Ok(mapped) => page += mapped.pages,
                 Err(not_mapped) => {
                     let bytes = window.view.bytes(pages.start..page);
                     // SAFETY: They show this much, which ends where a call of `map` ended.

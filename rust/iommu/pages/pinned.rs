@@ -16,7 +16,7 @@ use super::{
     bill::Bill,
     frames::FrameList,
     held::{self, HeldRanges, Split},
-    window::{Chunk, NotMapped, Table, Window},
+    window::{Chunk, Mapped, NotMapped, Table, Window},
     windows::{WindowId, Windows},
 };
 use crate::{
@@ -419,17 +419,17 @@ impl NewExtent {
         &mut self,
         window: &Window,
         runs: impl Iterator<Item = PfnRun> + Clone,
-    ) -> core::result::Result<usize, NotMapped> {
+    ) -> core::result::Result<Mapped, NotMapped> {
         let (view, tables) = (&window.view, window.tables.iter());
         let how = window.how(NORMAL);
         // SAFETY: The pages are pinned, and stay so until the tables show them no more.
-        let pages = unsafe { view.map(tables, self.end, runs.clone(), how) }?;
+        let mapped = unsafe { view.map(tables, self.end, runs.clone(), how) }?;
 
-        self.end += pages;
+        self.end += mapped.pages;
         if let Extent::Listed(_) = self.extent {
-            self.list(runs, pages);
+            self.list(runs, mapped.pages);
         }
-        Ok(pages)
+        Ok(mapped)
     }
 
     /// Remembers the first `pages` pages of `runs`.
@@ -454,7 +454,10 @@ impl NewExtent {
     fn show_batch(&mut self, window: &Window, batch: &mut PinnedBatch) -> Result {
         while !batch.is_empty() {
             match self.show(window, batch.runs()) {
-                Ok(pages) => batch.take(pages),
+                Ok(Mapped {
+                    runs: Some(runs), ..
+                }) => batch.take_runs(runs),
+                Ok(mapped) => batch.take(mapped.pages),
                 Err(not_mapped) => {
                     if !not_mapped.gone {
                         // A device may still reach them: they stay pinned for ever.
@@ -521,11 +524,12 @@ impl State {
             // or takes them out again.
             let shown = unsafe { window.view.map(tables.clone(), page, chunk.runs(), how) };
 
-            page += shown.map_err(|not_mapped| {
+            let mapped = shown.map_err(|not_mapped| {
                 let stuck = if not_mapped.gone { 0 } else { not_mapped.pages };
 
                 stopped(not_mapped.error, stuck)
             })?;
+            page += mapped.pages;
         }
         Ok(())
     }

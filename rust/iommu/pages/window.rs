@@ -142,7 +142,7 @@ impl View {
     }
 
     /// Puts the page frames `runs`, which begin with page `page`, into each of `tables`, as many as
-    /// one call takes. Returns how many pages these were.
+    /// one call takes. Returns how many those were.
     ///
     /// # Errors
     ///
@@ -158,7 +158,7 @@ impl View {
         page: usize,
         runs: impl Iterator<Item = PfnRun>,
         how: How,
-    ) -> core::result::Result<usize, NotMapped> {
+    ) -> core::result::Result<Mapped, NotMapped> {
         let mut chunk = ArrayVec::<PhysRun, CHUNK>::new();
         let mut pages = 0;
         let entry = |run: PfnRun| {
@@ -188,7 +188,10 @@ impl View {
                 return Err(NotMapped { error, gone, pages });
             }
         }
-        Ok(pages)
+        Ok(Mapped {
+            pages,
+            runs: how.large_pages.then_some(runs.len()),
+        })
     }
 
     /// Takes a range of bytes, counted from the first of the view, out of page tables, so that no
@@ -259,6 +262,14 @@ impl How {
             pages.start..pages.end.min(pages.start.saturating_add(CHUNK))
         }
     }
+}
+
+/// What one call of [`View::map`] has put into tables.
+pub(super) struct Mapped {
+    /// How many pages.
+    pub(super) pages: usize,
+    /// How many runs, if they were taken as they were.
+    pub(super) runs: Option<usize>,
 }
 
 /// Why some page frames are in no table.

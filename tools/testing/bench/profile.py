@@ -18,7 +18,7 @@ import socket
 import sys
 import time
 
-SAMPLE_BYTES = 60_000_000
+SAMPLE_BYTES = 250_000_000
 KINDS = 8
 LINES = 60
 TRACE = re.compile(rb"^Trace \d+: \S+ \[[0-9a-f]+/([0-9a-f]+)/")

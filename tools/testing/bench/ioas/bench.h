@@ -39,5 +39,6 @@ void bench_access(const struct bench *bench);
 void bench_parallel(const struct bench *bench);
 void bench_one_for_ever(const struct bench *bench);
 void bench_many_for_ever(const struct bench *bench);
+void bench_range_for_ever(const struct bench *bench);
 
 #endif

@@ -27,6 +27,7 @@ static const struct {
 	{ "parallel", bench_parallel },
 	{ "one-for-ever", bench_one_for_ever },
 	{ "many-for-ever", bench_many_for_ever },
+	{ "range-for-ever", bench_range_for_ever },
 };
 
 #define PARTS (sizeof(parts) / sizeof(parts[0]))

@@ -80,3 +80,15 @@ void bench_many_for_ever(const struct bench *bench)
 	for (;;)
 		many_pages(bench, &memory);
 }
+
+void bench_range_for_ever(const struct bench *bench)
+{
+	struct memory memory = memory_scattered(MIB2);
+
+	for (;;) {
+		must("map", iommufd_map_at(bench->fd, bench->ioas, memory.va, memory.length,
+					   IOVA_BASE));
+		must("unmap", iommufd_unmap(bench->fd, bench->ioas, IOVA_BASE, memory.length,
+					    NULL));
+	}
+}

@@ -17,8 +17,12 @@ mod frames;
 mod held;
 #[path = "../../../../../rust/interval.rs"]
 mod interval;
+#[path = "../../../../../rust/iommu/join.rs"]
+mod join;
 #[path = "../../../../../rust/mm/pfn_run.rs"]
 mod pfn_run;
+#[path = "../../../../../rust/iommu/run.rs"]
+mod run;
 #[path = "../../../../../rust/iommu/pages/windows.rs"]
 mod windows;
 

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Joined runs against the pages that a driver could use for them.
+
+use super::*;
+use crate::run::MemoryKind;
+use proptest::prelude::*;
+
+const PAGE: u64 = 4096;
+
+/// Single pages from a small space, so that neighbours meet, of both kinds.
+fn pages() -> impl Strategy<Value = std::vec::Vec<PhysRun>> {
+    let stretch = (0u64..64, 1u64..40, any::<bool>()).prop_map(|(pfn, count, mmio)| {
+        (pfn..pfn + count).map(move |pfn| PhysRun {
+            phys: pfn * PAGE,
+            length: PAGE as usize,
+            kind: if mmio {
+                MemoryKind::Mmio
+            } else {
+                MemoryKind::Normal
+            },
+        })
+    });
+    prop::collection::vec(stretch, 1..6).prop_map(|all| all.into_iter().flatten().collect())
+}
+
+fn large_page() -> impl Strategy<Value = Option<u64>> {
+    prop::option::of((1u32..5).prop_map(|order| PAGE << order))
+}
+
+/// Whether a page of `size` bytes fits anywhere into the run.
+fn fits(iova: u64, run: &PhysRun, size: u64) -> bool {
+    (0..run.length as u64 / PAGE).any(|page| {
+        let at = page * PAGE;
+
+        (iova + at) % size == 0 && (run.phys + at) % size == 0 && at + size <= run.length as u64
+    })
+}
+
+proptest! {
+    #[test]
+    fn no_large_page_reaches_across(first in 0u64..64, runs in pages(), large in large_page()) {
+        let mut iova = first * PAGE;
+        let mut left = &runs[..];
+
+        while let Some((joined, count)) = join_front(iova, left, large) {
+            let (front, behind) = left.split_at(count);
+
+            // It is what was given, ...
+            let mut phys = joined.phys;
+            for run in front {
+                prop_assert_eq!((run.phys, run.kind), (phys, joined.kind));
+                phys += run.length as u64;
+            }
+            prop_assert_eq!(phys, joined.phys + joined.length as u64);
+            // ... cannot be mapped with anything but small pages, ...
+            if let Some(size) = large {
+                prop_assert!(!fits(iova, &joined, size));
+            }
+            // ... and nothing more of it could be taken.
+            if let Some(next) = behind.first() {
+                let more = PhysRun { length: joined.length + next.length, ..joined };
+                let apart = next.phys != phys || next.kind != joined.kind;
+
+                prop_assert!(apart || large.is_some_and(|size| fits(iova, &more, size)));
+            }
+            iova += joined.length as u64;
+            left = behind;
+        }
+        prop_assert!(left.is_empty());
+    }
+}
+
+#[test]
+fn a_huge_page_takes_two_calls() {
+    let runs: std::vec::Vec<_> = (0..512)
+        .map(|pfn| PhysRun {
+            phys: (512 + pfn) * PAGE,
+            length: PAGE as usize,
+            kind: MemoryKind::Normal,
+        })
+        .collect();
+    let huge = Some(512 * PAGE);
+
+    assert_eq!(
+        join_front(0, &runs, huge).map(|(_, count)| count),
+        Some(511)
+    );
+    // Not aligned alike, no huge page is possible.
+    assert_eq!(
+        join_front(PAGE, &runs, huge).map(|(_, count)| count),
+        Some(512)
+    );
+    assert_eq!(
+        join_front(0, &runs, None).map(|(_, count)| count),
+        Some(512)
+    );
+    assert!(join_front(0, &[], huge).is_none());
+}
+
+/// A run that a driver may map with large pages keeps to itself.
+#[test]
+fn large_runs_stay_alone() {
+    let run = |first: u64, count: u64| PhysRun {
+        phys: first * PAGE,
+        length: (count * PAGE) as usize,
+        kind: MemoryKind::Normal,
+    };
+    let runs = [run(0, 512), run(512, 1)];
+
+    assert_eq!(join_front(0, &runs, Some(512 * PAGE)), Some((runs[0], 1)));
+}
+
+/// At the end of the address space nothing overflows.
+#[test]
+fn the_last_page_has_no_end() {
+    let run = PhysRun {
+        phys: 0x1000,
+        length: PAGE as usize,
+        kind: MemoryKind::Normal,
+    };
+
+    assert_eq!(
+        join_front(u64::MAX - PAGE + 1, &[run], Some(2 * PAGE)),
+        Some((run, 1))
+    );
+}
