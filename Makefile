@@ -39,6 +39,9 @@ check: ## formatting, lints, documentation, unsafe and SPDX rules, host tests
 bench: ## what page tables and IO address spaces cost: ours, and the kernel's
 	@$(VM)/bench.sh
 
+profile: ## where the instructions of mapping go (SIDE=C|Rust WHAT=one|many|range)
+	@$(VM)/bench.sh profile $(or $(SIDE),Rust) $(or $(WHAT),one)
+
 bench-host: ## what ours cost on this machine, in time
 	@$(VM)/bench.sh host
 
@@ -80,5 +83,5 @@ help: ## this list
 	@printf '\nVariables: V=1 shows more; KSRC= a Linux source, KDIR= a kernel build,\n'
 	@printf 'IOMMUFD_CACHE= where to build, IOMMUFD_TOOLCHAIN=host|sysroot which tools.\n'
 
-.PHONY: help run shell test check bench bench-host modules selftests toolchain kernel \
+.PHONY: help run shell test check bench profile bench-host modules selftests toolchain kernel \
 	kernels fmt rust-analyzer clean distclean

@@ -30,9 +30,8 @@ pub fn read_versioned<T: FromBytes + IntoBytes>(ptr: UserPtr, user_size: usize) 
     }
     // The length is limited where it is worked out, so there is no need to have it checked.
     // SAFETY: `value` has at least so many bytes, and any bytes make a value.
-    let left = unsafe {
-        bindings::_copy_from_user((&raw mut value).cast(), ptr.as_const_ptr(), known as _)
-    };
+    let left =
+        unsafe { bindings::_copy_from_user((&raw mut value).cast(), ptr.as_const_ptr(), known) };
 
     if left != 0 {
         return Err(EFAULT);
@@ -53,9 +52,8 @@ pub fn write_versioned<T: IntoBytes + Immutable>(
     let known = size_of::<T>().min(user_size);
 
     // SAFETY: `value` has at least so many bytes, and no padding.
-    let left = unsafe {
-        bindings::_copy_to_user(ptr.as_mut_ptr(), (&raw const *value).cast(), known as _)
-    };
+    let left =
+        unsafe { bindings::_copy_to_user(ptr.as_mut_ptr(), (&raw const *value).cast(), known) };
 
     if left != 0 {
         return Err(EFAULT);

@@ -14,7 +14,7 @@ MACHINES = {
     "vtd": "C driver of Intel VT-d (its walker is not coherent in QEMU)",
     "amd": "C driver of AMD's IOMMU (coherent walker)",
 }
-KINDS = ("scattered", "sequential", "thp", "hugetlb-adjacent", "hugetlb-apart", "memfd",
+KINDS = ("scattered", "sequential", "thp", "thp-divisible", "hugetlb-adjacent", "hugetlb-apart", "memfd",
          "hugetlb-memfd")
 OPERATIONS = {
     "map": "map",

@@ -9,6 +9,9 @@
 #   bench.sh tables  the page tables alone: a module of tools/testing/bench
 #   bench.sh ioas    the address spaces alone: a program of tools/testing/bench/ioas
 #   bench.sh host    page tables of ours on the host, in time (tools/testing/bench/host)
+#   bench.sh profile [C|Rust] [one|many|range]
+#                    function by function, where the instructions of mapping one page
+#                    go, or of many pages one by one, or at once
 . "$(dirname "$0")/lib.sh"
 in_toolchain "$0" "$@"
 
@@ -77,6 +80,37 @@ ioas() {
 	"$BENCH/ioas_report.py" "$LOGS"
 }
 
+# profile SIDE WHAT
+profile() {
+	local side=${1:-Rust} what=${2:-one} logfile=$LOGS/profile.log monitor=$LOGS/monitor vm
+	local -a options
+
+	MODULES=$("$VM_DIR/build.sh" modules)
+	PROGRAM=$("$VM_DIR/build.sh" ioas-bench)
+	options=(--modules "$([ "$side" = C ] || echo "$MODULES")")
+	cat >"$LOGS/profile.sh" <<-EOF
+		dmesg -n 4
+		modprobe vfio-pci
+		grep -e '\[' -e ' _stext$' /proc/kallsyms
+		exec /bin/ioas_bench $what-for-ever
+	EOF
+	rm -f "$monitor" "$LOGS/profile.trace"
+	: >"$logfile"
+	: >"$LOGS/profile.trace"
+	log "profile: $side, $what"
+	"$VM_DIR/vm.sh" run --kernel "$KDIR" --timeout "$TIMEOUT" --log "$logfile" --quiet \
+		"${options[@]}" --icount --monitor "$monitor" --machine vtd \
+		--script "$LOGS/profile.sh" --bin "$PROGRAM/ioas_bench" 2>/dev/null &
+	vm=$!
+	"$BENCH/profile.py" "$monitor" "$logfile" "$KDIR/System.map" "$LOGS/profile.trace" || {
+		kill "$vm"
+		die "no profile; the machine's output is in $logfile"
+	}
+	# It was told to quit, so it has no status of its own.
+	wait "$vm" || true
+	rm -f "$LOGS/profile.trace"
+}
+
 on_host() {
 	local target
 
@@ -92,7 +126,9 @@ in_vms() {
 	KDIR=$("$VM_DIR/kernel.sh" build lean)
 	export KDIR
 	for what in "$@"; do
-		"$what"
+		# A part may have arguments.
+		# shellcheck disable=SC2086
+		$what
 	done
 }
 
@@ -101,6 +137,7 @@ unset O
 case ${1:-} in
 '') in_vms tables ioas ;;
 tables | ioas) in_vms "$1" ;;
+profile) in_vms "$*" ;;
 host) on_host ;;
-*) die "usage: bench.sh [tables|ioas|host]" ;;
+*) die "usage: bench.sh [tables|ioas|host|profile [C|Rust] [one|many|range]]" ;;
 esac

@@ -32,12 +32,12 @@ record() {
 CANNOT=4
 
 run_check() {
-	local name=$1 logfile=$LOGS/check-$1.log rc=0
+	local name=$1 logfile=$LOGS/check-$1.log rc=0 start=$SECONDS
 
 	"$(find_check "$name")" >"$logfile" 2>&1 </dev/null || rc=$?
 	case $rc in
 	0)
-		echo "ok    $name"
+		echo "ok    $name ($((SECONDS - start)) s)"
 		record pass "$name"
 		;;
 	"$CANNOT")

@@ -37,6 +37,8 @@ void bench_access(const struct bench *bench);
 
 /* parallel.c: small mappings while a large one is being made */
 void bench_parallel(const struct bench *bench);
+
+/* for_ever.c: one page, many pages one by one, many pages at once; do not return */
 void bench_one_for_ever(const struct bench *bench);
 void bench_many_for_ever(const struct bench *bench);
 void bench_range_for_ever(const struct bench *bench);

@@ -4,7 +4,8 @@
  * program measures the kernel's module and ours. Prints the lines that
  * tools/testing/bench/ioas_report.py reads; see meter.h.
  *
- *   ioas_bench PART...		ranges small growth memory access parallel, ranges first
+ *   ioas_bench PART...		ranges small growth memory access parallel, ranges first;
+ *				or one of {one,many,range}-for-ever
  */
 #include <errno.h>
 #include <stdio.h>

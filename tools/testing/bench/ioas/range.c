@@ -146,6 +146,30 @@ static void bench_passing(const struct bench *bench, struct memory memory)
 	memory_free(&memory);
 }
 
+static void set_large_pages(const struct bench *bench, bool allowed)
+{
+	struct iommu_option cmd = {
+		.size = sizeof(cmd),
+		.option_id = IOMMU_OPTION_HUGE_PAGES,
+		.op = IOMMU_OPTION_OP_SET,
+		.object_id = bench->ioas,
+		.val64 = allowed,
+	};
+
+	must("large pages", ioctl_errno(bench->fd, IOMMU_OPTION, &cmd));
+}
+
+/* As an old VFIO container has it: every page can be unmapped alone */
+static void bench_divisible(const struct bench *bench)
+{
+	struct memory memory = memory_thp(LENGTH);
+
+	memory.name = "thp-divisible";
+	set_large_pages(bench, false);
+	bench_passing(bench, memory);
+	set_large_pages(bench, true);
+}
+
 static void bench_hugetlb(const struct bench *bench)
 {
 	struct memory memory = memory_hugetlb(LENGTH);
@@ -163,6 +187,7 @@ void bench_ranges(const struct bench *bench)
 	bench_passing(bench, memory_sequential(LENGTH));
 	bench_passing(bench, memory_scattered(LENGTH));
 	bench_passing(bench, memory_thp(LENGTH));
+	bench_divisible(bench);
 	bench_hugetlb(bench);
 	bench_range(bench, memory_file(false));
 	bench_range(bench, memory_file(true));

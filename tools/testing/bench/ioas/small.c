@@ -63,32 +63,3 @@ void bench_small(const struct bench *bench)
 	many_pages(bench, &memory);
 	memory_free(&memory);
 }
-
-/* Without an end, for a look at what the kernel does meanwhile: tools/testing/bench/profile.py */
-void bench_one_for_ever(const struct bench *bench)
-{
-	struct memory memory = memory_scattered(KIB4);
-
-	for (;;)
-		one_page(bench, &memory);
-}
-
-void bench_many_for_ever(const struct bench *bench)
-{
-	struct memory memory = memory_scattered(MANY * KIB4);
-
-	for (;;)
-		many_pages(bench, &memory);
-}
-
-void bench_range_for_ever(const struct bench *bench)
-{
-	struct memory memory = memory_scattered(MIB2);
-
-	for (;;) {
-		must("map", iommufd_map_at(bench->fd, bench->ioas, memory.va, memory.length,
-					   IOVA_BASE));
-		must("unmap", iommufd_unmap(bench->fd, bench->ioas, IOVA_BASE, memory.length,
-					    NULL));
-	}
-}
