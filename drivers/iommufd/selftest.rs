@@ -20,6 +20,7 @@ mod device;
 mod iommu;
 mod uapi;
 
+pub(crate) use access::guess_source;
 pub(crate) use device::MockDevice;
 pub(crate) use iommu::Mock;
 pub(crate) use uapi::TestCommand;

@@ -109,6 +109,9 @@ pub(crate) fn map_file(command: &mut IoasMapFile, call: &Call<'_>) -> Result {
 ///
 /// Those of [`Ioas::slices`], then those of [`Ioas::map`].
 pub(crate) fn copy(command: &mut IoasCopy, call: &Call<'_>) -> Result {
+    #[cfg(CONFIG_IOMMUFD_RUST_TEST)]
+    crate::selftest::guess_source(command, call);
+
     let flags = command.check()?;
     let slices = ioas(call, command.src_ioas_id)?.slices(command.src_iova, command.length)?;
     let ioas = ioas(call, command.dst_ioas_id)?;

@@ -9,7 +9,7 @@ use super::uapi::{
     AccessPages, AccessReplaceIoas, AccessRw, CreateAccess, DestroyAccessPages, TestCommand,
     ACCESS_NEEDS_PAGES, ACCESS_SLOW_PATH, ACCESS_SYZ, ACCESS_WRITE,
 };
-use crate::{access::Access, dispatch::Call, IommufdModule};
+use crate::{access::Access, dispatch::Call, ioas::Ioas, uapi::IoasCopy, IommufdModule};
 use kernel::{
     fs::file::{flags::O_CLOEXEC, FileDescriptorReservation},
     module::this_module,
@@ -52,17 +52,9 @@ impl TestAccess {
 
     /// The IOVA that a fuzzer means.
     fn guessed(&self, iova: u64) -> Result<u64> {
-        // The halves are fields of a struct, in the CPU's order.
-        let [nth, offset] = if cfg!(target_endian = "little") {
-            [iova as u32, (iova >> 32) as u32]
-        } else {
-            [(iova >> 32) as u32, iova as u32]
-        };
+        let access = self.access()?;
 
-        Ok(self
-            .access()?
-            .nth_area(nth)
-            .map_or(0, |first| first.wrapping_add(offset.into())))
+        Ok(guessed(iova, |nth| access.nth_area(nth)))
     }
 }
 
@@ -306,6 +298,29 @@ pub(super) fn copy(command: &TestCommand) -> Result {
         file.access()?
             .rw(iova, CopyBuffer::Read(&mut bytes), path)?;
         user.writer().write_slice(&bytes)
+    }
+}
+
+/// The IOVA that a fuzzer means, who cannot know any, by the number of an area and an offset in it;
+/// `nth_area` says where an area begins.
+fn guessed(iova: u64, nth_area: impl FnOnce(u32) -> Option<u64>) -> u64 {
+    // The halves are fields of a struct, in the CPU's order.
+    let [nth, offset] = if cfg!(target_endian = "little") {
+        [iova as u32, (iova >> 32) as u32]
+    } else {
+        [(iova >> 32) as u32, iova as u32]
+    };
+
+    nth_area(nth).map_or(0, |first| first.wrapping_add(offset.into()))
+}
+
+/// Lets a fuzzer say by number which area is to be copied.
+pub(crate) fn guess_source(command: &mut IoasCopy, call: &Call<'_>) {
+    if !command.take_flag(ACCESS_SYZ) {
+        return;
+    }
+    if let Ok(ioas) = call.context.get::<Ioas>(ObjectId(command.src_ioas_id)) {
+        command.src_iova = guessed(command.src_iova, |nth| ioas.nth_area(nth));
     }
 }
 

@@ -210,6 +210,15 @@ impl IoasCopy {
     pub(crate) fn check(&self) -> Result<MapFlags> {
         MapFlags::new(self.flags, &[self.length, self.src_iova, self.dst_iova])
     }
+
+    /// Takes a flag out that only tests know. Whether it was there.
+    #[cfg(CONFIG_IOMMUFD_RUST_TEST)]
+    pub(crate) fn take_flag(&mut self, flag: u32) -> bool {
+        let was_there = self.flags & flag != 0;
+
+        self.flags &= !flag;
+        was_there
+    }
 }
 
 /// `IOMMU_IOAS_CHANGE_PROCESS`: the calling process takes the charge for all mapped files over.

@@ -480,6 +480,28 @@ TEST_F(inherited, another_process_takes_the_charge_over)
 	EXPECT_TRUE(nothing_is_charged(LIMIT));
 }
 
+/* As a fuzzer does it, who knows no addresses */
+TEST_F(inherited, copies_of_an_area_by_number)
+{
+	uint32_t flags = COPY_NTH_AREA | MAP_RW | IOMMU_IOAS_MAP_FIXED_IOVA;
+	uint64_t to = AT + 4 * PAGES * PAGE;
+	int fd = self->c.fd;
+
+	ASSERT_EQ(0, attach(&self->c));
+	ASSERT_EQ(0, map_at(&self->c, self->memory, 1, AT));
+	ASSERT_EQ(0, map_at(&self->c, self->memory + PAGE, 2, AT + 2 * PAGE));
+	ASSERT_EQ(0, ioas_copy(fd, flags, self->c.ioas, &to, self->c.ioas,
+			       NTH_AREA(1, PAGE), PAGE));
+	EXPECT_EQ(0, test_check_map(fd, self->c.ids.hwpt, to, PAGE,
+				    self->memory + 2 * PAGE));
+	to += PAGE;
+	/* No such area: address 0, where nothing is */
+	EXPECT_EQ(-ENOENT, ioas_copy(fd, flags, self->c.ioas, &to, self->c.ioas,
+				     NTH_AREA(3, 0), PAGE));
+	EXPECT_EQ(-ENOENT, ioas_copy(fd, flags, self->c.ioas, &to, 0x7fffffff,
+				     NTH_AREA(0, 0), PAGE));
+}
+
 /* Found out when it is pinned, not before */
 TEST_F(inherited, files_that_are_no_memory)
 {

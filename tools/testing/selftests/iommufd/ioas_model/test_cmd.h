@@ -57,6 +57,9 @@ int ioas_map_file(int fd, uint32_t ioas, uint32_t flags, int file, uint64_t star
 		  uint64_t length, uint64_t *iova);
 int ioas_copy(int fd, uint32_t flags, uint32_t dst, uint64_t *dst_iova, uint32_t src,
 	      uint64_t src_iova, uint64_t length);
+/* A flag for fuzzers: the source is the area of this number, counted from 0, and an offset */
+#define COPY_NTH_AREA (1U << 16)
+#define NTH_AREA(nth, offset) ((uint64_t)(offset) << 32 | (nth))
 int ioas_allow(int fd, uint32_t ioas, const void *ranges, uint32_t num);
 int ioas_change_process(int fd);
 int option_set(int fd, uint32_t option, uint32_t object, uint64_t value);
