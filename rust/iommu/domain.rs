@@ -243,12 +243,15 @@ unsafe impl PageTable for Domain {
         let mut left = runs;
         let mut done = 0;
 
-        while let Some((run, count)) = join_front(iova + done as u64, left, large) {
+        // Behind the last byte of the address space there is no address.
+        let address = |done: usize| iova.wrapping_add(done as u64);
+
+        while let Some((run, count)) = join_front(address(done), left, large) {
             // SAFETY: The caller vouches for memory and range.
             let errno = unsafe {
                 bindings::iommu_map(
                     self.as_raw(),
-                    (iova + done as u64) as c_ulong,
+                    address(done) as c_ulong,
                     run.phys,
                     run.length,
                     (protection | attributes(run.kind)) as c_int,
