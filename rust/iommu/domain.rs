@@ -5,7 +5,7 @@
 use super::{
     driver::{find_page_table, paging_domain, Driver},
     group::DmaOwner,
-    join::join_front,
+    join::JoinedRuns,
     page_table::{Gather, Geometry, PageTable, RunsRead},
     run::{trim, Access, MemoryKind, PhysRun},
 };
@@ -174,6 +174,50 @@ impl Domain {
         (larger != 0).then(|| 1 << larger.trailing_zeros())
     }
 
+    /// Maps runs one behind the other from `iova` on, each with a call of its own.
+    ///
+    /// # Errors
+    ///
+    /// What the driver reports; nothing is mapped then.
+    ///
+    /// # Safety
+    ///
+    /// The memory stays valid for DMA until it has been unmapped and synced.
+    unsafe fn map_each(
+        &self,
+        iova: u64,
+        runs: impl Iterator<Item = PhysRun>,
+        access: Access,
+    ) -> Result {
+        let protection = protection(access);
+        let mut done = 0;
+
+        for run in runs {
+            // SAFETY: The caller vouches for memory and range.
+            let errno = unsafe {
+                bindings::iommu_map(
+                    self.as_raw(),
+                    (iova + done as u64) as c_ulong,
+                    run.phys,
+                    run.length,
+                    (protection | attributes(run.kind)) as c_int,
+                    bindings::GFP_KERNEL_ACCOUNT,
+                )
+            };
+            if errno != 0 {
+                if done != 0 {
+                    // The pins of what a faulty driver keeps are given back nevertheless: it has not
+                    // said yes to the mapping.
+                    // SAFETY: These runs were mapped just now.
+                    let _ = unsafe { self.unmap_and_sync(iova, done) };
+                }
+                return to_result(errno);
+            }
+            done += run.length;
+        }
+        Ok(())
+    }
+
     /// How to look an IOVA up. What the core does beside is to ask whether the domain translates at
     /// all, as one for paging does.
     fn iova_to_phys(&self) -> IovaToPhys {
@@ -238,39 +282,19 @@ unsafe impl PageTable for Domain {
             // SAFETY: The caller vouches for memory and range.
             return unsafe { table.map(iova, runs, access) };
         }
-        let protection = protection(access);
-        let large = self.large_page();
-        let mut left = runs;
-        let mut done = 0;
+        // SAFETY: As above.
+        unsafe { self.map_each(iova, runs.iter().copied(), access) }
+    }
 
-        // Behind the last byte of the address space there is no address.
-        let address = |done: usize| iova.wrapping_add(done as u64);
-
-        while let Some((run, count)) = join_front(address(done), left, large) {
+    unsafe fn map_divisible(&self, iova: u64, runs: &[PhysRun], access: Access) -> Result {
+        if let Some(table) = self.table() {
             // SAFETY: The caller vouches for memory and range.
-            let errno = unsafe {
-                bindings::iommu_map(
-                    self.as_raw(),
-                    address(done) as c_ulong,
-                    run.phys,
-                    run.length,
-                    (protection | attributes(run.kind)) as c_int,
-                    bindings::GFP_KERNEL_ACCOUNT,
-                )
-            };
-            if errno != 0 {
-                if done != 0 {
-                    // The pins of what a faulty driver keeps are given back nevertheless: it has not
-                    // said yes to the mapping.
-                    // SAFETY: These runs were mapped just now.
-                    let _ = unsafe { self.unmap_and_sync(iova, done) };
-                }
-                return to_result(errno);
-            }
-            done += run.length;
-            left = left.get(count..).unwrap_or(&[]);
+            return unsafe { table.map_divisible(iova, runs, access) };
         }
-        Ok(())
+        let joined = JoinedRuns::new(iova, runs, self.large_page());
+
+        // SAFETY: As above.
+        unsafe { self.map_each(iova, joined, access) }
     }
 
     unsafe fn unmap(&self, iova: u64, length: usize, gather: Pin<&mut Gather>) -> bool {

@@ -10,35 +10,57 @@
 
 use super::run::PhysRun;
 
-/// Joins the first of `runs`, which are mapped from `iova` on, with as many behind it as may be mapped
-/// together: no page of `large` bytes, a power of two, reaches from one into the next. Returns the
-/// joined run and how many they were; `None` if there are no runs.
-///
-/// `large` is the smallest of the page sizes that are larger than the runs' granule: where no page of
-/// that size lies, none of a larger size does.
-#[inline]
-pub(crate) fn join_front(
+/// Runs, each joined with as many behind it as may be mapped together: no page of `large` bytes
+/// reaches from one into the next.
+pub(crate) struct JoinedRuns<'a> {
+    left: &'a [PhysRun],
+    /// Where the first of them is mapped.
     iova: u64,
-    runs: &[PhysRun],
+    /// The smallest of the page sizes, powers of two, that are larger than the runs' granule: where no
+    /// page of that size lies, none of a larger size does.
     large: Option<u64>,
-) -> Option<(PhysRun, usize)> {
-    let (&first, behind) = runs.split_first()?;
-    let mut joined = first;
-    let mut count = 1;
+}
 
-    for next in behind {
-        let length = joined.length + next.length;
-
-        if next.phys != joined.phys + joined.length as u64
-            || next.kind != joined.kind
-            || has_large_page(iova, joined.phys, length as u64, large)
-        {
-            break;
+impl<'a> JoinedRuns<'a> {
+    /// `runs`, which are mapped one behind the other from `iova` on.
+    #[inline]
+    pub(crate) fn new(iova: u64, runs: &'a [PhysRun], large: Option<u64>) -> Self {
+        Self {
+            left: runs,
+            iova,
+            large,
         }
-        joined.length = length;
-        count += 1;
     }
-    Some((joined, count))
+
+    /// Whether `run`, which is mapped first, may be mapped together with what is next.
+    fn may_join(&self, run: &PhysRun, next: &PhysRun) -> bool {
+        let length = (run.length + next.length) as u64;
+
+        next.phys == run.phys + run.length as u64
+            && next.kind == run.kind
+            && !has_large_page(self.iova, run.phys, length, self.large)
+    }
+}
+
+impl Iterator for JoinedRuns<'_> {
+    type Item = PhysRun;
+
+    fn next(&mut self) -> Option<PhysRun> {
+        let (first, mut left) = self.left.split_first()?;
+        let mut run = *first;
+
+        while let Some((next, behind)) = left.split_first() {
+            if !self.may_join(&run, next) {
+                break;
+            }
+            run.length += next.length;
+            left = behind;
+        }
+        self.left = left;
+        // Behind the last byte of the address space there is no address.
+        self.iova = self.iova.wrapping_add(run.length as u64);
+        Some(run)
+    }
 }
 
 /// Whether `length` bytes have a page of `large` bytes in them that is aligned on both sides.

@@ -132,6 +132,21 @@ pub unsafe trait PageTable: Send + Sync {
     /// The memory stays valid for DMA until it has been unmapped and synced.
     unsafe fn map(&self, iova: u64, runs: &[PhysRun], access: Access) -> Result;
 
+    /// As [`map`](Self::map), for runs that may be parts of longer ones: the range can be cut between
+    /// any two of them later on. Who would make a call of its own for each run can do better here.
+    ///
+    /// # Errors
+    ///
+    /// As for `map`.
+    ///
+    /// # Safety
+    ///
+    /// As for `map`.
+    unsafe fn map_divisible(&self, iova: u64, runs: &[PhysRun], access: Access) -> Result {
+        // SAFETY: The caller vouches for it, and what `map` is given can be cut between runs.
+        unsafe { self.map(iova, runs, access) }
+    }
+
     /// Removes `length` bytes from `iova` on, which needs no memory. Whether all of it is gone:
     /// anything else is a fault of the driver, and the memory must stay where it is.
     ///

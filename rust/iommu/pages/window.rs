@@ -180,8 +180,15 @@ impl View {
         let iova = self.iova + bytes.start as u64;
 
         for (done, table) in tables.clone().enumerate() {
-            // SAFETY: The caller vouches for memory and range.
-            if let Err(error) = unsafe { table.map(iova, runs, self.access) } {
+            let mapped = if how.large_pages {
+                // SAFETY: The caller vouches for memory and range.
+                unsafe { table.map(iova, runs, self.access) }
+            } else {
+                // SAFETY: As above.
+                unsafe { table.map_divisible(iova, runs, self.access) }
+            };
+
+            if let Err(error) = mapped {
                 // SAFETY: These were mapped just now.
                 let gone = unsafe { self.unmap(tables.take(done), bytes) };
 
