@@ -163,6 +163,16 @@ impl Domain {
         self.raw.as_ptr()
     }
 
+    /// Whether its page table is one of the kernel's generic ones. They are known to map with pages of
+    /// the sizes that they name and with nothing else, so that there can be a cut wherever no such
+    /// page lies. Of other drivers that is not known: what virtio-iommu maps with one call, it unmaps
+    /// as a whole.
+    #[inline]
+    fn is_generic(&self) -> bool {
+        // SAFETY: By the type invariant the domain is valid; this is fixed once it exists.
+        unsafe { (*self.as_raw()).is_iommupt }
+    }
+
     /// The smallest page size that is larger than a page of the CPU, in bytes: an entry for it could
     /// cover two.
     #[inline]
@@ -290,6 +300,10 @@ unsafe impl PageTable for Domain {
         if let Some(table) = self.table() {
             // SAFETY: The caller vouches for memory and range.
             return unsafe { table.map_divisible(iova, runs, access) };
+        }
+        if !self.is_generic() {
+            // SAFETY: As above.
+            return unsafe { self.map_each(iova, runs.iter().copied(), access) };
         }
         let joined = JoinedRuns::new(iova, runs, self.large_page());
 

@@ -3,8 +3,9 @@
 //! Runs that may be mapped with one call although they were given apart.
 //!
 //! Where a range is to be cut between any two of its pages later on, each page is a run of its own.
-//! A driver in C takes one run a call, and would put what is contiguous into larger entries where it
-//! can. Where it cannot, because no larger page lies within the runs, they may as well be one.
+//! The kernel's generic page tables take one run a call, and put what is contiguous into larger
+//! entries where they can. Where they cannot, because no larger page lies within the runs, these may
+//! as well be one.
 //!
 //! Pure: this file is also compiled for the host.
 
