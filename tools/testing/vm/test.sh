@@ -16,6 +16,9 @@ BOOT_TIMEOUT=1200
 DEBUG_MEM=2G
 # The kernel's iommufd selftests have hundreds of tests, and fail_nth runs each hundreds of times.
 MOCK_TIMEOUT=900
+# A page of 1 GiB for the vfio_dma_mapping_test of the kernel, and memory for it.
+VTD_MEM=4G
+VTD_CMDLINE='hugepagesz=1G hugepages=1'
 # Every bad access counts, not the first only; and see leakcheck.sh on slab_debug.
 DEBUG_CMDLINE='kasan_multi_shot slab_debug=F'
 export IOMMUFD_RESULTS=$RESULTS
@@ -130,7 +133,7 @@ collect_boots() {
 
 test_machine() {
 	local machine=$1 script programs program
-	local -a bins=()
+	local -a bins=() options=()
 
 	programs=$(programs_for "$machine")
 	[ -n "$programs" ] || return 0
@@ -139,7 +142,9 @@ test_machine() {
 	for program in $programs; do
 		bins+=(--bin "$PROGRAMS/$program")
 	done
-	boot "$machine" "$machine" "$script" "${bins[@]}"
+	[ "$machine" != vtd ] ||
+		options=(--mem "$VTD_MEM" --append "$DEBUG_CMDLINE $VTD_CMDLINE")
+	boot "$machine" "$machine" "$script" "${options[@]}" "${bins[@]}"
 }
 
 # The kernel's own iommufd selftests, and ours of that kind, on modules with test hooks;
