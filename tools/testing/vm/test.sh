@@ -6,6 +6,8 @@
 #
 # TESTS="prog ..." and MACHINES="vtd ..." choose among the programs in the VMs.
 . "$(dirname "$0")/lib.sh"
+. "$VM_DIR/initramfs.sh"
+. "$VM_DIR/accel.sh"
 in_toolchain "$0" "$@"
 
 RESULTS=$LOGS/test.results
@@ -98,6 +100,7 @@ boot() {
 		wait -n || true
 	done
 	BOOTED+=("$1")
+	rm -f "$LOGS/test-$1.results.complete"
 	boot_now "$@" </dev/null &
 }
 
@@ -113,8 +116,10 @@ boot_now() {
 		--machine "$machine" --script "$script" --mem "$DEBUG_MEM" --timeout "$BOOT_TIMEOUT" \
 		--append "$DEBUG_CMDLINE" \
 		--log "$logfile" --quiet "$@" || rc=$?
-	"$VM_DIR/results.py" ktap "$name" ${EXPECTED:+"$EXPECTED"} <"$logfile" >>"$RESULTS"
 	[ "$rc" -eq 0 ] || result fail "$name: the machine ended with status $rc"
+	"$VM_DIR/results.py" ktap "$name" ${EXPECTED:+"$EXPECTED"} <"$logfile" >>"$RESULTS" ||
+		result fail "$name: what it printed could not be counted"
+	: >"$RESULTS.complete"
 	log "$name: ended"
 }
 
@@ -124,6 +129,9 @@ collect_boots() {
 
 	wait
 	for name in "${BOOTED[@]}"; do
+		# Nobody else hears how a job in the background has ended.
+		[ -e "$LOGS/test-$name.results.complete" ] ||
+			echo "fail $name: its results are not complete" >>"$LOGS/test-$name.results"
 		cat "$LOGS/test-$name.results" >>"$RESULTS"
 		grep -q '^fail ' "$LOGS/test-$name.results" || continue
 		grep -v '^ok' "$LOGS/test-$name.log" >"$LOGS/test-$name.log.failed" || true
@@ -178,6 +186,8 @@ test_in_vms() {
 		result fail 'VM tests: not run, as something that they need could not be built'
 		return
 	fi
+	# Before two VMs ask at the same time whether KVM works
+	accel "$DEBUG" >/dev/null
 	# What takes longest comes first, so that little is left to wait for at the end.
 	test_mock
 	for machine in ${MACHINES:-$(machines)}; do

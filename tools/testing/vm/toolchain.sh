@@ -135,7 +135,7 @@ visible_dirs() {
 
 # What the environment means to our scripts and to what they run; the rest stays outside.
 kept_environment() {
-	env -0 | grep -zE '^(IOMMUFD_|(ARCH|KSRC|KDIR|O|V|PAGETABLE_TEST|TERM|HOME|TESTS|MACHINES?|FLAVOUR)=)' || true
+	env -0 | grep -zE '^(IOMMUFD_|(ARCH|KSRC|KDIR|O|V|PAGETABLE_TEST|TERM|HOME|TESTS|MACHINES?|FLAVOUR|AT_ONCE)=)' || true
 	env -0 | grep -zEi '^((https?|ftp|no|all)_proxy=|SSL_CERT_|CURL_CA|GIT_SSL|CARGO_(NET|HTTP|REGISTR|SOURCE))' || true
 	printf '%s\0' IOMMUFD_IN_TOOLCHAIN=1 "IOMMUFD_SYSROOT=$SYSROOT" "CARGO_HOME=$CACHE/cargo" LC_ALL=C.UTF-8 \
 		PATH=/usr/sbin:/usr/bin:/sbin:/bin
