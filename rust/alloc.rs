@@ -38,6 +38,7 @@ unsafe impl Allocator for Slab {
         if layout.size() == 0 || flags != GFP_KERNEL_ACCOUNT || nid != NumaNode::NO_NODE {
             return Kmalloc::alloc(layout, flags, nid);
         }
+        // What `kmalloc()` gives is aligned to any power of two that divides the size.
         // SAFETY: Any size may be asked for.
         let memory = unsafe { bindings::kernel_ext_kmalloc_account(layout.size()) };
         let memory = NonNull::new(memory.cast()).ok_or(AllocError)?;

@@ -274,7 +274,8 @@ fn attributes(kind: MemoryKind) -> u32 {
     }
 }
 
-// SAFETY: The IOMMU API promises all of it for paging domains.
+// SAFETY: The IOMMU API promises all of it for paging domains, but for cuts between runs that were mapped
+// with one call: those are joined only where generic page tables have no entry that could cover two.
 unsafe impl PageTable for Domain {
     fn geometry(&self) -> Geometry {
         // SAFETY: By the type invariant the domain is valid; both fields are fixed once it exists.

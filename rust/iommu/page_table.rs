@@ -114,7 +114,8 @@ pub struct RunsRead {
 ///
 /// # Safety
 ///
-/// [`map`](Self::map) refuses a range in which something is mapped. [`read_runs`](Self::read_runs)
+/// [`map`](Self::map) refuses a range in which something is mapped. What it and
+/// [`map_divisible`](Self::map_divisible) were given can be cut between any two runs. [`read_runs`](Self::read_runs)
 /// reports exactly the memory that it put at an IOVA. Once [`unmap`](Self::unmap) has said yes and
 /// then [`sync`](Self::sync) has returned, no device reaches the memory through this page table.
 pub unsafe trait PageTable: Send + Sync {
@@ -152,8 +153,9 @@ pub unsafe trait PageTable: Send + Sync {
     ///
     /// # Safety
     ///
-    /// Both ends are ends of runs given to [`map`](Self::map), or borders between page frames that
-    /// are not next to each other in physical memory; everything between is mapped.
+    /// Both ends are ends of runs given to [`map`](Self::map) or
+    /// [`map_divisible`](Self::map_divisible), or borders between page frames that are not next to each
+    /// other in physical memory; everything between is mapped.
     #[must_use]
     unsafe fn unmap(&self, iova: u64, length: usize, gather: Pin<&mut Gather>) -> bool;
 

@@ -5,8 +5,9 @@
 //!
 //! Who maps much at a time pays for the pages; who maps little, as an emulated IOMMU does on behalf
 //! of a guest, page after page, pays for the call. All that the long way must be ready for, others
-//! over the same pages, lists of frames, batches, is known not to be there here. What comes of it is
-//! the same.
+//! over the same pages, lists of frames, batches, is known not to be there here. What it leaves behind
+//! is the same. One thing is done in another order: the page is charged for before it is mapped, so
+//! that no device sees it meanwhile; who is over the limit is told that, whatever the table would say.
 
 use super::{
     frames::FrameList,

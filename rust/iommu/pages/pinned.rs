@@ -135,7 +135,8 @@ pub(super) struct Stopped {
     pub(super) stuck: usize,
 }
 
-// SAFETY: The memory is freed when the count reaches zero, and not before.
+// SAFETY: The memory is freed when the count reaches zero, and not before. `new` is the only
+// constructor, and puts each in a box of its own whose count begins at one.
 unsafe impl AlwaysRefCounted for PinnedPages {
     #[inline]
     fn inc_ref(&self) {

@@ -365,10 +365,9 @@ impl Tables {
     /// The one that there is, if there is one.
     #[inline]
     pub(super) fn only(&self) -> Option<&Table> {
-        match &self.more {
-            None => self.first.as_ref(),
-            Some(_) => None,
-        }
+        let more = self.more.as_deref().unwrap_or(&[]);
+
+        self.first.as_ref().filter(|_| more.is_empty())
     }
 
     /// One of them.

@@ -78,7 +78,7 @@ fn calls(iova: u64, runs: &[PhysRun], large: Option<u64>) -> std::vec::Vec<u64> 
 }
 
 #[test]
-fn a_huge_page_takes_two_calls() {
+fn huge_pages_are_cut_where_they_end() {
     let runs: std::vec::Vec<_> = (0..1024)
         .map(|pfn| PhysRun {
             phys: (512 + pfn) * PAGE,
