@@ -10,17 +10,15 @@
 //! Group::of(dev)            the devices that the IOMMU cannot tell apart
 //!   DmaOwner::claim(dev)    nobody else drives DMA of the group; it is blocked
 //!     Domain::new(owner)    an empty page table that suits the device
-//!     Attachment::new()     the group translates through it
-//!   SharedPages             memory, pinned once however often it is used
-//!     Mapping               a part of it at an IOVA, in one or several page tables
 //! ```
 //!
 //! For those who drive IOMMUs, [`driver`] has the traits of a driver, [`table`] the tree of tables that
 //! IO page tables are built on, and [`IommuPages`] the memory for them.
 
-mod attach;
+mod c_table;
 mod domain;
 pub mod driver;
+mod features;
 mod group;
 mod hw_info;
 mod iommu_pages;
@@ -28,7 +26,6 @@ mod join;
 #[cfg(CONFIG_IOMMUFD_RUST_TEST)]
 pub mod mock;
 mod page_table;
-mod pages;
 mod reserved;
 mod run;
 mod table_layout;
@@ -36,15 +33,14 @@ mod table_memory;
 mod table_tree;
 mod word;
 
-pub use attach::{AttachHandle, Attachment};
-pub use domain::{Domain, DomainFeatures, UserData};
+pub use domain::Domain;
+pub use features::{DomainFeatures, UserData};
 pub use group::{is_capable, Capability, DmaOwner, Group};
 pub use hw_info::{HwInfo, PasidSupport};
 pub use iommu_pages::{IommuPages, RetiredPages, TableAllocation};
-pub use page_table::{Gather, Geometry, PageTable, RunsRead};
-pub use pages::{CopyPath, Mapping, PageSlots, PagesKind, SharedPages, Table, View};
+pub use page_table::{Gather, Geometry, MapError, PageTable, RunsRead};
 pub use reserved::{ReservedKind, ReservedRegion, ReservedRegions};
-pub use run::{Access, MemoryKind, PhysRun};
+pub use run::{trim, Access, MemoryKind, PhysRun};
 
 /// The tree of tables below an IO page table.
 pub mod table {

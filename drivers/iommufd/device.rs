@@ -10,15 +10,13 @@ use crate::{
     device_file::{Context, Iommufd},
     group::{Group, GroupRef},
 };
+use iommufd_core::{DeviceHead, UserRef};
 use kernel::{
     device::{self, Bound},
     prelude::*,
     sync::Arc,
 };
-use kernel_ext::{
-    iommu::{self, Capability, DmaOwner},
-    iommufd::{DeviceHead, UserRef},
-};
+use kernel_ext::iommu::{self, Capability, DmaOwner};
 
 kernel_ext::module_flag! {
     /// The module parameter `allow_unsafe_interrupts`.

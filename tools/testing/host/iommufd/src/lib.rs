@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The pure parts of `drivers/iommufd`, as they stand there, over `std` instead of the kernel.
+//! The pure parts of `drivers/iommufd`, and the claims to IOVA of `rust/iommufd`, as they stand
+//! there, over `std` instead of the kernel.
 //!
-//! Their tests lie in `drivers/iommufd/tests`.
+//! Their tests are in `drivers/iommufd/tests` and `rust/iommufd/tests`.
 
 #![forbid(unsafe_code)]
 #![allow(
@@ -15,6 +16,8 @@ mod base;
 pub mod fuzz;
 #[path = "../../../../../rust/interval.rs"]
 mod interval;
+#[path = "../../../../../rust/iommufd/iova.rs"]
+mod iova;
 #[path = "../../../../../drivers/iommufd/iova_map.rs"]
 mod iova_map;
 #[path = "../../../../../drivers/iommufd/iova_walk.rs"]

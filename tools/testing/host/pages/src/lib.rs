@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The pure parts of `rust/iommu/pages`, as they stand there, over `std` instead of the kernel.
+//! The pure parts of `rust/iommufd/pages`, as they stand there, over `std` instead of the kernel.
 //!
-//! Their tests lie in `rust/iommu/tests`, `rust/mm/tests` and `rust/tests`.
+//! Their tests lie in `rust/iommufd/tests`, `rust/iommu/tests`, `rust/mm/tests` and `rust/tests`.
 
 #![forbid(unsafe_code)]
 #![allow(
@@ -11,9 +11,9 @@
 )]
 
 mod base;
-#[path = "../../../../../rust/iommu/pages/frames.rs"]
+#[path = "../../../../../rust/iommufd/pages/frames.rs"]
 mod frames;
-#[path = "../../../../../rust/iommu/pages/held.rs"]
+#[path = "../../../../../rust/iommufd/pages/held.rs"]
 mod held;
 #[path = "../../../../../rust/interval.rs"]
 mod interval;
@@ -23,7 +23,7 @@ mod join;
 mod pfn_run;
 #[path = "../../../../../rust/iommu/run.rs"]
 mod run;
-#[path = "../../../../../rust/iommu/pages/windows.rs"]
+#[path = "../../../../../rust/iommufd/pages/windows.rs"]
 mod windows;
 
 mod mm {
