@@ -36,7 +36,6 @@ pub mod interval;
 pub mod iommu;
 pub mod miscdev;
 pub mod mm;
-mod module_flag;
 pub mod shim;
 pub mod sync;
 pub mod uaccess;

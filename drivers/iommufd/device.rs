@@ -10,18 +10,13 @@ use crate::{
     device_file::{Context, Iommufd},
     group::{Group, GroupRef},
 };
-use iommufd_core::{DeviceHead, UserRef};
+use iommufd_core::{allow_unsafe_interrupts, DeviceHead, UserRef};
 use kernel::{
     device::{self, Bound},
     prelude::*,
     sync::Arc,
 };
 use kernel_ext::iommu::{self, Capability, DmaOwner};
-
-kernel_ext::module_flag! {
-    /// The module parameter `allow_unsafe_interrupts`.
-    fn allow_unsafe_interrupts = iommufd_allow_unsafe_interrupts
-}
 
 /// A bound device.
 #[repr(C)]

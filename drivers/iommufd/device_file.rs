@@ -7,13 +7,13 @@ use crate::{
     access::Access, device::Device, dispatch, group::Groups, hwpt::Hwpt, ioas::Ioas,
     vfio_compat::Container, IommufdModule,
 };
+use iommufd_core::ContextDevice;
 use kernel::{
     module::this_module,
     pr_info_once,
     prelude::*,
     sync::atomic::{ordering::Relaxed, Atomic},
 };
-use iommufd_core::ContextDevice;
 use kernel_ext::{
     miscdev::{FileOperations, VFIO_MINOR},
     new_rwsem,
@@ -66,7 +66,8 @@ iommufd_core::iommufd_objects! {
     }
 }
 
-static OPERATIONS: FileOperations<ContextDevice<Iommufd>> = FileOperations::new(this_module::<IommufdModule>());
+static OPERATIONS: FileOperations<ContextDevice<Iommufd>> =
+    FileOperations::new(this_module::<IommufdModule>());
 
 impl iommufd_core::Iommufd for Iommufd {
     type State = State;

@@ -60,6 +60,8 @@ struct iommufd_attach_handle_layout {
 	void *idev;
 };
 
+bool iommufd_core_allow_unsafe_interrupts(void);
+
 void iommufd_core_ctx_init(struct iommufd_ctx_layout *ctx,
 				 struct file *file);
 void iommufd_core_ctx_destroy(struct iommufd_ctx_layout *ctx);

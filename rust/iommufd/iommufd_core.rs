@@ -42,6 +42,7 @@ mod context;
 pub mod iova;
 mod object;
 mod pages;
+mod parameters;
 mod table;
 mod weak;
 
@@ -59,12 +60,11 @@ pub use object::{
     ObjectType, UserRef,
 };
 pub use pages::{CopyPath, Mapping, NotMapped, PagesKind, SharedPages, View};
+pub use parameters::allow_unsafe_interrupts;
 pub use table::{Table, TableList};
 pub use weak::WeakRef;
 
-use kernel_ext::{
-    alloc, array_vec, base, dma_buf, fault, interval, iommu, miscdev, mm, shim,
-};
+use kernel_ext::{alloc, array_vec, base, dma_buf, fault, interval, iommu, miscdev, mm, shim};
 
 /// What `pr_*!` puts in front of messages of this crate, as `module!` defines it for modules.
 const __LOG_PREFIX: &[u8] = b"iommufd\0";

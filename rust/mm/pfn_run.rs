@@ -72,32 +72,32 @@ impl PfnRun {
 }
 
 /// A list of runs that grows over the words that it is made of.
-pub struct RunWords<'a> {
+pub(crate) struct RunWords<'a> {
     words: &'a mut [u64],
     len: usize,
 }
 
 impl<'a> RunWords<'a> {
     /// No runs yet, where `words` hold what they will be made of.
-    pub fn new(words: &'a mut [u64]) -> Self {
+    pub(crate) fn new(words: &'a mut [u64]) -> Self {
         Self { words, len: 0 }
     }
 
     /// How many runs there are.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.len
     }
 
     /// What stands at `at`: still to be read, if no more runs than that were appended.
     #[inline]
-    pub fn word(&self, at: usize) -> Option<u64> {
+    pub(crate) fn word(&self, at: usize) -> Option<u64> {
         self.words.get(at).copied()
     }
 
     /// Adds a run behind the others, as part of the last one where they are neighbours; there must
     /// be a word left.
     #[inline]
-    pub fn append(&mut self, run: PfnRun) {
+    pub(crate) fn append(&mut self, run: PfnRun) {
         if let Some(last) = self.words.get_mut(self.len.wrapping_sub(1)) {
             if let Some(joined) = PfnRun::from_word(*last).joined(run) {
                 *last = joined.to_word();
@@ -120,7 +120,7 @@ impl<'a> RunWords<'a> {
     ///
     /// Pointers that are `STRIDE` apart stand for neighbours, if `STRIDE` is not 0; `pfn` says which
     /// page frame a pointer stands for. There are at most [`PfnRun::MAX_COUNT`] pointers.
-    pub fn from_pages<const STRIDE: u64>(words: &'a mut [u64], pfn: impl Fn(u64) -> usize) -> Self {
+    pub(crate) fn from_pages<const STRIDE: u64>(words: &'a mut [u64], pfn: impl Fn(u64) -> usize) -> Self {
         let mut list = Self::new(words);
         let mut first = list.word(0);
         let mut next = 1;

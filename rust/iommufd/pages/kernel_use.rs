@@ -140,6 +140,9 @@ impl PinnedPages {
         if data.is_write() && !self.memory.writable() {
             return Err(EPERM);
         }
+        if data.is_empty() {
+            return Ok(());
+        }
         if let Memory::User(memory) = &self.memory {
             if path != CopyPath::Slow {
                 let kthread = path == CopyPath::Kthread;
