@@ -274,7 +274,7 @@ TEST_F(ioas, chosen_iovas_keep_the_offset_in_the_page)
 
 /*
  * An odd address requires no alignment, so a free range that begins inside a page can be
- * used. The kernel chooses its begin, here 0x1223, ORed with the offset in the page.
+ * used. The kernel chooses its start, here 0x1223, ORed with the offset in the page.
  */
 TEST_F(ioas, chosen_iova_of_an_odd_address_in_a_used_page)
 {

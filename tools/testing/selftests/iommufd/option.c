@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Tests of IOMMU_OPTION: the capability and the time that setting RLIMIT_MODE requires,
- * and the option for large pages of an IOAS.
+ * Tests of IOMMU_OPTION: the capability that setting RLIMIT_MODE requires, when it can be
+ * set, and the option for large pages of an IOAS.
  */
 #include <linux/capability.h>
 #include <sys/ioctl.h>

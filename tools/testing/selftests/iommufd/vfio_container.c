@@ -239,7 +239,7 @@ TEST_F(container, unmap_sizes_and_flags)
 	unmap.argsz = sizeof(unmap);
 	for (unsigned int bit = 0; bit < 32; bit++) {
 		unmap.flags = 1U << bit;
-		/* VFIO_DMA_UNMAP_FLAG_ALL must not be given with a range */
+		/* This includes VFIO_DMA_UNMAP_FLAG_ALL, which must not be given with a range */
 		EXPECT_EQ(-EINVAL, ioctl_errno(self->fd, VFIO_IOMMU_UNMAP_DMA,
 					       &unmap));
 		EXPECT_EQ(PAGE, unmap.size);

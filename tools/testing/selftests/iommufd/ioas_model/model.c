@@ -31,7 +31,8 @@ static struct piece area_piece(const struct area *area, uint64_t start, uint64_t
 
 /*
  * Pins the pages of a piece that are not pinned yet, and adds them to @charge. Returns
- * the errno if the kernel cannot pin them. The charge is made for all pages at once.
+ * the errno if the kernel cannot pin them. The kernel charges an area after it has pinned
+ * all of it, so the errors of pinning come before -ENOMEM.
  */
 static int pin_piece(struct model *m, const struct piece *piece, uint64_t *charge)
 {
