@@ -728,9 +728,9 @@ struct iommu_hwpt_amd_guest {
  * @IOMMU_HWPT_FAULT_ID_VALID: page faults are reported to the queue fault_id
  * @IOMMU_HWPT_ALLOC_PASID: it can be attached to a PASID. If a device uses
  *                          PASIDs, the HWPT for its requests without a PASID
- *                          needs this flag as well. Such a device cannot rely on
- *                          the HWPT that attaching to an IOAS allocates.
- *                          EOPNOTSUPP if the IOMMU does not support PASIDs.
+ *                          needs this flag as well, so attach the device to
+ *                          such a HWPT and not to an IOAS. EOPNOTSUPP if the
+ *                          IOMMU does not support PASIDs.
  */
 enum iommufd_hwpt_alloc_flags {
 	IOMMU_HWPT_ALLOC_NEST_PARENT = 1 << 0,
