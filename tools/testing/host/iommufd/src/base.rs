@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the pure parts need from their surroundings, over `std`.
+//! The types and constants that the pure parts use, implemented with `std`.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 pub(crate) use zerocopy::{FromBytes, Immutable, IntoBytes};

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The pure parts of `rust/iommufd/pages`, as they stand there, over `std` instead of the kernel.
+//! The pure parts of `rust/iommufd/pages`, built with `std` instead of the kernel crate.
 //!
-//! Their tests lie in `rust/iommufd/tests`, `rust/iommu/tests`, `rust/mm/tests` and `rust/tests`.
+//! The files are those of the module, without changes. Their tests are in `rust/iommufd/tests`,
+//! `rust/iommu/tests`, `rust/mm/tests` and `rust/tests`.
 
 #![forbid(unsafe_code)]
 #![allow(
     dead_code,
-    reason = "the parts are used whole in the kernel, and here as far as they are tested"
+    reason = "the kernel module uses all of these files, the tests only a part"
 )]
 
 mod base;
