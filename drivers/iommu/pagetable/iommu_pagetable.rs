@@ -15,7 +15,6 @@
 //! | `read.rs`, `dirty.rs` | what looks into one |
 //! | `gather.rs` | what a device must forget before memory is used again |
 //! | `domain.rs` | a page table as the kernel's IOMMU drivers want it |
-//! | `walk/` | what an IOMMU makes of tables, also of hostile ones, in one stage or two |
 //!
 //! Levels count from the leaves: entries of level 0 are pages. The pictures in
 //! `Documentation/driver-api/page-table-formats.rst` have the architectures' numbers beside them.
@@ -40,7 +39,6 @@ mod read;
 mod unmap;
 pub mod vmsa;
 pub mod vtd;
-pub mod walk;
 
 pub use base::{Access, CountField, MemoryKind, PhysRun, TableLayout, TableMemory, TableShape};
 pub use domain::DomainTable;

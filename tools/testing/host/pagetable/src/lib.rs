@@ -3,37 +3,13 @@
 //! `drivers/iommu/pagetable` and the tree of tables below it, as they stand there, over `std`
 //! instead of the kernel.
 //!
-//! Their tests lie in `drivers/iommu/pagetable/tests`.
+//! Their tests are in `drivers/iommu/pagetable/tests`.
 
 mod base;
 #[path = "../../../../../rust/iommu/tests/bench_memory.rs"]
 pub mod bench_memory;
-#[path = "../../../../../drivers/iommu/pagetable/cut.rs"]
-mod cut;
-#[path = "../../../../../drivers/iommu/pagetable/dirty.rs"]
-mod dirty;
-#[path = "../../../../../drivers/iommu/pagetable/error.rs"]
-mod error;
-#[path = "../../../../../drivers/iommu/pagetable/format.rs"]
-mod format;
-#[path = "../../../../../drivers/iommu/pagetable/gather.rs"]
-mod gather;
-#[path = "../../../../../drivers/iommu/pagetable/grow.rs"]
-mod grow;
-#[path = "../../../../../drivers/iommu/pagetable/map.rs"]
-mod map;
 #[path = "../../../../../rust/iommu/tests/host_memory.rs"]
 pub mod memory;
-#[path = "../../../../../drivers/iommu/pagetable/mock.rs"]
-mod mock;
-#[path = "../../../../../drivers/iommu/pagetable/page_table.rs"]
-mod page_table;
-#[path = "../../../../../drivers/iommu/pagetable/permissions.rs"]
-mod permissions;
-#[path = "../../../../../drivers/iommu/pagetable/place.rs"]
-mod place;
-#[path = "../../../../../drivers/iommu/pagetable/read.rs"]
-mod read;
 #[path = "../../../../../rust/iommu/run.rs"]
 mod run;
 #[path = "../../../../../rust/iommu/table_layout.rs"]
@@ -42,23 +18,41 @@ mod table_layout;
 mod table_memory;
 #[path = "../../../../../rust/iommu/table_tree.rs"]
 mod table_tree;
-#[path = "../../../../../drivers/iommu/pagetable/unmap.rs"]
-mod unmap;
-#[path = "../../../../../drivers/iommu/pagetable/vmsa/mod.rs"]
-pub mod vmsa;
-#[path = "../../../../../drivers/iommu/pagetable/vtd/mod.rs"]
-pub mod vtd;
-#[path = "../../../../../drivers/iommu/pagetable/walk/mod.rs"]
-pub mod walk;
 #[path = "../../../../../rust/iommu/tests/window_memory.rs"]
 pub mod window;
 mod word;
 
+/// Everything of the kernel's crate except `domain.rs`, which calls the kernel.
+#[path = "../../../../../drivers/iommu/pagetable"]
+mod pagetable {
+    pub(crate) mod cut;
+    pub(crate) mod dirty;
+    pub(crate) mod error;
+    pub(crate) mod format;
+    pub(crate) mod gather;
+    pub(crate) mod grow;
+    pub(crate) mod map;
+    pub(crate) mod mock;
+    pub(crate) mod page_table;
+    pub(crate) mod permissions;
+    pub(crate) mod place;
+    pub(crate) mod read;
+    pub(crate) mod unmap;
+    pub mod vmsa;
+    pub mod vtd;
+}
+
+// The files name each other by their paths in the kernel's crate, `crate::format` for one.
+use pagetable::*;
+
 pub use base::{Access, CountField, MemoryKind, PhysRun, TableLayout, TableMemory, TableShape};
-pub use error::Error;
-pub use format::{Format, Leaf};
-pub use gather::Gather;
-pub use mock::Mock;
-pub use page_table::{Limits, PageTable};
-pub use permissions::Permissions;
-pub use read::View;
+pub use pagetable::{
+    error::Error,
+    format::{Format, Leaf},
+    gather::Gather,
+    mock::Mock,
+    page_table::{Limits, PageTable},
+    permissions::Permissions,
+    read::View,
+    vmsa, vtd,
+};
