@@ -12,8 +12,7 @@
 //!     Domain::new(owner)    an empty page table that suits the device
 //! ```
 //!
-//! For those who drive IOMMUs, [`driver`] has the traits of a driver, [`table`] the tree of tables that
-//! IO page tables are built on, and [`IommuPages`] the memory for them.
+//! For those who drive IOMMUs, [`driver`] has the traits of a driver, and [`table`] IO page tables.
 
 mod c_table;
 mod domain;
@@ -21,33 +20,19 @@ pub mod driver;
 mod features;
 mod group;
 mod hw_info;
-mod iommu_pages;
 mod join;
 #[cfg(CONFIG_IOMMUFD_RUST_TEST)]
 pub mod mock;
 mod page_table;
 mod reserved;
 mod run;
-mod table_layout;
-mod table_memory;
-mod table_tree;
-mod word;
+pub mod table;
 
 pub use domain::Domain;
 pub use features::{DomainFeatures, UserData};
 pub use group::{is_capable, Capability, DmaOwner, Group};
 pub use hw_info::{HwInfo, PasidSupport};
-pub use iommu_pages::{IommuPages, RetiredPages, TableAllocation};
 pub use page_table::{Gather, Geometry, MapError, PageTable, RunsRead};
 pub use reserved::{ReservedKind, ReservedRegion, ReservedRegions};
 pub use run::{trim, Access, MemoryKind, PhysRun};
-
-/// The tree of tables below an IO page table.
-pub mod table {
-    pub use super::{
-        table_layout::{CountField, TableLayout, TableShape, MAX_LEVELS},
-        table_memory::TableMemory,
-        table_tree::*,
-        word::Word,
-    };
-}
+pub use table::{IommuPages, TableAllocation};
