@@ -27,7 +27,7 @@ use kernel::{
 };
 use kernel_ext::{
     iommu::{CopyPath, PageSlots},
-    iommufd::{AccessObject, AccessUser, ObjectId, OpenRef, UserRef, WeakRef},
+    iommufd::{AccessObject, AccessUser, ObjectId, OpenRef, OwnerRef},
     mm::{CopyBuffer, PAGE_SIZE},
 };
 
@@ -98,7 +98,7 @@ impl Access {
     ///
     /// `ENOENT` if there is none; `EBUSY` while it is leaving one; else those of [`Membership::new`].
     fn change(
-        access: &UserRef<Self>,
+        access: &OwnerRef<Self>,
         attachment: Guard<'_, Attachment, MutexBackend>,
         id: ObjectId,
     ) -> Result {
@@ -109,8 +109,7 @@ impl Access {
             Attachment::Attached(membership) if ioas.is_same(membership.ioas()) => return Ok(()),
             Attachment::Attached(_) | Attachment::Detached => {}
         }
-        let listed = WeakRef::new(&access.context, access);
-        let membership = Membership::new(ioas.to_user(), listed, access.alignment())?;
+        let membership = Membership::new(ioas.to_user(), access.downgrade(), access.alignment())?;
 
         access.settle(attachment, Attachment::Attached(membership));
         Ok(())
@@ -146,7 +145,7 @@ impl AccessObject for Access {
     /// # Errors
     ///
     /// `ENOMEM`.
-    fn create(context: &Context, user: KBox<dyn AccessUser>) -> Result<UserRef<Self>> {
+    fn create(context: &Context, user: KBox<dyn AccessUser>) -> Result<OwnerRef<Self>> {
         let access = context.reserve(|_| {
             try_pin_init!(Self {
                 context: context.keep_open().ok_or(EBADFD)?,
@@ -155,27 +154,22 @@ impl AccessObject for Access {
             })
         })?;
 
-        Ok(access.publish_and_use())
+        Ok(access.publish_owned())
     }
 
-    fn destroy(access: UserRef<Self>) {
-        // The access keeps the context, and goes first.
-        let context = access.context.clone();
+    fn destroy(access: OwnerRef<Self>) {
         let attachment = access.attachment.lock();
 
         if attachment.to_pin().is_some() {
             access.settle(attachment, Attachment::Detached);
-        } else {
-            drop(attachment);
         }
-        context.destroy_user(access);
     }
 
     /// # Errors
     ///
     /// `EINVAL` if it is attached, which is a mistake of its driver; else those of
     /// [`change`](Self::change).
-    fn attach(access: &UserRef<Self>, ioas: ObjectId) -> Result {
+    fn attach(access: &OwnerRef<Self>, ioas: ObjectId) -> Result {
         let attachment = access.attachment.lock();
 
         if kernel::warn_on!(attachment.to_pin().is_some()) {
@@ -187,7 +181,7 @@ impl AccessObject for Access {
     /// # Errors
     ///
     /// `ENOENT` if it is not attached; else those of [`change`](Self::change).
-    fn replace(access: &UserRef<Self>, ioas: ObjectId) -> Result {
+    fn replace(access: &OwnerRef<Self>, ioas: ObjectId) -> Result {
         let attachment = access.attachment.lock();
 
         if attachment.to_pin().is_none() {
@@ -196,7 +190,7 @@ impl AccessObject for Access {
         Self::change(access, attachment, ioas)
     }
 
-    fn detach(access: &UserRef<Self>) {
+    fn detach(access: &OwnerRef<Self>) {
         let attachment = access.attachment.lock();
 
         if !kernel::warn_on!(attachment.to_pin().is_none()) {

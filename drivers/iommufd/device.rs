@@ -17,7 +17,7 @@ use kernel::{
 };
 use kernel_ext::{
     iommu::{self, Capability, DmaOwner},
-    iommufd::{DeviceHead, UserRef},
+    iommufd::{DeviceHead, OwnerRef},
 };
 
 kernel_ext::module_flag! {
@@ -42,7 +42,7 @@ impl Device {
     /// `EINVAL` if its DMA is not coherent with the CPU's caches, which user space could not flush,
     /// or if no IOMMU serves it; `EPERM` if it could raise interrupts that are not its own, unless
     /// the module parameter allows that, or if its group is in use by somebody else.
-    pub(crate) fn bind(context: &Context, dev: &device::Device<Bound>) -> Result<UserRef<Self>> {
+    pub(crate) fn bind(context: &Context, dev: &device::Device<Bound>) -> Result<OwnerRef<Self>> {
         if !iommu::is_capable(dev, Capability::CacheCoherency) {
             return Err(EINVAL);
         }
@@ -59,17 +59,12 @@ impl Device {
             group,
             enforces_cache_coherency: iommu::is_capable(dev, Capability::EnforceCacheCoherency),
         };
-        Ok(context.reserve(|_| Ok(device))?.publish_and_use())
+        Ok(context.reserve(|_| Ok(device))?.publish_owned())
     }
 
     /// The device.
     pub(crate) fn device(&self) -> &device::Device {
         self.head.device()
-    }
-
-    /// The context that it is bound to.
-    pub(crate) fn context(&self) -> &Context {
-        self.head.context()
     }
 
     /// Its group.

@@ -81,6 +81,7 @@ int kernel_ext_xa_alloc_31b(struct xarray *xa, u32 *id);
 void kernel_ext_xa_store_reserved(struct xarray *xa, u32 id, void *entry);
 
 bool kernel_ext_refcount_inc_not_zero(refcount_t *r);
+bool kernel_ext_refcount_take_last(refcount_t *r);
 void kernel_ext_get_file(struct file *file);
 bool kernel_ext_get_file_unless_closed(struct file *file);
 

@@ -5,7 +5,7 @@
 use super::{domain::Domain, group::Group, DmaOwner};
 use crate::{
     bindings,
-    iommufd::{ObjectType, UserRef},
+    iommufd::{ObjectType, OwnerRef},
 };
 use kernel::{error::to_result, prelude::*, sync::Arc, types::Opaque};
 
@@ -22,7 +22,7 @@ unsafe impl Sync for AttachHandle {}
 
 impl AttachHandle {
     /// A handle that names the bound `device` as the one that was attached.
-    pub fn new<T: ObjectType>(device: &UserRef<T>) -> Result<KBox<Self>> {
+    pub fn new<T: ObjectType>(device: &OwnerRef<T>) -> Result<KBox<Self>> {
         let mut raw: bindings::iommufd_attach_handle_layout = pin_init::zeroed();
 
         raw.idev = device.as_c_ptr().cast_mut();

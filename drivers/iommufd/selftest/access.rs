@@ -21,7 +21,7 @@ use kernel::{
 use kernel_ext::{
     anon_file::{self, AnonFile, FileRef, Operations},
     iommu::CopyPath,
-    iommufd::{AccessObject, AccessUser, ObjectId, UserRef, WeakRef},
+    iommufd::{AccessObject, AccessUser, ObjectId, OwnerRef, WeakRef},
     mm::{CopyBuffer, PagePointers, UserPage, PAGE_SIZE},
 };
 
@@ -31,7 +31,7 @@ const LONGEST: u64 = 16 << 20;
 /// What the file owns.
 struct TestAccess {
     /// `None` once it has been destroyed.
-    access: Option<UserRef<Access>>,
+    access: Option<OwnerRef<Access>>,
     pins: Arc<Pins>,
 }
 
@@ -46,7 +46,7 @@ impl AnonFile for TestAccess {
 }
 
 impl TestAccess {
-    fn access(&self) -> Result<&UserRef<Access>> {
+    fn access(&self) -> Result<&OwnerRef<Access>> {
         self.access.as_ref().ok_or(ENODEV)
     }
 
@@ -144,7 +144,7 @@ pub(super) fn create(command: &mut TestCommand, call: &Call<'_>) -> Result {
     let user = KBox::new(User(pins.clone()), GFP_KERNEL_ACCOUNT)?;
     let access = Access::create(call.context, user)?;
 
-    pins.access.populate(WeakRef::new(call.context, &access));
+    pins.access.populate(access.downgrade());
     // From here on the file destroys it.
     let access = TestAccess {
         access: Some(access),

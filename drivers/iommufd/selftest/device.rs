@@ -17,7 +17,7 @@ use crate::{
 use kernel::prelude::*;
 use kernel_ext::{
     iommu::mock,
-    iommufd::{KernelApi, ObjectId, UserRef},
+    iommufd::{KernelApi, ObjectId, OwnerRef},
 };
 
 /// Requests without a PASID.
@@ -31,10 +31,10 @@ pub(crate) struct MockDevice {
 }
 
 /// A device that is bound, until this is dropped.
-struct BoundDevice(Option<UserRef<Device>>);
+struct BoundDevice(Option<OwnerRef<Device>>);
 
 impl BoundDevice {
-    fn get(&self) -> Result<&UserRef<Device>> {
+    fn get(&self) -> Result<&OwnerRef<Device>> {
         self.0.as_ref().ok_or(ENODEV)
     }
 }
