@@ -17,7 +17,9 @@ use crate::{
     device_file::{Context, Iommufd},
     ioas::{Ioas, Membership},
 };
-use iommufd_core::{AccessObject, AccessUser, CopyPath, ObjectId, OpenRef, UserRef, WeakRef};
+use iommufd_core::{
+    AccessObject, AccessUser, CopyPath, ObjectId, OpenRef, OwnerRef, UserRef, WeakRef,
+};
 use kernel::{
     new_mutex,
     prelude::*,
@@ -95,7 +97,7 @@ impl Access {
     ///
     /// `ENOENT` if there is none; `EBUSY` while it is leaving one; else those of [`Membership::new`].
     fn change(
-        access: &UserRef<Self>,
+        access: &OwnerRef<Self>,
         attachment: Guard<'_, Attachment, MutexBackend>,
         id: ObjectId,
     ) -> Result {
@@ -106,8 +108,7 @@ impl Access {
             Attachment::Attached(membership) if ioas.is_same(membership.ioas()) => return Ok(()),
             Attachment::Attached(_) | Attachment::Detached => {}
         }
-        let listed = WeakRef::new(&access.context, access);
-        let membership = Membership::new(ioas.to_user(), listed, access.alignment())?;
+        let membership = Membership::new(ioas.to_user(), access.downgrade(), access.alignment())?;
 
         access.settle(attachment, Attachment::Attached(membership));
         Ok(())
@@ -143,7 +144,7 @@ impl AccessObject for Access {
     /// # Errors
     ///
     /// `ENOMEM`.
-    fn create(context: &Context, user: KBox<dyn AccessUser>) -> Result<UserRef<Self>> {
+    fn create(context: &Context, user: KBox<dyn AccessUser>) -> Result<OwnerRef<Self>> {
         let access = context.reserve(|_| {
             try_pin_init!(Self {
                 context: context.keep_open().ok_or(EBADFD)?,
@@ -152,27 +153,22 @@ impl AccessObject for Access {
             })
         })?;
 
-        Ok(access.publish_and_use())
+        Ok(access.publish_owned())
     }
 
-    fn destroy(access: UserRef<Self>) {
-        // The access keeps the context, and goes first.
-        let context = access.context.clone();
+    fn destroy(access: OwnerRef<Self>) {
         let attachment = access.attachment.lock();
 
         if attachment.to_pin().is_some() {
             access.settle(attachment, Attachment::Detached);
-        } else {
-            drop(attachment);
         }
-        context.destroy_user(access);
     }
 
     /// # Errors
     ///
     /// `EINVAL` if it is attached, which is a mistake of its driver; else those of
     /// [`change`](Self::change).
-    fn attach(access: &UserRef<Self>, ioas: ObjectId) -> Result {
+    fn attach(access: &OwnerRef<Self>, ioas: ObjectId) -> Result {
         let attachment = access.attachment.lock();
 
         if kernel::warn_on!(attachment.to_pin().is_some()) {
@@ -184,7 +180,7 @@ impl AccessObject for Access {
     /// # Errors
     ///
     /// `ENOENT` if it is not attached; else those of [`change`](Self::change).
-    fn replace(access: &UserRef<Self>, ioas: ObjectId) -> Result {
+    fn replace(access: &OwnerRef<Self>, ioas: ObjectId) -> Result {
         let attachment = access.attachment.lock();
 
         if attachment.to_pin().is_none() {
@@ -193,7 +189,7 @@ impl AccessObject for Access {
         Self::change(access, attachment, ioas)
     }
 
-    fn detach(access: &UserRef<Self>) {
+    fn detach(access: &OwnerRef<Self>) {
         let attachment = access.attachment.lock();
 
         if !kernel::warn_on!(attachment.to_pin().is_none()) {

@@ -10,7 +10,7 @@ use crate::{
     device_file::{Context, Iommufd},
     group::{Group, GroupRef},
 };
-use iommufd_core::{allow_unsafe_interrupts, DeviceHead, UserRef};
+use iommufd_core::{allow_unsafe_interrupts, DeviceHead, OwnerRef, UserRef};
 use kernel::{
     device::{self, Bound},
     prelude::*,
@@ -35,7 +35,7 @@ impl Device {
     /// `EINVAL` if its DMA is not coherent with the CPU's caches, which user space could not flush,
     /// or if no IOMMU serves it; `EPERM` if it could raise interrupts that are not its own, unless
     /// the module parameter allows that, or if its group is in use by somebody else.
-    pub(crate) fn bind(context: &Context, dev: &device::Device<Bound>) -> Result<UserRef<Self>> {
+    pub(crate) fn bind(context: &Context, dev: &device::Device<Bound>) -> Result<OwnerRef<Self>> {
         if !iommu::is_capable(dev, Capability::CacheCoherency) {
             return Err(EINVAL);
         }
@@ -52,17 +52,12 @@ impl Device {
             group,
             enforces_cache_coherency: iommu::is_capable(dev, Capability::EnforceCacheCoherency),
         };
-        Ok(context.reserve(|_| Ok(device))?.publish_and_use())
+        Ok(context.reserve(|_| Ok(device))?.publish_owned())
     }
 
     /// The device.
     pub(crate) fn device(&self) -> &device::Device {
         self.head.device()
-    }
-
-    /// The context that it is bound to.
-    pub(crate) fn context(&self) -> &Context {
-        self.head.context()
     }
 
     /// Its group.

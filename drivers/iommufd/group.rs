@@ -8,7 +8,7 @@
 
 use crate::{device::Device, device_file::Context, hwpt::Hwpt, ioas::Ioas};
 use core::ops::Deref;
-use iommufd_core::{AttachHandle, Attachment, ObjectId, UserRef};
+use iommufd_core::{AttachHandle, Attachment, ObjectId, OwnerRef, UserRef};
 use kernel::{
     new_mutex,
     prelude::*,
@@ -120,7 +120,7 @@ struct AttachedDevice {
 }
 
 impl Attached {
-    fn position(&self, device: &UserRef<Device>) -> Option<usize> {
+    fn position(&self, device: &OwnerRef<Device>) -> Option<usize> {
         self.devices
             .iter()
             .position(|attached| attached.id == device.id())
@@ -151,7 +151,7 @@ impl Group {
     /// `EBUSY` if it is attached; `EINVAL` if another device of the group is attached to another
     /// page table, or this one does not suit the group; `EADDRINUSE` if something is mapped where
     /// the device cannot reach; `ENOMEM`. Nothing has changed then.
-    pub(crate) fn attach(&self, device: &UserRef<Device>, hwpt: UserRef<Hwpt>) -> Result {
+    pub(crate) fn attach(&self, device: &OwnerRef<Device>, hwpt: UserRef<Hwpt>) -> Result {
         let this = AttachedDevice {
             id: device.id(),
             owner: device.owner().clone(),
@@ -204,7 +204,7 @@ impl Group {
     /// changed then.
     pub(crate) fn replace(
         &self,
-        device: &UserRef<Device>,
+        device: &OwnerRef<Device>,
         hwpt: UserRef<Hwpt>,
     ) -> Result<Option<UserRef<Hwpt>>> {
         let handle = AttachHandle::new(device)?;
@@ -235,7 +235,7 @@ impl Group {
     }
 
     /// Detaches a device. Returns the page table if the group has left it, for the caller to put.
-    pub(crate) fn detach(&self, device: &UserRef<Device>) -> Option<UserRef<Hwpt>> {
+    pub(crate) fn detach(&self, device: &OwnerRef<Device>) -> Option<UserRef<Hwpt>> {
         let mut guard = self.attached.lock();
         let Some(attached) = &mut *guard else {
             return None;

@@ -8,7 +8,7 @@ use crate::{
     hwpt::{self, Hwpt, Origin},
     ioas::Ioas,
 };
-use iommufd_core::{KernelApi, ObjectGuard, ObjectId, UserRef};
+use iommufd_core::{KernelApi, ObjectGuard, ObjectId, OwnerRef, UserRef};
 use kernel::{
     device::{self, Bound},
     prelude::*,
@@ -23,35 +23,31 @@ const NO_PASID: u32 = 0;
 impl KernelApi for Iommufd {
     type Device = Device;
 
-    fn bind(context: &Context, dev: &device::Device<Bound>) -> Result<UserRef<Device>> {
+    fn bind(context: &Context, dev: &device::Device<Bound>) -> Result<OwnerRef<Device>> {
         Device::bind(context, dev)
     }
 
-    fn unbind(device: UserRef<Device>) {
-        // The device keeps the context, and goes first.
-        let context = device.context().to_aref();
-
+    fn unbind(device: OwnerRef<Device>) {
         if let Some(hwpt) = device.group().detach(&device) {
             kernel::warn_on!(true);
-            put(&context, hwpt);
+            put(hwpt);
         }
-        context.destroy_user(device);
     }
 
-    fn attach(device: &UserRef<Device>, pasid: u32, pt: ObjectId) -> Result<ObjectId> {
+    fn attach(device: &OwnerRef<Device>, pasid: u32, pt: ObjectId) -> Result<ObjectId> {
         change(device, pasid, pt, Change::Attach)
     }
 
-    fn replace(device: &UserRef<Device>, pasid: u32, pt: ObjectId) -> Result<ObjectId> {
+    fn replace(device: &OwnerRef<Device>, pasid: u32, pt: ObjectId) -> Result<ObjectId> {
         change(device, pasid, pt, Change::Replace)
     }
 
-    fn detach(device: &UserRef<Device>, pasid: u32) {
+    fn detach(device: &OwnerRef<Device>, pasid: u32) {
         if pasid != NO_PASID {
             return;
         }
         if let Some(hwpt) = device.group().detach(device) {
-            put(device.context(), hwpt);
+            put(hwpt);
         }
     }
 
@@ -69,7 +65,11 @@ enum Change {
 
 impl Change {
     /// Brings `device` to `hwpt`. Returns the page table that its group has left.
-    fn apply(self, device: &UserRef<Device>, hwpt: UserRef<Hwpt>) -> Result<Option<UserRef<Hwpt>>> {
+    fn apply(
+        self,
+        device: &OwnerRef<Device>,
+        hwpt: UserRef<Hwpt>,
+    ) -> Result<Option<UserRef<Hwpt>>> {
         match self {
             Self::Attach => device.group().attach(device, hwpt).map(|()| None),
             Self::Replace => device.group().replace(device, hwpt),
@@ -79,9 +79,9 @@ impl Change {
 
 /// Gives a page table up; one that was made automatically goes if nothing is attached to it any more.
 /// No lock may be held.
-fn put(context: &Context, hwpt: UserRef<Hwpt>) {
+fn put(hwpt: UserRef<Hwpt>) {
     if hwpt.is_automatic() {
-        context.put_and_try_destroy(hwpt);
+        hwpt.put_and_try_destroy();
     }
 }
 
@@ -103,7 +103,7 @@ struct Changed {
 ///
 /// `ENOENT` if there is no such object, `EINVAL` if it is of another type or there is a PASID: only
 /// page tables that were made for PASIDs can take one. Else those of [`Change::apply`].
-fn change(device: &UserRef<Device>, pasid: u32, pt: ObjectId, change: Change) -> Result<ObjectId> {
+fn change(device: &OwnerRef<Device>, pasid: u32, pt: ObjectId, change: Change) -> Result<ObjectId> {
     let context = device.context();
     let changed = match context.get_any(pt)?.downcast::<Ioas>() {
         _ if pasid != NO_PASID => return Err(EINVAL),
@@ -120,14 +120,14 @@ fn change(device: &UserRef<Device>, pasid: u32, pt: ObjectId, change: Change) ->
     };
 
     for hwpt in [changed.left, changed.new].into_iter().flatten() {
-        put(context, hwpt);
+        put(hwpt);
     }
     Ok(changed.id)
 }
 
 /// Brings a device to a page table of `ioas`: the oldest that suits it, or a new one.
 fn change_to_ioas(
-    device: &UserRef<Device>,
+    device: &OwnerRef<Device>,
     ioas: &ObjectGuard<'_, Ioas>,
     change: Change,
 ) -> Result<Changed> {

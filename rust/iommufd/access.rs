@@ -6,7 +6,7 @@
 //! An access pins pages of the address space that it is attached to, or copies from and to them. It is
 //! told when pages that it may have are about to be unmapped, and then gives them back.
 
-use super::{Context, ObjectId, ObjectType, UserRef};
+use super::{Context, ObjectId, ObjectType, OwnerRef};
 use crate::{
     bindings,
     mm::{CopyBuffer, PageSlots},
@@ -32,21 +32,23 @@ pub trait AccessUser: Send + Sync {
 /// afterwards breaks the contract, as one that gives back what it has not pinned, which is reported.
 pub trait AccessObject: ObjectType {
     /// Makes one for `user`, attached to nothing. It keeps the context.
-    fn create(context: &Context<Self::Family>, user: KBox<dyn AccessUser>)
-        -> Result<UserRef<Self>>;
+    fn create(
+        context: &Context<Self::Family>,
+        user: KBox<dyn AccessUser>,
+    ) -> Result<OwnerRef<Self>>;
 
     /// Detaches it, and destroys it once no call of [`AccessUser::unmap`] is running any more.
-    fn destroy(access: UserRef<Self>);
+    fn destroy(access: OwnerRef<Self>);
 
     /// Attaches it to an address space.
-    fn attach(access: &UserRef<Self>, ioas: ObjectId) -> Result;
+    fn attach(access: &OwnerRef<Self>, ioas: ObjectId) -> Result;
 
     /// Attaches it to another address space than the one it is attached to, after it has given back
     /// what it has of that. On failure it stays where it is.
-    fn replace(access: &UserRef<Self>, ioas: ObjectId) -> Result;
+    fn replace(access: &OwnerRef<Self>, ioas: ObjectId) -> Result;
 
     /// Undoes [`attach`](Self::attach), after it has given back all that it has.
-    fn detach(access: &UserRef<Self>);
+    fn detach(access: &OwnerRef<Self>);
 
     /// Pins the pages of `length` bytes at `iova`, to be written if `write`, and tells where they are.
     fn pin_pages(&self, iova: u64, length: u64, out: PageSlots<'_>, write: bool) -> Result;

@@ -6,7 +6,7 @@ use crate::{
     bindings,
     iommu::{DmaOwner, Group},
     table::Table,
-    ObjectType, UserRef,
+    ObjectType, OwnerRef,
 };
 use kernel::{error::to_result, prelude::*, sync::Arc, types::Opaque};
 
@@ -23,7 +23,7 @@ unsafe impl Sync for AttachHandle {}
 
 impl AttachHandle {
     /// A handle that names the bound `device` as the one that was attached.
-    pub fn new<T: ObjectType>(device: &UserRef<T>) -> Result<KBox<Self>> {
+    pub fn new<T: ObjectType>(device: &OwnerRef<T>) -> Result<KBox<Self>> {
         let mut raw: bindings::iommufd_attach_handle_layout = pin_init::zeroed();
 
         raw.idev = device.as_c_ptr().cast_mut();

@@ -4,7 +4,7 @@
 //!
 //! Each only turns C's pointers into references and back, and then calls [`KernelApi`].
 
-use super::{Context, ContextDevice, Iommufd, Object, ObjectId, ObjectType, UserRef};
+use super::{Context, ContextDevice, Iommufd, Object, ObjectId, ObjectType, OwnerRef};
 use crate::{bindings, iommu::Group, shim::error_ptr};
 use core::mem::{offset_of, ManuallyDrop};
 use kernel::{
@@ -21,20 +21,20 @@ pub trait KernelApi: Iommufd {
 
     /// Takes over the DMA of a device and so of its group. It is blocked until the device is
     /// attached.
-    fn bind(context: &Context<Self>, dev: &Device<Bound>) -> Result<UserRef<Self::Device>>;
+    fn bind(context: &Context<Self>, dev: &Device<Bound>) -> Result<OwnerRef<Self::Device>>;
 
     /// Undoes [`bind`](Self::bind).
-    fn unbind(device: UserRef<Self::Device>);
+    fn unbind(device: OwnerRef<Self::Device>);
 
     /// Lets the device translate through the page table or IO address space `pt`; returns the page
     /// table that it has got.
-    fn attach(device: &UserRef<Self::Device>, pasid: u32, pt: ObjectId) -> Result<ObjectId>;
+    fn attach(device: &OwnerRef<Self::Device>, pasid: u32, pt: ObjectId) -> Result<ObjectId>;
 
     /// As [`attach`](Self::attach), for a device that is attached; on failure it stays as it is.
-    fn replace(device: &UserRef<Self::Device>, pasid: u32, pt: ObjectId) -> Result<ObjectId>;
+    fn replace(device: &OwnerRef<Self::Device>, pasid: u32, pt: ObjectId) -> Result<ObjectId>;
 
     /// Undoes [`attach`](Self::attach): DMA is blocked again.
-    fn detach(device: &UserRef<Self::Device>, pasid: u32);
+    fn detach(device: &OwnerRef<Self::Device>, pasid: u32);
 
     /// Whether a device of `group` is bound to the context.
     fn has_group(context: &Context<Self>, group: &Group) -> bool;
@@ -87,15 +87,15 @@ impl<I: Iommufd> DeviceHead<I> {
     }
 }
 
-/// A `UserRef` that stays with C.
+/// An `OwnerRef` that stays with C.
 ///
 /// # Safety
 ///
 /// `object` came from a function of [`entry`] that gives out a `T`, and C has not given it back.
-pub(super) unsafe fn borrow<T: ObjectType>(object: *mut c_void) -> ManuallyDrop<UserRef<T>> {
+pub(super) unsafe fn borrow<T: ObjectType>(object: *mut c_void) -> ManuallyDrop<OwnerRef<T>> {
     // SAFETY: That function gave the reference out, and never null; `ManuallyDrop` leaves it there.
     ManuallyDrop::new(unsafe {
-        UserRef::from_raw(core::ptr::NonNull::new_unchecked(
+        OwnerRef::from_raw(core::ptr::NonNull::new_unchecked(
             object.cast::<Object<T>>(),
         ))
     })
@@ -236,7 +236,7 @@ pub mod entry {
     unsafe fn change<I: KernelApi>(
         device: *mut c_void,
         pt_id: *mut u32,
-        f: impl FnOnce(&UserRef<I::Device>, ObjectId) -> Result<ObjectId>,
+        f: impl FnOnce(&OwnerRef<I::Device>, ObjectId) -> Result<ObjectId>,
     ) -> c_int {
         // SAFETY: The caller vouches for `device`.
         let device = unsafe { borrow::<I::Device>(device) };

@@ -66,6 +66,15 @@ bool iommufd_core_refcount_inc_not_zero(refcount_t *r)
 	return refcount_inc_not_zero(r);
 }
 
+bool iommufd_core_refcount_take_last(refcount_t *r)
+{
+	if (!refcount_dec_if_one(r))
+		return false;
+	/* What the users before did to the object comes before its destruction. */
+	smp_acquire__after_ctrl_dep();
+	return true;
+}
+
 void iommufd_core_get_file(struct file *file)
 {
 	get_file(file);

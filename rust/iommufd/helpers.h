@@ -73,6 +73,7 @@ int iommufd_core_xa_alloc_31b(struct xarray *xa, u32 *id);
 void iommufd_core_xa_store_reserved(struct xarray *xa, u32 id, void *entry);
 
 bool iommufd_core_refcount_inc_not_zero(refcount_t *r);
+bool iommufd_core_refcount_take_last(refcount_t *r);
 void iommufd_core_get_file(struct file *file);
 bool iommufd_core_get_file_unless_closed(struct file *file);
 

@@ -24,11 +24,13 @@
 //! ```text
 //! Context::reserve(..) -> Reserved<T>      has an ID; nobody can look it up
 //!     .publish()       -> ObjectId         from here on anybody can, and can destroy it
+//!     .publish_owned() -> OwnerRef<T>      the same, but only the caller can destroy it
 //! Context::get(id)     -> ObjectGuard<T>   short use, by one call
-//!     .to_user()       -> UserRef<T>       long use, by another object or a driver
-//! WeakRef<T>                               no use; becomes a short one while the object exists
-//! Context::destroy(id)                     frees it, if nobody uses it (else EBUSY)
-//! Context::destroy_user(user)              frees it after waiting for short uses
+//!     .to_user()       -> UserRef<T>       long use, by another object
+//! OwnerRef::downgrade  -> WeakRef<T>       no use; becomes a short one while the object exists
+//! Context::destroy(id)                     frees it, if it is not in use (else EBUSY)
+//! UserRef::put_and_try_destroy(user)       frees it, if it has no other use
+//! drop(owner)                              frees it after waiting for short uses
 //! ```
 
 #![warn(missing_docs)]
@@ -57,7 +59,7 @@ pub use compat::VfioCompat;
 pub use context::{Context, ContextDevice, Iommufd, OpenContext, OpenRef, Reserved};
 pub use object::{
     AnyGuard, Object, ObjectFamily, ObjectGuard, ObjectId, ObjectKind, ObjectOps, ObjectTable,
-    ObjectType, UserRef,
+    ObjectType, OwnerRef, UserRef,
 };
 pub use pages::{CopyPath, Mapping, NotMapped, PagesKind, SharedPages, View};
 pub use parameters::allow_unsafe_interrupts;

@@ -10,7 +10,7 @@ use super::uapi::{
     ACCESS_NEEDS_PAGES, ACCESS_SLOW_PATH, ACCESS_SYZ, ACCESS_WRITE,
 };
 use crate::{access::Access, dispatch::Call, ioas::Ioas, uapi::IoasCopy, IommufdModule};
-use iommufd_core::{AccessObject, AccessUser, CopyPath, ObjectId, UserRef, WeakRef};
+use iommufd_core::{AccessObject, AccessUser, CopyPath, ObjectId, OwnerRef, UserRef, WeakRef};
 use kernel::{
     fs::file::{flags::O_CLOEXEC, FileDescriptorReservation},
     module::this_module,
@@ -30,7 +30,7 @@ const LONGEST: u64 = 16 << 20;
 /// What the file owns.
 struct TestAccess {
     /// `None` once it has been destroyed.
-    access: Option<UserRef<Access>>,
+    access: Option<OwnerRef<Access>>,
     pins: Arc<Pins>,
 }
 
@@ -45,7 +45,7 @@ impl AnonFile for TestAccess {
 }
 
 impl TestAccess {
-    fn access(&self) -> Result<&UserRef<Access>> {
+    fn access(&self) -> Result<&OwnerRef<Access>> {
         self.access.as_ref().ok_or(ENODEV)
     }
 
@@ -143,7 +143,7 @@ pub(super) fn create(command: &mut TestCommand, call: &Call<'_>) -> Result {
     let user = KBox::new(User(pins.clone()), GFP_KERNEL_ACCOUNT)?;
     let access = Access::create(call.context, user)?;
 
-    pins.access.populate(WeakRef::new(call.context, &access));
+    pins.access.populate(access.downgrade());
     // From here on the file destroys it.
     let access = TestAccess {
         access: Some(access),

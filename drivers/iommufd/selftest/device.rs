@@ -14,7 +14,7 @@ use crate::{
     device_file::{Context, Iommufd},
     dispatch::Call,
 };
-use iommufd_core::{KernelApi, ObjectId, UserRef};
+use iommufd_core::{KernelApi, ObjectId, OwnerRef, UserRef};
 use kernel::prelude::*;
 use kernel_ext::iommu::mock;
 
@@ -29,10 +29,10 @@ pub(crate) struct MockDevice {
 }
 
 /// A device that is bound, until this is dropped.
-struct BoundDevice(Option<UserRef<Device>>);
+struct BoundDevice(Option<OwnerRef<Device>>);
 
 impl BoundDevice {
-    fn get(&self) -> Result<&UserRef<Device>> {
+    fn get(&self) -> Result<&OwnerRef<Device>> {
         self.0.as_ref().ok_or(ENODEV)
     }
 }

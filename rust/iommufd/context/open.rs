@@ -34,8 +34,8 @@ unsafe impl<I: Iommufd> AlwaysRefCounted for Context<I> {
         let this = unsafe { context.as_ref() };
 
         if this.memory.dec_and_test() {
-            // SAFETY: The table is empty but for IDs that were reserved for ever, and nobody has the
-            // context any more.
+            // SAFETY: No object is left, since each has a reference to the context: the table is
+            // empty but for IDs that were reserved for ever. No caller has the context any more.
             unsafe { bindings::iommufd_core_ctx_destroy(this.shared.get()) };
             // SAFETY: It came out of a `KBox`, and that was the last reference.
             drop(unsafe { KBox::from_raw(context.as_ptr()) });
