@@ -15,15 +15,13 @@
 //!     Mapping               a part of it at an IOVA, in one or several page tables
 //! ```
 //!
-//! For those who drive IOMMUs, [`driver`] has the traits of a driver, [`table`] the tree of tables that
-//! IO page tables are built on, and [`IommuPages`] the memory for them.
+//! For those who drive IOMMUs, [`driver`] has the traits of a driver, and [`table`] IO page tables.
 
 mod attach;
 mod domain;
 pub mod driver;
 mod group;
 mod hw_info;
-mod iommu_pages;
 mod join;
 #[cfg(CONFIG_IOMMUFD_RUST_TEST)]
 pub mod mock;
@@ -31,27 +29,14 @@ mod page_table;
 mod pages;
 mod reserved;
 mod run;
-mod table_layout;
-mod table_memory;
-mod table_tree;
-mod word;
+pub mod table;
 
 pub use attach::{AttachHandle, Attachment};
 pub use domain::{Domain, DomainFeatures, UserData};
 pub use group::{is_capable, Capability, DmaOwner, Group};
 pub use hw_info::{HwInfo, PasidSupport};
-pub use iommu_pages::{IommuPages, RetiredPages, TableAllocation};
 pub use page_table::{Gather, Geometry, PageTable, RunsRead};
 pub use pages::{CopyPath, Mapping, PageSlots, PagesKind, SharedPages, Table, View};
 pub use reserved::{ReservedKind, ReservedRegion, ReservedRegions};
 pub use run::{Access, MemoryKind, PhysRun};
-
-/// The tree of tables below an IO page table.
-pub mod table {
-    pub use super::{
-        table_layout::{CountField, TableLayout, TableShape, MAX_LEVELS},
-        table_memory::TableMemory,
-        table_tree::*,
-        word::Word,
-    };
-}
+pub use table::{IommuPages, TableAllocation};

@@ -41,9 +41,9 @@ pub use registration::Registration;
 use super::{
     domain::{DomainFeatures, UserData},
     group::Capability,
-    iommu_pages::TableAllocation,
     page_table::{Gather, Geometry},
     run::{Access, PhysRun},
+    table::TableAllocation,
 };
 use crate::bindings;
 use kernel::{device, prelude::*};

@@ -7,31 +7,16 @@
 //! before the call returns that removed them. Pages alone wait in the kernel's gather, so that one
 //! flush serves many calls.
 
-use crate::{
-    base::{Access, PhysRun},
-    error::Error,
-    format::Format,
-    gather::Gather,
-    page_table::{Limits, PageTable},
-};
 use core::{ops::RangeInclusive, pin::Pin};
 use kernel::{device::Device, prelude::*};
-use kernel_ext::iommu::{self, Geometry, IommuPages, TableAllocation};
+use kernel_ext::iommu::{
+    self,
+    table::{Format, Gather, Limits, PageTable},
+    Access, Geometry, IommuPages, PhysRun, TableAllocation,
+};
 
 /// A page table in the kernel's memory. `COHERENT`: the IOMMU snoops the CPUs' caches when it walks.
 pub struct DomainTable<F: Format, const COHERENT: bool>(PageTable<F, IommuPages<COHERENT>>);
-
-impl From<Error> for kernel::error::Error {
-    fn from(error: Error) -> Self {
-        match error {
-            Error::Alignment | Error::Indivisible => EINVAL,
-            Error::Range => ERANGE,
-            Error::Exists => EADDRINUSE,
-            Error::Unsupported => EOPNOTSUPP,
-            Error::NoMemory => ENOMEM,
-        }
-    }
-}
 
 impl<F: Format, const COHERENT: bool> DomainTable<F, COHERENT> {
     /// An empty page table for `iommu`, the device that is an IOMMU.

@@ -9,11 +9,7 @@
 //!
 //! Pages of 2 KiB, 1 MiB and 512 MiB; four levels of 512 entries, so 47 bits of IOVA.
 
-use crate::{
-    base::{CountField, MemoryKind, TableLayout},
-    format::Format,
-    permissions::Permissions,
-};
+use crate::base::{CountField, Format, MemoryKind, Permissions, TableLayout};
 
 const PRESENT: u64 = 1 << 0;
 const LEAF: u64 = 1 << 1;

@@ -11,13 +11,14 @@ use super::uapi::{
 };
 use crate::IommufdModule;
 use core::sync::atomic::{AtomicU32, Ordering};
-use iommu_pagetable::{DomainTable, Limits};
+use iommu_pagetable::DomainTable;
 use kernel::{
     device::Device, faux, module::this_module, page::PAGE_SIZE, prelude::*, sync::aref::ARef,
 };
 use kernel_ext::iommu::{
     driver::{DefaultDomain, Driver, Grouping, HwInfo, Operations, PagingDomain, Target},
     mock::{Bus, MockDevice, Property, Registration},
+    table::Limits,
     Access, Capability, DomainFeatures, Gather, Geometry, PhysRun, TableAllocation, UserData,
 };
 

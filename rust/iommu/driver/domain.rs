@@ -7,9 +7,9 @@ use crate::{
     bindings,
     iommu::{
         domain::{DomainFeatures, UserData},
-        iommu_pages::TableAllocation,
         page_table::{Gather, Geometry, PageTable, RunsRead},
         run::{Access, MemoryKind, PhysRun},
+        table::{self, TableAllocation},
     },
 };
 use core::ptr::NonNull;
@@ -289,4 +289,16 @@ unsafe extern "C" fn enforce_cache_coherency<T: Driver>(
 unsafe extern "C" fn free<T: Driver>(domain: *mut bindings::iommu_domain) {
     // SAFETY: By the type invariant it came out of a box, and it is given back here.
     drop(unsafe { KBox::from_raw(domain.cast::<Domain<T>>()) });
+}
+
+impl From<table::Error> for Error {
+    fn from(error: table::Error) -> Self {
+        match error {
+            table::Error::Alignment | table::Error::Indivisible => EINVAL,
+            table::Error::Range => ERANGE,
+            table::Error::Exists => EADDRINUSE,
+            table::Error::Unsupported => EOPNOTSUPP,
+            table::Error::NoMemory => ENOMEM,
+        }
+    }
 }

@@ -25,13 +25,14 @@ use generic_pt::Format as Generic;
 use iommu_pagetable::{
     vmsa::{Granule4K, Stage1, Stage2},
     vtd::{FirstStage, SecondStage},
-    Format, Mock,
+    Mock,
 };
 use kernel::{
     device::{Bound, Device},
     faux,
     prelude::*,
 };
+use kernel_ext::iommu::table::Format;
 use measure::Meter;
 use subject::{Geometry, Ours, Subject, Theirs};
 

@@ -7,11 +7,11 @@
 //! to talk to an IOMMU.
 
 use generic_pt::{Format as Generic, Run, Table};
-use iommu_pagetable::{
-    Error as TableError, Format, Gather, Limits, MemoryKind, PageTable, Permissions, PhysRun, View,
-};
 use kernel::{device::Device, prelude::*};
-use kernel_ext::iommu::{IommuPages, TableAllocation};
+use kernel_ext::iommu::{
+    table::{Error as TableError, Format, Gather, Limits, PageTable, Permissions, View},
+    IommuPages, MemoryKind, PhysRun, TableAllocation,
+};
 
 /// Pages in a batch.
 pub(crate) const BATCH: usize = 256;

@@ -7,11 +7,7 @@ use super::{
     CONTIGUOUS, DBM, IGNORED_VISIBLE, INNER_SHAREABLE, OUTER_SHAREABLE, SHAREABILITY,
     TABLE_OR_PAGE, VALID,
 };
-use crate::{
-    base::{CountField, MemoryKind, TableLayout},
-    format::Format,
-    permissions::Permissions,
-};
+use crate::base::{CountField, Format, MemoryKind, Permissions, TableLayout};
 use core::marker::PhantomData;
 
 /// AttrIndx, bits 4:2: which byte of [`MAIR`] says how the memory is cached.

@@ -7,11 +7,7 @@ use super::{
     CONTIGUOUS, DBM, IGNORED_VISIBLE, INNER_SHAREABLE, OUTER_SHAREABLE, SHAREABILITY,
     TABLE_OR_PAGE, VALID,
 };
-use crate::{
-    base::{CountField, MemoryKind, TableLayout},
-    format::Format,
-    permissions::Permissions,
-};
+use crate::base::{CountField, Format, MemoryKind, Permissions, TableLayout};
 use core::marker::PhantomData;
 
 /// MemAttr, bits 5:2 (D8.6.5).

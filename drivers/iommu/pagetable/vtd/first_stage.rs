@@ -6,11 +6,7 @@
 //! half of the canonical addresses; the upper half is not used.
 
 use super::{ADDRESS, IGNORED_MMIO, PAGE_SIZE};
-use crate::{
-    base::{CountField, MemoryKind, TableLayout},
-    format::Format,
-    permissions::Permissions,
-};
+use crate::base::{CountField, Format, MemoryKind, Permissions, TableLayout};
 
 const PRESENT: u64 = 1 << 0;
 const WRITE: u64 = 1 << 1;

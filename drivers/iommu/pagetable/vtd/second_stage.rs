@@ -5,11 +5,7 @@
 //! Entries by level (9.8): SS-PTE 0, SS-PDE 1, SS-PDPE 2, SS-PML4E 3, SS-PML5E 4.
 
 use super::{ADDRESS, IGNORED_MMIO, PAGE_SIZE};
-use crate::{
-    base::{CountField, MemoryKind, TableLayout},
-    format::Format,
-    permissions::Permissions,
-};
+use crate::base::{CountField, Format, MemoryKind, Permissions, TableLayout};
 
 const READ: u64 = 1 << 0;
 const WRITE: u64 = 1 << 1;

@@ -2,30 +2,31 @@
 
 //! The way from the root to an entry.
 
-use crate::{
-    base::{Entry, Reader, Slot, Table, TableMemory},
+use super::{
     format::Format,
     gather::Gather,
+    memory::TableMemory,
+    tree::{Entry, Reader, Slot, Table},
 };
 
 /// A table on the way to an IOVA, and where it is linked.
-pub(crate) struct Place<'r, F: Format, M: TableMemory> {
+pub(super) struct Place<'r, F: Format, M: TableMemory> {
     /// The table.
-    pub(crate) table: Table<'r, F, M>,
+    pub(super) table: Table<'r, F, M>,
     /// The link to it; nothing for the root.
-    pub(crate) parent: Option<Slot<'r, F, M>>,
+    pub(super) parent: Option<Slot<'r, F, M>>,
 }
 
 impl<'r, F: Format, M: TableMemory> Place<'r, F, M> {
     /// The lowest table that there is for `iova`, not below `level`.
     #[inline(always)]
-    pub(crate) fn seek(reader: &'r Reader<'_, F, M>, iova: u64, level: u32) -> Self {
+    pub(super) fn seek(reader: &'r Reader<'_, F, M>, iova: u64, level: u32) -> Self {
         Self::walk(reader, iova, level, Slot::load)
     }
 
     /// As [`seek`](Self::seek), for those who map: the walker can go the same way by now.
     #[inline(always)]
-    pub(crate) fn seek_visible(reader: &'r Reader<'_, F, M>, iova: u64, level: u32) -> Self {
+    pub(super) fn seek_visible(reader: &'r Reader<'_, F, M>, iova: u64, level: u32) -> Self {
         Self::walk(reader, iova, level, Slot::load_visible)
     }
 
@@ -58,7 +59,7 @@ impl<'r, F: Format, M: TableMemory> Place<'r, F, M> {
     /// Takes `count` entries from what the table counts. A table with nothing left goes, and then
     /// the table above has an entry less.
     #[inline(always)]
-    pub(crate) fn give_back(
+    pub(super) fn give_back(
         &self,
         reader: &'r Reader<'_, F, M>,
         iova: u64,

@@ -4,18 +4,20 @@
 //!
 //! A batch of runs is mapped table by table. For each table there is one way down from the root, one
 //! count before the first entry is written and one after the last; in between a run costs what it
-//! takes to write its entries. Where tables are missing, [`grow`](crate::grow) makes them, and then
+//! takes to write its entries. Where tables are missing, [`grow`](super::grow) makes them, and then
 //! the way down is taken again.
 
-use crate::{
-    base::{MemoryKind, PhysRun, Refused, Table, TableMemory},
+use super::{
     error::Error,
     format::Format,
     gather::Gather,
     grow::Stop,
+    memory::TableMemory,
     page_table::{last_of, PageTable},
     permissions::Permissions,
     place::Place,
+    run::{MemoryKind, PhysRun},
+    tree::{Refused, Table},
 };
 
 /// What is left to be mapped.

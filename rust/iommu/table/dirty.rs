@@ -2,8 +2,8 @@
 
 //! What the device has written to.
 
-use crate::{
-    base::TableMemory, error::Error, format::Format, gather::Gather, page_table::PageTable,
+use super::{
+    error::Error, format::Format, gather::Gather, memory::TableMemory, page_table::PageTable,
 };
 use core::ops::{ControlFlow, RangeInclusive};
 

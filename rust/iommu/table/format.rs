@@ -5,10 +5,7 @@
 //! Nothing of this is looked up while walking. A table with another number of levels is another
 //! type, and the compiler unrolls the walk for each.
 
-use crate::{
-    base::{MemoryKind, TableShape},
-    permissions::Permissions,
-};
+use super::{layout::TableShape, permissions::Permissions, run::MemoryKind};
 
 /// A page of a page table.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

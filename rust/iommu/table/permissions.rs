@@ -2,7 +2,7 @@
 
 //! What a device may do with a page.
 
-use crate::base::Access;
+use super::run::Access;
 
 /// What a device may do with a page.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -2,11 +2,13 @@
 
 //! Looking into a page table.
 
-use crate::{
-    base::{Entry, PhysRun, Reader, Slot, TableMemory},
+use super::{
     format::{Format, Leaf},
+    memory::TableMemory,
     page_table::{last_of, PageTable},
     place::Place,
+    run::PhysRun,
+    tree::{Entry, Reader, Slot},
 };
 use core::ops::ControlFlow;
 
@@ -138,7 +140,7 @@ impl<F: Format, M: TableMemory> PageTable<F, M> {
     /// Calls `f` for each leaf for `first` to `last`, both inclusive: where it stands, what it was a
     /// moment ago, its level and the IOVA of its first byte.
     #[inline(always)]
-    pub(crate) fn for_each_slot(
+    pub(super) fn for_each_slot(
         &self,
         first: u64,
         last: u64,

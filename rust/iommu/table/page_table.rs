@@ -2,11 +2,7 @@
 
 //! A page table: a tree of tables in one format, and the limits that it keeps.
 
-use crate::{
-    base::{TableMemory, Tree},
-    error::Error,
-    format::Format,
-};
+use super::{error::Error, format::Format, memory::TableMemory, tree::Tree};
 use core::ops::RangeInclusive;
 
 /// What a driver knows of the hardware that will walk a table.
@@ -42,12 +38,12 @@ impl Default for Limits {
 /// owns the ranges sees to that they do not meet: if they do, translations get lost or mixed up,
 /// as they would with any page table, but nothing worse comes of it for the CPU.
 pub struct PageTable<F: Format, M: TableMemory> {
-    pub(crate) tree: Tree<F, M>,
-    pub(crate) options: F::Options,
+    pub(super) tree: Tree<F, M>,
+    pub(super) options: F::Options,
     /// Physical addresses above this, inclusive, cannot be mapped.
-    pub(crate) last_output: u64,
+    pub(super) last_output: u64,
     /// A bit for each size, those of groups among them.
-    pub(crate) page_sizes: u64,
+    pub(super) page_sizes: u64,
 }
 
 impl<F: Format, M: TableMemory> PageTable<F, M> {
@@ -113,7 +109,7 @@ impl<F: Format, M: TableMemory> PageTable<F, M> {
 
     /// Are leaves of `level` put in groups?
     #[inline(always)]
-    pub(crate) fn has_groups(&self, level: u32) -> bool {
+    pub(super) fn has_groups(&self, level: u32) -> bool {
         let bits = F::group_bits(level);
 
         bits != 0 && self.page_sizes & (1 << (F::span_bits(level) + bits)) != 0
@@ -121,13 +117,13 @@ impl<F: Format, M: TableMemory> PageTable<F, M> {
 
     /// The size in bytes of the largest page, or group of pages, that is used.
     #[inline(always)]
-    pub(crate) fn largest_page(&self) -> u64 {
+    pub(super) fn largest_page(&self) -> u64 {
         1 << (63 - (self.page_sizes | 1).leading_zeros())
     }
 
     /// The last byte of `length` bytes from `iova` on.
     #[inline(always)]
-    pub(crate) fn last(iova: u64, length: u64) -> Result<u64, Error> {
+    pub(super) fn last(iova: u64, length: u64) -> Result<u64, Error> {
         let granule = 1u64 << F::GRANULE_BITS;
 
         if (iova | length) & (granule - 1) != 0 || length == 0 {
@@ -142,7 +138,7 @@ impl<F: Format, M: TableMemory> PageTable<F, M> {
 
 /// The last address that has `bits` bits.
 #[inline(always)]
-pub(crate) const fn last_of(bits: u32) -> u64 {
+pub(super) const fn last_of(bits: u32) -> u64 {
     if bits >= 64 {
         u64::MAX
     } else {

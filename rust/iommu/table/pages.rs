@@ -5,7 +5,7 @@
 //! C header: `drivers/iommu/iommu-pages.h`. Retired tables wait for an RCU grace period: who walks a
 //! tree of tables is an RCU reader.
 
-use super::{table_memory::TableMemory, word::Word};
+use super::{memory::TableMemory, word::Word};
 use crate::{bindings, shim::device_ptr};
 use core::{
     ffi::c_void,
@@ -40,7 +40,7 @@ impl TableAllocation {
     }
 
     /// What C's flags come to.
-    pub(super) fn from_gfp(gfp: bindings::gfp_t) -> Self {
+    pub(in crate::iommu) fn from_gfp(gfp: bindings::gfp_t) -> Self {
         let has = |flags: bindings::gfp_t| gfp & flags == flags;
 
         if has(bindings::GFP_KERNEL_ACCOUNT) {

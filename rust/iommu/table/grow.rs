@@ -5,13 +5,15 @@
 //! They are allocated while nobody is looking, and linked from the top down. Whoever is slower than
 //! somebody else goes once more from the root, with the tables that are left over.
 
-use crate::{
-    base::{Entry, Frame, Refused, TableMemory, Tree, MAX_LEVELS},
+use super::{
     error::Error,
     format::Format,
     gather::Gather,
+    layout::MAX_LEVELS,
+    memory::TableMemory,
     page_table::PageTable,
     place::Place,
+    tree::{Entry, Frame, Refused, Tree},
 };
 
 /// Tables that are about to be linked, by their level.
@@ -47,7 +49,7 @@ impl<'t, F: Format, M: TableMemory> Spares<'t, F, M> {
 }
 
 /// Why a table could not be filled.
-pub(crate) enum Stop {
+pub(super) enum Stop {
     /// Tables are missing: the one below this level, and those below that.
     Missing(u32),
     /// Somebody else was faster, or is too busy: once more from the root.
@@ -69,7 +71,7 @@ impl<F: Format, M: TableMemory> PageTable<F, M> {
     /// Sees to it that there is a table of `level` for `iova`; all of them were missing that are
     /// below `missing`. The table counts an entry that is still to be written, so it stays.
     #[cold]
-    pub(crate) fn build(
+    pub(super) fn build(
         &self,
         iova: u64,
         level: u32,

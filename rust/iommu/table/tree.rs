@@ -29,8 +29,8 @@
 //! Pure: this file is also compiled for the host, with the page tables.
 
 use super::{
-    table_layout::{Checked, TableLayout, TableShape},
-    table_memory::TableMemory,
+    layout::{Checked, TableLayout, TableShape},
+    memory::TableMemory,
     word::Word,
 };
 use core::{marker::PhantomData, ptr, ptr::NonNull};

@@ -2,13 +2,15 @@
 
 //! Unmapping: it finds by itself what is there, and hands it back as runs.
 
-use crate::{
-    base::{MemoryKind, PhysRun, Table, TableMemory},
+use super::{
     error::Error,
     format::Format,
     gather::Gather,
+    memory::TableMemory,
     page_table::PageTable,
     place::Place,
+    run::{MemoryKind, PhysRun},
+    tree::Table,
 };
 
 /// Joins pages that lie next to each other to runs.
@@ -119,7 +121,7 @@ impl<F: Format, M: TableMemory> PageTable<F, M> {
 
     /// Removes again what a failed map has written from `iova` to `end`, exclusive.
     #[cold]
-    pub(crate) fn undo_map(&self, iova: u64, end: u64, gather: &mut Gather<M>) {
+    pub(super) fn undo_map(&self, iova: u64, end: u64, gather: &mut Gather<M>) {
         let mut at = iova;
         let mut nobody = Joiner {
             run: None,

@@ -2,11 +2,7 @@
 
 //! What the device must forget before memory is used again.
 
-use crate::{
-    base::{Retired, TableMemory},
-    format::Format,
-    page_table::PageTable,
-};
+use super::{format::Format, memory::TableMemory, page_table::PageTable, tree::Retired};
 use core::ops::RangeInclusive;
 
 /// What was taken out of a page table, or put in the place of something that was, and may still be
@@ -23,7 +19,7 @@ pub struct Gather<M: TableMemory> {
     first: u64,
     last: u64,
     tables: bool,
-    pub(crate) retired: Retired<M>,
+    pub(super) retired: Retired<M>,
 }
 
 impl<M: TableMemory> Default for Gather<M> {
@@ -75,14 +71,14 @@ impl<M: TableMemory> Gather<M> {
 
     /// Adds the IOVAs from `first` to `last`, both inclusive.
     #[inline(always)]
-    pub(crate) fn add(&mut self, first: u64, last: u64) {
+    pub(super) fn add(&mut self, first: u64, last: u64) {
         self.first = self.first.min(first);
         self.last = self.last.max(last);
     }
 
     /// Adds IOVAs the way to which led through tables that are gone.
     #[cold]
-    pub(crate) fn add_tables(&mut self, first: u64, last: u64) {
+    pub(super) fn add_tables(&mut self, first: u64, last: u64) {
         self.tables = true;
         self.add(first, last);
     }

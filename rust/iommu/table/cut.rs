@@ -5,13 +5,14 @@
 //! The device may translate through the page all the time: what replaces it says the same, and takes
 //! its place in one step. Formats whose hardware does not allow that (Arm's break-before-make) refuse.
 
-use crate::{
-    base::{Frame, Slot, Table, TableMemory},
+use super::{
     error::Error,
     format::Format,
     gather::Gather,
+    memory::TableMemory,
     page_table::{last_of, PageTable},
     place::Place,
+    tree::{Frame, Slot, Table},
 };
 
 /// What stands between an IOVA and being a border.
