@@ -9,7 +9,6 @@
 //! |---|---|
 //! | `vtd/`, `vmsa/`, `mock.rs` | the formats, with the bits of the specifications |
 //! | `domain.rs` | a page table as the kernel's IOMMU drivers want it |
-//! | `walk/` | what an IOMMU makes of tables, also of hostile ones, in one stage or two |
 //!
 //! The pictures in `Documentation/driver-api/page-table-formats.rst` have the architectures' numbers
 //! of levels beside ours.
@@ -22,7 +21,6 @@ mod domain;
 mod mock;
 pub mod vmsa;
 pub mod vtd;
-pub mod walk;
 
 pub use domain::DomainTable;
 pub use mock::Mock;

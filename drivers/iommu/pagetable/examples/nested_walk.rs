@@ -16,10 +16,10 @@
 
 use iommu_pagetable_pure::{
     vmsa::{Granule4K, Stage1, Stage2},
-    walk::{vmsa as smmu, Access, BusError, Request, WalkMemory},
     window::WindowMemory,
     Error, Format, Gather, Limits, MemoryKind, PageTable, Permissions, PhysRun,
 };
+use iommu_walk::{vmsa as smmu, Access, BusError, Request, WalkMemory};
 
 /// 39 bits each: three levels, the first one being Arm's level 1. The host's SMMU has BBML 2 (`true`);
 /// on others a page that was mapped as one of a row cannot be taken away alone.

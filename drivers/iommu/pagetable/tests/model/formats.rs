@@ -6,9 +6,9 @@ use super::hardware::{self, Found, Seen};
 use iommu_pagetable_pure::{
     vmsa::{Granule, Stage1, Stage1Options, Stage2, Stage2Options},
     vtd::{FirstStage, FirstStageOptions, SecondStage, SecondStageOptions},
-    walk::Access,
     Format, Mock, Permissions, TableLayout,
 };
+use iommu_walk::Access;
 
 /// A format, and what there is to know of it besides its bits. Options come as bits of a number.
 pub trait Tested: Format {

@@ -5,19 +5,17 @@
 //! The walkers know nothing of the library that wrote the tables, nor it of them.
 
 use super::subject::Subject;
-use iommu_pagetable_pure::{
-    vmsa::Granule,
-    walk::{
-        vmsa::{
-            self, FlagUpdates, Stage1 as Stage1Walk, Stage1Config, Stage2 as Stage2Walk,
-            Stage2Config, TableConfig,
-        },
-        vtd::{
-            FirstStage as FirstStageWalk, FirstStageConfig, SecondStage as SecondStageWalk,
-            SecondStageConfig,
-        },
-        Access, BusError, Translation, WalkMemory,
+use iommu_pagetable_pure::vmsa::Granule;
+use iommu_walk::{
+    vmsa::{
+        self, FlagUpdates, Stage1 as Stage1Walk, Stage1Config, Stage2 as Stage2Walk, Stage2Config,
+        TableConfig,
     },
+    vtd::{
+        FirstStage as FirstStageWalk, FirstStageConfig, SecondStage as SecondStageWalk,
+        SecondStageConfig,
+    },
+    Access, BusError, Translation, WalkMemory,
 };
 
 /// What hardware makes of an access: where it goes, or nothing for any fault.

@@ -2,8 +2,10 @@
 
 //! The suite of `drivers/iommu/pagetable/tests/model`, for bytes of a fuzzer.
 
-#[path = "../../../../../drivers/iommu/pagetable/tests/model/mod.rs"]
-mod model;
+#[path = "../../../../../drivers/iommu/pagetable/tests"]
+mod tests {
+    pub(super) mod model;
+}
 
 use crate::for_each_format;
 use iommu_pagetable_pure::{
@@ -11,7 +13,7 @@ use iommu_pagetable_pure::{
     vtd::{FirstStage, SecondStage},
     Mock,
 };
-use model::{check, Care, Setup, RECORD};
+use tests::model::{check, Care, Setup, RECORD};
 
 /// More steps than this are not taken: it is their kinds that count.
 const STEPS: usize = 10;

@@ -7,7 +7,7 @@
 
 #![no_main]
 
-use iommu_pagetable_pure::walk::{
+use iommu_walk::{
     vmsa::{self, FlagUpdates, Granule, Stage1, Stage1Config, Stage2, Stage2Config, TableConfig},
     vtd::{self, FirstStage, FirstStageConfig, SecondStage, SecondStageConfig},
     Access, BusError, Request, Translation, WalkMemory,

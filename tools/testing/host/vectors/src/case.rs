@@ -3,7 +3,7 @@
 //! A case of the document: tables, and questions with the answers that our walker gives.
 
 use crate::image::Image;
-use iommu_pagetable_pure::walk::{Access, Fault, Request, Translation};
+use iommu_walk::{Access, Fault, Request, Translation};
 use serde_json::{json, Map, Value};
 
 /// What the device does: it can only write.

@@ -9,10 +9,10 @@ use crate::{
 };
 use iommu_pagetable_pure::{
     vmsa::{Granule, Granule16K, Granule4K, Granule64K, Stage1, Stage2},
-    walk::vmsa as walk,
     window::WindowMemory,
     Format, Gather, Limits, PageTable, Permissions, TableLayout,
 };
+use iommu_walk::vmsa as walk;
 use serde_json::{json, Value};
 
 /// Where tables of a stage that the SMMU reads directly lie.

@@ -9,10 +9,10 @@ use crate::{
 };
 use iommu_pagetable_pure::{
     vtd::{FirstStage, SecondStage},
-    walk::vtd as walk,
     window::WindowMemory,
     Format, Limits, PageTable,
 };
+use iommu_walk::vtd as walk;
 use serde_json::{json, Value};
 
 const WINDOW: u64 = 0x200_0000;

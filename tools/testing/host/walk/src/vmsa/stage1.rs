@@ -9,7 +9,7 @@ use super::{
     geometry::{Descriptor, Geometry},
     is_dirty_managed, with_access_flag, Cause, ConfigError, Fault, FlagUpdates, Granule, Illegal,
 };
-use crate::walk::{
+use crate::{
     bits,
     tables::{visit, Direct, Tables, Unreachable},
     Access, Permissions, Rights, Stage, TableVisit, Translation, WalkMemory,

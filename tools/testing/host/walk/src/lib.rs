@@ -2,21 +2,29 @@
 
 //! Address translation as the architectures define it, one request at a time.
 //!
-//! A walker takes a table, an address and a kind of access, and says what hardware would: where the
-//! access goes, or which fault is recorded. [`vtd`] holds Intel's stages, [`vmsa`] those of Arm as an
-//! SMMUv3 uses them; of each there is a nested form, in which the first stage's tables and output
-//! are seen through the second.
+//! The tests of `drivers/iommu/pagetable` compare its tables with these walkers, which share no code
+//! with it. No kernel module contains them.
 //!
-//! The tables belong to somebody else, often to a guest, and may change or lie at any time. A walk
-//! reads only through [`WalkMemory`], takes at most as many steps as the table has levels, gives up
-//! an update that is raced against, and never panics. It never caches: what may be cached, and for
-//! how large a page, stands in the [`Translation`].
+//! A walker takes a table, an address and a kind of access. It returns what hardware would do: the
+//! address that is accessed, or the fault that is recorded. [`vtd`] holds Intel's stages, [`vmsa`]
+//! those of Arm as an SMMUv3 uses them. Each has a nested form, in which the tables and the output
+//! of the first stage are translated by the second.
+//!
+//! The contents of the tables are not trusted and may change at any time, as those of a guest do. A
+//! walk reads only through [`WalkMemory`], takes at most as many steps as the table has levels,
+//! gives up an update that keeps failing, and never panics. It caches nothing; the [`Translation`]
+//! says what hardware may cache, and for how large a page.
 
-use core::{convert::Infallible, fmt};
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
 
 mod tables;
+#[cfg(test)]
+mod tests;
 pub mod vmsa;
 pub mod vtd;
+
+use core::{convert::Infallible, fmt};
 
 /// No memory answers at the address, or it refuses the access.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -284,7 +292,3 @@ impl<C: fmt::Display> fmt::Display for Fault<C> {
 const fn bits(low: u32, end: u32) -> u64 {
     (1 << end) - (1 << low)
 }
-
-#[cfg(test)]
-#[path = "../tests/walk/mod.rs"]
-mod tests;

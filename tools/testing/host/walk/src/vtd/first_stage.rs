@@ -11,7 +11,7 @@ use super::{
     address, in_interrupt_range, inaccessible, shift, slot, valid_host_bits, valid_root, Cause,
     ConfigError, Fault, PAGE_SIZE, STRIDE,
 };
-use crate::walk::{
+use crate::{
     bits,
     tables::{visit, Direct, Tables, Unreachable},
     Access, Permissions, Request, Rights, Stage, TableVisit, Translation, WalkMemory,

@@ -10,7 +10,7 @@ use super::{
     memory::{Memory, Shape},
     privileged, ATOMIC, EXECUTE, READ, WRITE,
 };
-use crate::walk::Request;
+use crate::Request;
 use std::{format, vec, vec::Vec};
 
 const LEVELS: [(u32, u32); 5] = [(48, 9), (39, 9), (30, 9), (21, 9), (12, 9)];

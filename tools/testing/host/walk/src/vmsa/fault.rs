@@ -2,11 +2,11 @@
 
 //! Why an SMMU refuses a request, and the event that it then records (IHI 0070, section 7.3).
 
-use crate::walk::{self, Stage};
+use crate::Stage;
 use core::fmt;
 
 /// A fault of an SMMU's.
-pub type Fault = walk::Fault<Cause>;
+pub type Fault = crate::Fault<Cause>;
 
 /// What is wrong with a request, in the order in which one level is checked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -9,7 +9,7 @@ use super::{
     geometry::{is_output_size, Descriptor, Geometry},
     is_dirty_managed, with_access_flag, Cause, ConfigError, Fault, FlagUpdates, Granule, Illegal,
 };
-use crate::walk::{
+use crate::{
     tables::{self, visit, Direct, Unreachable},
     Access, Permissions, Request, Rights, Stage, Translation, WalkMemory,
 };

@@ -6,11 +6,11 @@
 //! which legacy mode and scalable mode have a set each. One cause has different numbers by stage
 //! and by what the second stage was walked for, and those are told apart here only.
 
-use crate::walk::{self, Stage, TableVisit};
+use crate::{Stage, TableVisit};
 use core::fmt;
 
 /// A fault of VT-d's.
-pub type Fault = walk::Fault<Cause>;
+pub type Fault = crate::Fault<Cause>;
 
 /// What is wrong with a request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -4,7 +4,7 @@
 //! there are at which level (Arm ARM, D8.2 and D8.3).
 
 use super::{Cause, Illegal};
-use crate::walk::bits;
+use crate::bits;
 
 /// The level of the smallest pages.
 const LAST_LEVEL: u32 = 3;

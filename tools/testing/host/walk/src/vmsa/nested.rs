@@ -6,7 +6,7 @@
 //! To follow a table takes the right to read there, to set a flag in it the right to write too.
 
 use super::{Fault, Stage1, Stage2};
-use crate::walk::{tables::Through, Access, Translation, WalkMemory};
+use crate::{tables::Through, Access, Translation, WalkMemory};
 
 /// Two stages that can be walked.
 #[derive(Clone, Copy, Debug)]

@@ -8,7 +8,7 @@
 //! the right to write.
 
 use super::{Fault, FirstStage, SecondStage};
-use crate::walk::{tables::Through, Access, Translation, WalkMemory};
+use crate::{tables::Through, Access, Translation, WalkMemory};
 
 /// Two stages that can be walked.
 #[derive(Clone, Copy, Debug)]

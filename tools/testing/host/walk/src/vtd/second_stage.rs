@@ -10,7 +10,7 @@ use super::{
     address, in_interrupt_range, inaccessible, shift, slot, valid_host_bits, valid_root, Cause,
     ConfigError, Fault, PAGE_SIZE, STRIDE,
 };
-use crate::walk::{
+use crate::{
     bits,
     tables::{self, visit, Direct, Unreachable},
     Access, Permissions, Request, Rights, Stage, Translation, WalkMemory,
