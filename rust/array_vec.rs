@@ -10,7 +10,7 @@ use core::mem::MaybeUninit;
 /// # Invariants
 ///
 /// The first `len` values are initialised, and `len` is at most `N`.
-pub(crate) struct ArrayVec<T: Copy, const N: usize> {
+pub struct ArrayVec<T: Copy, const N: usize> {
     values: [MaybeUninit<T>; N],
     len: usize,
 }
@@ -18,7 +18,7 @@ pub(crate) struct ArrayVec<T: Copy, const N: usize> {
 impl<T: Copy, const N: usize> ArrayVec<T, N> {
     /// No values.
     #[inline]
-    pub(crate) const fn new() -> Self {
+    pub const fn new() -> Self {
         // INVARIANT: There are none.
         Self {
             values: [const { MaybeUninit::uninit() }; N],
@@ -28,7 +28,7 @@ impl<T: Copy, const N: usize> ArrayVec<T, N> {
 
     /// Adds values as long as there is room, and takes no more than that from the iterator.
     #[inline]
-    pub(crate) fn extend(&mut self, values: impl Iterator<Item = T>) {
+    pub fn extend(&mut self, values: impl Iterator<Item = T>) {
         let free = self.values.get_mut(self.len..).unwrap_or(&mut []);
         let mut more = 0;
 
@@ -42,7 +42,7 @@ impl<T: Copy, const N: usize> ArrayVec<T, N> {
 
     /// Adds a value, if there is room. Whether there was.
     #[inline]
-    pub(crate) fn push(&mut self, value: T) -> bool {
+    pub fn push(&mut self, value: T) -> bool {
         let Some(slot) = self.values.get_mut(self.len) else {
             return false;
         };
@@ -55,27 +55,27 @@ impl<T: Copy, const N: usize> ArrayVec<T, N> {
 
     /// The values, to be changed.
     #[inline]
-    pub(crate) fn as_mut_slice(&mut self) -> &mut [T] {
+    pub fn as_mut_slice(&mut self) -> &mut [T] {
         // SAFETY: By the type invariant so many are initialised.
         unsafe { core::slice::from_raw_parts_mut(self.values.as_mut_ptr().cast(), self.len) }
     }
 
     /// Takes all values out.
     #[inline]
-    pub(crate) fn clear(&mut self) {
+    pub fn clear(&mut self) {
         self.truncate(0);
     }
 
     /// Keeps the first `len` values, if there are more.
     #[inline]
-    pub(crate) fn truncate(&mut self, len: usize) {
+    pub fn truncate(&mut self, len: usize) {
         // INVARIANT: It only gets smaller.
         self.len = self.len.min(len);
     }
 
     /// Where the values behind those that are there go: there is room for what is left of `N`.
     #[inline]
-    pub(crate) fn spare(&mut self) -> *mut T {
+    pub fn spare(&mut self) -> *mut T {
         let free = self.values.get_mut(self.len..).unwrap_or(&mut []);
 
         free.as_mut_ptr().cast()
@@ -87,14 +87,14 @@ impl<T: Copy, const N: usize> ArrayVec<T, N> {
     ///
     /// They were, and there was room for them.
     #[inline]
-    pub(crate) unsafe fn grow(&mut self, more: usize) {
+    pub unsafe fn grow(&mut self, more: usize) {
         // INVARIANT: The caller vouches for them.
         self.len += more;
     }
 
     /// The values.
     #[inline]
-    pub(crate) fn as_slice(&self) -> &[T] {
+    pub fn as_slice(&self) -> &[T] {
         // SAFETY: By the type invariant so many are initialised.
         unsafe { core::slice::from_raw_parts(self.values.as_ptr().cast(), self.len) }
     }

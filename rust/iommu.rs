@@ -10,33 +10,29 @@
 //! Group::of(dev)            the devices that the IOMMU cannot tell apart
 //!   DmaOwner::claim(dev)    nobody else drives DMA of the group; it is blocked
 //!     Domain::new(owner)    an empty page table that suits the device
-//!     Attachment::new()     the group translates through it
-//!   SharedPages             memory, pinned once however often it is used
-//!     Mapping               a part of it at an IOVA, in one or several page tables
 //! ```
 //!
 //! For those who drive IOMMUs, [`driver`] has the traits of a driver, and [`table`] IO page tables.
 
-mod attach;
+mod c_table;
 mod domain;
 pub mod driver;
+mod features;
 mod group;
 mod hw_info;
 mod join;
 #[cfg(CONFIG_IOMMUFD_RUST_TEST)]
 pub mod mock;
 mod page_table;
-mod pages;
 mod reserved;
 mod run;
 pub mod table;
 
-pub use attach::{AttachHandle, Attachment};
-pub use domain::{Domain, DomainFeatures, UserData};
+pub use domain::Domain;
+pub use features::{DomainFeatures, UserData};
 pub use group::{is_capable, Capability, DmaOwner, Group};
 pub use hw_info::{HwInfo, PasidSupport};
-pub use page_table::{Gather, Geometry, PageTable, RunsRead};
-pub use pages::{CopyPath, Mapping, PageSlots, PagesKind, SharedPages, Table, View};
+pub use page_table::{Gather, Geometry, MapError, PageTable, RunsRead};
 pub use reserved::{ReservedKind, ReservedRegion, ReservedRegions};
-pub use run::{Access, MemoryKind, PhysRun};
+pub use run::{trim, Access, MemoryKind, PhysRun};
 pub use table::{IommuPages, TableAllocation};

@@ -2,19 +2,20 @@
 
 //! Safe abstractions for IOMMU users and drivers that the `kernel` crate does not have (yet).
 //!
-//! All `unsafe` of the project lives in this crate. Each module covers one topic of the C kernel
-//! and is written so that it could move into the `kernel` crate as it stands; what the kernel's
-//! Rust API changes from release to release is met here and nowhere else.
+//! Each module covers one topic of the C kernel and is written so that it could move into the
+//! `kernel` crate as it stands. Code that depends on what the kernel's Rust API looks like in one
+//! release is in [`shim`].
 //!
 //! | module | what it owns |
 //! |---|---|
 //! | [`alloc`] | memory for values of a fixed size |
+//! | [`array_vec`] | short arrays on the stack |
+//! | [`base`] | allocation as code that is also built for the host calls it |
 //! | [`capability`] | what the calling task may do |
 //! | [`dma_buf`] | memory of devices that another driver shares |
 //! | [`fault`] | errors on purpose, in test builds |
 //! | [`interval`] | a map from intervals to values |
-//! | [`iommu`] | groups, DMA ownership, domains, attachments, shared pages and their mappings |
-//! | [`iommufd`] | the object table and context whose layout C code shares, the C entry points |
+//! | [`iommu`] | groups, DMA ownership, domains; drivers of IOMMUs and their page tables |
 //! | [`mm`] | pinned pages of processes and files, the charge for them, copying |
 //! | [`miscdev`] | character devices with a mode and a recognisable `file_operations` |
 //! | [`sync`] | reader-writer semaphores |
@@ -25,19 +26,17 @@
 pub mod alloc;
 #[cfg(CONFIG_IOMMUFD_RUST_TEST)]
 pub mod anon_file;
-mod array_vec;
-mod base;
+pub mod array_vec;
+pub mod base;
 mod bindings;
 pub mod capability;
 pub mod dma_buf;
 pub mod fault;
 pub mod interval;
 pub mod iommu;
-pub mod iommufd;
 pub mod miscdev;
 pub mod mm;
-mod module_flag;
-mod shim;
+pub mod shim;
 pub mod sync;
 pub mod uaccess;
 

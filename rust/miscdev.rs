@@ -120,7 +120,7 @@ impl<T: MiscDevice> FileOperations<T> {
 /// # Safety
 ///
 /// `file` is an open file to which the caller has a reference.
-pub(crate) unsafe fn private_data<T: MiscDevice>(file: *mut bindings::file) -> Option<*mut c_void> {
+pub unsafe fn private_data<T: MiscDevice>(file: *mut bindings::file) -> Option<*mut c_void> {
     // SAFETY: The file is open; its operations and private data do not change any more.
     let (operations, data) = unsafe { ((*file).f_op, (*file).private_data) };
 

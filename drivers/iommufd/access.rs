@@ -17,6 +17,7 @@ use crate::{
     device_file::{Context, Iommufd},
     ioas::{Ioas, Membership},
 };
+use iommufd_core::{AccessObject, AccessUser, CopyPath, ObjectId, OpenRef, UserRef, WeakRef};
 use kernel::{
     new_mutex,
     prelude::*,
@@ -25,13 +26,9 @@ use kernel::{
         Mutex,
     },
 };
-use kernel_ext::{
-    iommu::{CopyPath, PageSlots},
-    iommufd::{AccessObject, AccessUser, ObjectId, OpenRef, UserRef, WeakRef},
-    mm::{CopyBuffer, PAGE_SIZE},
-};
+use kernel_ext::mm::{CopyBuffer, PageSlots, PAGE_SIZE};
 
-kernel_ext::export_kernel_api!(access: Access);
+iommufd_core::export_kernel_api!(access: Access);
 
 /// What a driver reaches memory through.
 #[pin_data]

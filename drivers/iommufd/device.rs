@@ -10,20 +10,13 @@ use crate::{
     device_file::{Context, Iommufd},
     group::{Group, GroupRef},
 };
+use iommufd_core::{allow_unsafe_interrupts, DeviceHead, UserRef};
 use kernel::{
     device::{self, Bound},
     prelude::*,
     sync::Arc,
 };
-use kernel_ext::{
-    iommu::{self, Capability, DmaOwner},
-    iommufd::{DeviceHead, UserRef},
-};
-
-kernel_ext::module_flag! {
-    /// The module parameter `allow_unsafe_interrupts`.
-    fn allow_unsafe_interrupts = iommufd_allow_unsafe_interrupts
-}
+use kernel_ext::iommu::{self, Capability, DmaOwner};
 
 /// A bound device.
 #[repr(C)]

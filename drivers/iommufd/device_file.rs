@@ -7,6 +7,7 @@ use crate::{
     access::Access, device::Device, dispatch, group::Groups, hwpt::Hwpt, ioas::Ioas,
     vfio_compat::Container, IommufdModule,
 };
+use iommufd_core::ContextDevice;
 use kernel::{
     module::this_module,
     pr_info_once,
@@ -14,7 +15,6 @@ use kernel::{
     sync::atomic::{ordering::Relaxed, Atomic},
 };
 use kernel_ext::{
-    iommufd,
     miscdev::{FileOperations, VFIO_MINOR},
     new_rwsem,
     sync::RwSem,
@@ -24,7 +24,7 @@ use kernel_ext::{
 pub(crate) struct Iommufd;
 
 /// An open `/dev/iommu`.
-pub(crate) type Context = iommufd::Context<Iommufd>;
+pub(crate) type Context = iommufd_core::Context<Iommufd>;
 
 /// What an open file has beside its objects.
 #[pin_data]
@@ -55,7 +55,7 @@ impl State {
     }
 }
 
-kernel_ext::iommufd_objects! {
+iommufd_core::iommufd_objects! {
     Iommufd {
         Access => Access,
         Device => Device,
@@ -66,12 +66,13 @@ kernel_ext::iommufd_objects! {
     }
 }
 
-static OPERATIONS: FileOperations<Iommufd> = FileOperations::new(this_module::<IommufdModule>());
+static OPERATIONS: FileOperations<ContextDevice<Iommufd>> =
+    FileOperations::new(this_module::<IommufdModule>());
 
-impl iommufd::Iommufd for Iommufd {
+impl iommufd_core::Iommufd for Iommufd {
     type State = State;
 
-    fn operations() -> &'static FileOperations<Self> {
+    fn operations() -> &'static FileOperations<ContextDevice<Self>> {
         &OPERATIONS
     }
 

@@ -12,14 +12,12 @@ use crate::{
     },
     vfio_compat,
 };
+use iommufd_core::ObjectId;
 use kernel::{
     prelude::*,
     uaccess::{UserPtr, UserSlice},
 };
-use kernel_ext::{
-    iommufd::ObjectId,
-    uaccess::{read_versioned, write_versioned},
-};
+use kernel_ext::uaccess::{read_versioned, write_versioned};
 
 /// One ioctl that is being carried out.
 pub(crate) struct Call<'a> {

@@ -8,15 +8,13 @@
 
 use crate::{device::Device, device_file::Context, hwpt::Hwpt, ioas::Ioas};
 use core::ops::Deref;
+use iommufd_core::{AttachHandle, Attachment, ObjectId, UserRef};
 use kernel::{
     new_mutex,
     prelude::*,
     sync::{aref::ARef, Arc, Mutex},
 };
-use kernel_ext::{
-    iommu::{self, AttachHandle, Attachment, DmaOwner},
-    iommufd::{ObjectId, UserRef},
-};
+use kernel_ext::iommu::{self, DmaOwner};
 
 /// The groups of the devices bound to one context.
 #[pin_data]
@@ -170,6 +168,10 @@ impl Group {
             }
             attached.devices.reserve(1, GFP_KERNEL_ACCOUNT)?;
             hwpt.ioas().reserve_for(device.id(), device.owner())?;
+            if let Err(error) = attached.attachment.add_owner(device.owner().clone()) {
+                hwpt.ioas().unreserve_for(device.id());
+                return Err(error);
+            }
             attached.devices.push_within_capacity(this)?;
             return Ok(());
         }
@@ -177,7 +179,7 @@ impl Group {
 
         devices.push_within_capacity(this)?;
         hwpt.ioas().reserve_for(device.id(), device.owner())?;
-        match Attachment::new(device.owner(), hwpt.domain().clone(), handle) {
+        match Attachment::new(device.owner().clone(), hwpt.table().clone(), handle) {
             Ok(attachment) => {
                 *guard = Some(Attached {
                     attachment,
@@ -220,7 +222,7 @@ impl Group {
         if moves {
             reserve_for_all(&attached.devices, hwpt.ioas())?;
         }
-        if let Err(error) = attached.attachment.replace(hwpt.domain().clone(), handle) {
+        if let Err(error) = attached.attachment.replace(hwpt.table().clone(), handle) {
             if moves {
                 unreserve_for_all(&attached.devices, hwpt.ioas());
             }
@@ -242,6 +244,7 @@ impl Group {
         let left = attached.devices.remove(at).ok()?;
 
         if !attached.devices.is_empty() {
+            attached.attachment.remove_owner(&left.owner);
             attached.ioas().unreserve_for(left.id);
             return None;
         }

@@ -7,16 +7,11 @@ pub(crate) mod alloc;
 use crate::{
     device::Device,
     device_file::Context,
-    ioas::{Ioas, ListedHwpt, Table, TableId},
+    ioas::{Ioas, ListedHwpt, TableId},
 };
-use kernel::{
-    prelude::*,
-    sync::{Arc, SetOnce},
-};
-use kernel_ext::{
-    iommu::{Domain, DomainFeatures, UserData},
-    iommufd::{ObjectId, Reserved, UserRef},
-};
+use iommufd_core::{ObjectId, Reserved, Table, UserRef};
+use kernel::{prelude::*, sync::SetOnce};
+use kernel_ext::iommu::{Domain, DomainFeatures, UserData};
 
 /// Who has made a page table, which decides when it goes.
 #[derive(Clone, Copy)]
@@ -39,7 +34,7 @@ pub(crate) struct Hwpt {
     listed: SetOnce<Listed>,
     /// Set once it mirrors the address space.
     mirrors: SetOnce<Mirrors>,
-    domain: Arc<Domain>,
+    table: Table,
     automatic: bool,
     enforces_cache_coherency: bool,
     ioas: UserRef<Ioas>,
@@ -96,13 +91,13 @@ impl Hwpt {
         if enforces_cache_coherency && kernel::warn_on!(!domain.enforce_cache_coherency()) {
             return Err(EINVAL);
         }
-        let domain = Arc::new(domain, GFP_KERNEL_ACCOUNT)?;
+        let table = Table::new(domain, ioas.space())?;
 
         context.reserve(|_| {
             Ok(Self {
                 listed: SetOnce::new(),
                 mirrors: SetOnce::new(),
-                domain,
+                table,
                 automatic,
                 enforces_cache_coherency,
                 ioas,
@@ -110,18 +105,14 @@ impl Hwpt {
         })
     }
 
-    fn table(&self) -> Table {
-        self.domain.clone()
-    }
-
     /// Whether this is the one that `listed` means.
     pub(crate) fn is(&self, listed: &ListedHwpt) -> bool {
-        TableId::of(&self.table()) == listed.table
+        TableId::of(&self.table) == listed.table
     }
 
-    /// The domain.
-    pub(crate) fn domain(&self) -> &Arc<Domain> {
-        &self.domain
+    /// The page table itself.
+    pub(crate) fn table(&self) -> &Table {
+        &self.table
     }
 
     /// Whether it goes when no device is attached to it any more.
@@ -141,7 +132,7 @@ impl Hwpt {
 ///
 /// Those of [`Ioas::add_table`].
 pub(crate) fn start_mirroring(hwpt: &Hwpt) -> Result {
-    let table = hwpt.table();
+    let table = hwpt.table.clone();
 
     hwpt.ioas.add_table(&table)?;
     hwpt.mirrors.populate(Mirrors {
@@ -154,7 +145,7 @@ pub(crate) fn start_mirroring(hwpt: &Hwpt) -> Result {
 /// Lets everybody see a page table, and its address space know of it. `hwpts` is the list of that
 /// address space, locked, with room for one more.
 pub(crate) fn publish(hwpt: Reserved<'_, Hwpt>, hwpts: &mut KVec<ListedHwpt>) -> Result<ObjectId> {
-    let table = TableId::of(&hwpt.table());
+    let table = TableId::of(&hwpt.table);
     let id = hwpt.id();
 
     hwpts.push_within_capacity(ListedHwpt {

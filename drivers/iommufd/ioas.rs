@@ -21,22 +21,15 @@ mod tables;
 mod unmap;
 
 pub(crate) use access::Membership;
-pub(crate) use tables::{Table, TableId};
+pub(crate) use tables::TableId;
 
 use crate::iova_map::{IovaMap, Reserved};
 use area::Area;
-use kernel::{
-    new_mutex,
-    prelude::*,
-    sync::{
-        atomic::{ordering::Relaxed, Atomic},
-        Mutex,
-    },
-};
+use iommufd_core::{iova::SpaceId, ObjectId};
+use kernel::{new_mutex, prelude::*, sync::Mutex};
 use kernel_ext::{
     alloc::SlabBox,
     iommu::{DmaOwner, ReservedKind, ReservedRegions},
-    iommufd::ObjectId,
     mm::PAGE_SIZE,
     new_rwsem,
     sync::RwSem,
@@ -50,18 +43,6 @@ const LARGE_PAGE: usize = if cfg!(CONFIG_TRANSPARENT_HUGEPAGE) {
 } else {
     PAGE_SIZE
 };
-
-/// Tells an address space from all others, also from those that are gone.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Serial(u64);
-
-impl Serial {
-    fn next() -> Self {
-        static LAST: Atomic<u64> = Atomic::new(0);
-
-        Self(LAST.fetch_add(1, Relaxed))
-    }
-}
 
 /// On whose behalf a range is reserved.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -94,7 +75,7 @@ pub(crate) struct ListedHwpt {
 /// An IO address space.
 #[pin_data]
 pub(crate) struct Ioas {
-    serial: Serial,
+    space: SpaceId,
     /// Its page tables. Locked while one is being chosen or made automatically, so that devices
     /// attached at the same time share it.
     #[pin]
@@ -109,17 +90,20 @@ pub(crate) struct Ioas {
 impl Ioas {
     /// An address space with nothing in it.
     pub(crate) fn new() -> impl PinInit<Self, Error> {
+        let map = Map::new(LARGE_PAGE as u64);
+        let id = map.space();
+
         try_pin_init!(Self {
-            serial: Serial::next(),
+            space: id,
             hwpts <- new_mutex!(KVec::new(), "Ioas::hwpts"),
-            users <- new_rwsem!(Users::new(), "Ioas::users"),
-            map <- new_rwsem!(IovaMap::new(LARGE_PAGE as u64), "Ioas::map"),
+            users <- new_rwsem!(Users::new(id), "Ioas::users"),
+            map <- new_rwsem!(map, "Ioas::map"),
         })
     }
 
-    /// What tells it from all others.
-    pub(crate) fn serial(&self) -> Serial {
-        self.serial
+    /// Its identity, which no other address space ever has.
+    pub(crate) fn space(&self) -> SpaceId {
+        self.space
     }
 
     /// Keeps out of the map what a device cannot use.

@@ -40,6 +40,7 @@ mod uapi;
 mod vfio_compat;
 
 use device_file::Iommufd;
+use iommufd_core::{iova, ContextDevice};
 use kernel::prelude::*;
 use kernel_ext::{interval, miscdev};
 
@@ -58,9 +59,9 @@ struct IommufdModule {
     /// as well.
     #[cfg(CONFIG_IOMMUFD_VFIO_CONTAINER)]
     #[pin]
-    container: miscdev::Registration<Iommufd>,
+    container: miscdev::Registration<ContextDevice<Iommufd>>,
     #[pin]
-    device: miscdev::Registration<Iommufd>,
+    device: miscdev::Registration<ContextDevice<Iommufd>>,
     /// Goes after the device, through which it is used.
     #[cfg(CONFIG_IOMMUFD_RUST_TEST)]
     mock: selftest::Mock,

@@ -10,6 +10,7 @@
 use crate::{
     base::{Box, Result, EADDRINUSE, EEXIST, EINVAL, ENOSPC, EOVERFLOW, PAGE_SIZE},
     interval::{Entry, IntervalMap, Node, OverlapMap},
+    iova::{Areas, IovaClaim, SpaceId},
 };
 
 /// What the map must know of the areas in it.
@@ -67,7 +68,7 @@ impl AllowedRanges {
 
 /// The IOVAs of an address space.
 pub(crate) struct IovaMap<A, O> {
-    areas: IntervalMap<A>,
+    areas: Areas<A>,
     reserved: OverlapMap<O>,
     allowed: AllowedRanges,
     /// What IOVA, length and offset of each area are multiples of: a power of two, in bytes.
@@ -78,14 +79,19 @@ pub(crate) struct IovaMap<A, O> {
 
 impl<A: Area, O: PartialEq> IovaMap<A, O> {
     /// An address space in which all is free, for memory whose large pages have the given size.
-    pub(crate) const fn new(large_page: u64) -> Self {
+    pub(crate) fn new(large_page: u64) -> Self {
         Self {
-            areas: IntervalMap::new(),
+            areas: Areas::new(),
             reserved: OverlapMap::new(),
             allowed: AllowedRanges::new(),
             alignment: 1,
             large_page,
         }
+    }
+
+    /// The identity of the address space.
+    pub(crate) fn space(&self) -> SpaceId {
+        self.areas.space()
     }
 
     /// What areas are aligned to, in bytes.
@@ -209,14 +215,32 @@ impl<A: Area, O: PartialEq> IovaMap<A, O> {
         Ok(())
     }
 
-    /// Adds an area; gives it back if it overlaps one that is there.
-    pub(crate) fn insert(&mut self, area: Box<Node<A>>) -> core::result::Result<(), Box<Node<A>>> {
+    /// Adds an area. Returns the right to map in its range.
+    ///
+    /// # Errors
+    ///
+    /// The area, if it overlaps one that is there.
+    pub(crate) fn insert(
+        &mut self,
+        area: Box<Node<A>>,
+    ) -> core::result::Result<IovaClaim, Box<Node<A>>> {
         self.areas.insert(area)
     }
 
-    /// Takes out the area at `iova`.
-    pub(crate) fn remove(&mut self, iova: u64) -> Option<Box<Node<A>>> {
-        self.areas.remove(iova)
+    /// Removes the area that `claim` is to.
+    pub(crate) fn remove(&mut self, claim: IovaClaim) -> Option<Box<Node<A>>> {
+        self.areas.remove(claim)
+    }
+
+    /// Divides an area, as [`Areas::split`] does.
+    pub(crate) fn split<E>(
+        &mut self,
+        first: u64,
+        last: u64,
+        make: impl FnOnce(Node<A>) -> Box<Node<A>>,
+        divide: impl FnOnce(&mut A) -> core::result::Result<A, E>,
+    ) -> core::result::Result<bool, E> {
+        self.areas.split(first, last, make, divide)
     }
 
     /// The area that begins at `iova`.

@@ -8,16 +8,14 @@ use crate::{
     hwpt::{self, Hwpt, Origin},
     ioas::Ioas,
 };
+use iommufd_core::{KernelApi, ObjectGuard, ObjectId, UserRef};
 use kernel::{
     device::{self, Bound},
     prelude::*,
 };
-use kernel_ext::{
-    iommu,
-    iommufd::{KernelApi, ObjectGuard, ObjectId, UserRef},
-};
+use kernel_ext::iommu;
 
-kernel_ext::export_kernel_api!(Iommufd);
+iommufd_core::export_kernel_api!(Iommufd);
 
 /// The PASID that stands for requests without one (`IOMMU_NO_PASID`).
 const NO_PASID: u32 = 0;

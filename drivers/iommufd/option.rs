@@ -8,11 +8,9 @@ use crate::{
     ioas::Ioas,
     uapi::{switch, IommuOption, OptionId, OptionOp},
 };
+use iommufd_core::{ObjectGuard, ObjectId};
 use kernel::prelude::*;
-use kernel_ext::{
-    capability::{capable, Capability},
-    iommufd::{ObjectGuard, ObjectId},
-};
+use kernel_ext::capability::{capable, Capability};
 
 /// Carries it out.
 ///

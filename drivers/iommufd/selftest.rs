@@ -26,8 +26,9 @@ pub(crate) use iommu::Mock;
 pub(crate) use uapi::TestCommand;
 
 use crate::{dispatch::Call, ioas::Ioas};
+use iommufd_core::ObjectId;
 use kernel::prelude::*;
-use kernel_ext::{dma_buf, iommufd::ObjectId};
+use kernel_ext::dma_buf;
 use uapi::{AddReserved, DmabufGet, DmabufRevoke, Op};
 
 /// `IOMMU_TEST_CMD`. Returns what the ioctl returns, which is zero but for one operation.

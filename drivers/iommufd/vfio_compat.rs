@@ -12,16 +12,14 @@ mod info;
 use crate::{
     device_file::{Context, Iommufd},
     dispatch::Call,
-    ioas::{Ioas, Serial},
+    ioas::Ioas,
     uapi::{vfio, VfioIoas, VfioIoasOp},
 };
+use iommufd_core::{iova::SpaceId, ObjectGuard, ObjectId, Reserved, VfioCompat};
 use kernel::{new_mutex, prelude::*, sync::Mutex, uaccess::UserPtr};
-use kernel_ext::{
-    capability::{capable, Capability},
-    iommufd::{ObjectGuard, ObjectId, Reserved, VfioCompat},
-};
+use kernel_ext::capability::{capable, Capability};
 
-kernel_ext::export_vfio_compat!(Iommufd);
+iommufd_core::export_vfio_compat!(Iommufd);
 
 /// What a context has of a container.
 #[pin_data]
@@ -41,7 +39,7 @@ struct State {
 struct Chosen {
     id: ObjectId,
     /// The ID may have a new owner.
-    serial: Serial,
+    space: SpaceId,
 }
 
 impl Chosen {
@@ -49,7 +47,7 @@ impl Chosen {
         context
             .get(self.id)
             .ok()
-            .filter(|ioas: &ObjectGuard<'_, Ioas>| ioas.serial() == self.serial)
+            .filter(|ioas: &ObjectGuard<'_, Ioas>| ioas.space() == self.space)
     }
 }
 
@@ -64,7 +62,7 @@ impl Container {
     fn choose(&self, id: ObjectId, ioas: Option<&Ioas>) {
         self.state.lock().ioas = ioas.map(|ioas| Chosen {
             id,
-            serial: ioas.serial(),
+            space: ioas.space(),
         });
     }
 
@@ -104,12 +102,12 @@ impl VfioCompat for Iommufd {
             .ioas
             .is_none_or(|chosen| chosen.get(context).is_none())
         {
-            let serial = new.serial();
+            let space = new.space();
             let _all = context.all_address_spaces.read();
             // User space may learn its ID, and destroy it like any other.
             let id = new.publish();
 
-            state.ioas = Some(Chosen { id, serial });
+            state.ioas = Some(Chosen { id, space });
         }
         Ok(())
     }

@@ -8,6 +8,7 @@ use core::ptr::NonNull;
 use kernel::{
     device::Device,
     error::{from_err_ptr, to_result},
+    page::PAGE_SIZE,
     prelude::*,
     sync::Arc,
 };
@@ -75,7 +76,6 @@ impl Drop for DmaBuf {
 /// The caller holds the lock.
 pub(super) struct Reservation<'a>(&'a DmaBuf);
 
-#[cfg(CONFIG_IOMMUFD_RUST_TEST)]
 impl Reservation<'_> {
     /// Whose lock it is.
     pub(super) fn buffer(&self) -> &DmaBuf {
@@ -216,23 +216,37 @@ unsafe fn detach(buffer: &DmaBuf, raw: NonNull<bindings::dma_buf_attachment>, pi
 
 /// Where the memory is, until it is revoked.
 ///
+/// # Errors
+///
+/// What the exporter reports; `EINVAL` if it names memory that does not begin with a page, or is
+/// smaller than the buffer.
+///
 /// # Safety
 ///
 /// This is an attachment to the dma-buf whose lock is held.
 unsafe fn physical_range(
     attachment: *mut bindings::dma_buf_attachment,
-    _reservation: &Reservation<'_>,
+    reservation: &Reservation<'_>,
 ) -> Result<PhysRange> {
     #[cfg(CONFIG_IOMMUFD_RUST_TEST)]
-    if let Some(result) = super::test_exporter::physical_range(_reservation) {
+    if let Some(result) = super::test_exporter::physical_range(reservation) {
         return result;
     }
     let mut phys = bindings::phys_vec::default();
 
-    // SAFETY: The caller vouches for the attachment; `phys` can be written.
+    // SAFETY: The caller says that the attachment is valid; `phys` can be written.
     to_result(unsafe { bindings::kernel_ext_dma_buf_phys(attachment, &mut phys) })?;
+    let (start, length) = (phys.paddr, phys.len);
+
+    // Importers count in pages, and use all of the buffer.
+    if start % PAGE_SIZE as u64 != 0
+        || length < reservation.buffer().size()
+        || start.checked_add(length as u64).is_none()
+    {
+        return Err(EINVAL);
+    }
     Ok(PhysRange {
-        phys: phys.paddr,
-        length: phys.len,
+        phys: start,
+        length,
     })
 }

@@ -17,90 +17,10 @@
 
 #include "helpers.h"
 
-void kernel_ext_iommufd_ctx_init(struct iommufd_ctx_layout *ctx,
-				 struct file *file)
-{
-	ctx->file = file;
-	xa_init_flags(&ctx->objects, XA_FLAGS_ALLOC1 | XA_FLAGS_ACCOUNT);
-	xa_init(&ctx->groups);
-	init_waitqueue_head(&ctx->destroy_wait);
-	init_rwsem(&ctx->ioas_creation_lock);
-	mt_init_flags(&ctx->mt_mmap, MT_FLAGS_ALLOC_RANGE);
-	mutex_init(&ctx->sw_msi_lock);
-	INIT_LIST_HEAD(&ctx->sw_msi_list);
-}
-
-void kernel_ext_iommufd_ctx_destroy(struct iommufd_ctx_layout *ctx)
-{
-	xa_destroy(&ctx->objects);
-	mutex_destroy(&ctx->sw_msi_lock);
-}
-
-bool kernel_ext_wait_unused(struct wait_queue_head *wq, refcount_t *count,
-			    unsigned int timeout_ms)
-{
-	if (!wait_event_timeout(*wq, refcount_read(count) == 0,
-				msecs_to_jiffies(timeout_ms)))
-		return false;
-	/* What the last users did to the object comes before its destruction. */
-	smp_acquire__after_ctrl_dep();
-	return true;
-}
-
-void kernel_ext_wake_up_all(struct wait_queue_head *wq)
-{
-	wake_up_all(wq);
-}
-
-int kernel_ext_xa_alloc_31b(struct xarray *xa, u32 *id)
-{
-	return xa_alloc(xa, id, XA_ZERO_ENTRY, xa_limit_31b,
-			GFP_KERNEL_ACCOUNT);
-}
-
-/* The slot was allocated by kernel_ext_xa_alloc_31b(): the store cannot fail. */
-void kernel_ext_xa_store_reserved(struct xarray *xa, u32 id, void *entry)
-{
-	XA_STATE(xas, xa, id);
-	void *old;
-
-	xa_lock(xa);
-	old = xas_store(&xas, entry);
-	xa_unlock(xa);
-	WARN_ON(old != XA_ZERO_ENTRY);
-}
-
-bool kernel_ext_refcount_inc_not_zero(refcount_t *r)
-{
-	return refcount_inc_not_zero(r);
-}
-
-void kernel_ext_get_file(struct file *file)
-{
-	get_file(file);
-}
-
-bool kernel_ext_get_file_unless_closed(struct file *file)
-{
-	return file_ref_get(&file->f_ref);
-}
-
 void kernel_ext_down_write_nest_lock(struct rw_semaphore *sem,
 				     struct rw_semaphore *outer)
 {
 	down_write_nest_lock(sem, outer);
-}
-
-bool kernel_ext_access_needs_pages(const struct iommufd_access_ops *ops)
-{
-	return ops->needs_pin_pages;
-}
-
-void kernel_ext_access_unmap(const struct iommufd_access_ops *ops, void *data,
-			     unsigned long iova, unsigned long length)
-{
-	if (ops->unmap)
-		ops->unmap(data, iova, length);
 }
 
 bool kernel_ext_iommu_enforce_cache_coherency(struct iommu_domain *domain)

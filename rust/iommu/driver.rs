@@ -39,7 +39,7 @@ pub use operations::Operations;
 pub use registration::Registration;
 
 use super::{
-    domain::{DomainFeatures, UserData},
+    features::{DomainFeatures, UserData},
     group::Capability,
     page_table::{Gather, Geometry},
     run::{Access, PhysRun},

@@ -70,9 +70,7 @@ impl Group {
     /// # Safety
     ///
     /// The caller has a reference to the group for as long as it uses the result.
-    pub(crate) unsafe fn borrow_raw(
-        group: *mut bindings::iommu_group,
-    ) -> Option<ManuallyDrop<Self>> {
+    pub unsafe fn borrow_raw(group: *mut bindings::iommu_group) -> Option<ManuallyDrop<Self>> {
         NonNull::new(group).map(|group| ManuallyDrop::new(Self(group)))
     }
 
@@ -88,7 +86,7 @@ impl Group {
     }
 
     /// The C structure.
-    pub(crate) fn as_raw(&self) -> *mut bindings::iommu_group {
+    pub fn as_raw(&self) -> *mut bindings::iommu_group {
         self.0.as_ptr()
     }
 }

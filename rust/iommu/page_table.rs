@@ -101,69 +101,94 @@ impl Gather {
 
 /// What [`PageTable::read_runs`] has read.
 pub struct RunsRead {
-    /// How many runs.
+    /// The number of runs.
     pub runs: usize,
-    /// How many bytes they have in all.
+    /// The number of bytes in all of them.
     pub bytes: usize,
+}
+
+/// Why runs were not mapped.
+#[derive(Clone, Copy, Debug)]
+pub struct MapError {
+    /// What the page table reports.
+    pub error: Error,
+    /// Whether none of the runs is mapped. If not, what was mapped before the error could not be
+    /// removed: a device may still reach the memory, which must stay valid for DMA for ever.
+    pub undone: bool,
+}
+
+impl From<Error> for MapError {
+    /// An error before anything was mapped.
+    fn from(error: Error) -> Self {
+        Self {
+            error,
+            undone: true,
+        }
+    }
 }
 
 /// An IO page table: IOVA to physical memory.
 ///
-/// Calls for ranges that do not meet may run at the same time. Calls for the same range must not;
-/// whoever owns the range sees to that.
+/// Calls for ranges that do not overlap may run at the same time.
 ///
 /// # Safety
 ///
-/// [`map`](Self::map) refuses a range in which something is mapped. What it and
-/// [`map_divisible`](Self::map_divisible) were given can be cut between any two runs. [`read_runs`](Self::read_runs)
-/// reports exactly the memory that it put at an IOVA. Once [`unmap`](Self::unmap) has said yes and
-/// then [`sync`](Self::sync) has returned, no device reaches the memory through this page table.
+/// - [`read_runs`](Self::read_runs) reports the memory that [`map`](Self::map) or
+///   [`map_divisible`](Self::map_divisible) was given for the IOVA, and no other.
+/// - A range that one of them has mapped can be unmapped in parts that end between two of its runs.
+/// - Once [`unmap`](Self::unmap) has returned `true` for a range and [`sync`](Self::sync) has
+///   returned, no device reaches the memory through this page table.
 pub unsafe trait PageTable: Send + Sync {
-    /// The addresses and page sizes that it supports.
-    fn geometry(&self) -> Geometry;
-
     /// Maps `runs` one behind the other from `iova` on.
     ///
     /// # Errors
     ///
-    /// Whatever stopped it; nothing of `runs` is mapped then.
+    /// What the driver reports, and whether none of `runs` is mapped then.
     ///
     /// # Safety
     ///
-    /// The memory stays valid for DMA until it has been unmapped and synced.
-    unsafe fn map(&self, iova: u64, runs: &[PhysRun], access: Access) -> Result;
+    /// Nothing is mapped in the range, and no other call for the range runs at the same time. The
+    /// memory stays valid for DMA until the range has been unmapped and synced.
+    unsafe fn map(&self, iova: u64, runs: &[PhysRun], access: Access) -> Result<(), MapError>;
 
-    /// As [`map`](Self::map), for runs that may be parts of longer ones: the range can be cut between
-    /// any two of them later on. Who would make a call of its own for each run can do better here.
+    /// Maps `runs` like [`map`](Self::map), where neighbouring runs may be contiguous in physical
+    /// memory and the range must nevertheless be divisible between any two of them. An implementation
+    /// that makes one call for each run may join runs here where that does not matter.
     ///
     /// # Errors
     ///
-    /// As for `map`.
+    /// As for [`map`](Self::map).
     ///
     /// # Safety
     ///
-    /// As for `map`.
-    unsafe fn map_divisible(&self, iova: u64, runs: &[PhysRun], access: Access) -> Result {
-        // SAFETY: The caller vouches for it, and what `map` is given can be cut between runs.
+    /// As for [`map`](Self::map).
+    unsafe fn map_divisible(
+        &self,
+        iova: u64,
+        runs: &[PhysRun],
+        access: Access,
+    ) -> Result<(), MapError> {
+        // SAFETY: The caller keeps the contract of `map`, whose ranges are divisible between runs.
         unsafe { self.map(iova, runs, access) }
     }
 
-    /// Removes `length` bytes from `iova` on, which needs no memory. Whether all of it is gone:
-    /// anything else is a fault of the driver, and the memory must stay where it is.
+    /// Removes `length` bytes from `iova` on. Needs no memory.
+    ///
+    /// Returns whether the range was removed. `false` is an error of the driver, and the memory must
+    /// stay valid for DMA for ever then.
     ///
     /// # Safety
     ///
-    /// Both ends are ends of runs given to [`map`](Self::map) or
-    /// [`map_divisible`](Self::map_divisible), or borders between page frames that are not next to each
-    /// other in physical memory; everything between is mapped.
+    /// All of the range is mapped, and no other call for the range runs at the same time. Each end is
+    /// the end of a run that was mapped, or lies between two pages that are not contiguous in
+    /// physical memory.
     #[must_use]
     unsafe fn unmap(&self, iova: u64, length: usize, gather: Pin<&mut Gather>) -> bool;
 
     /// Flushes what `gather` holds from the IOTLB.
     fn sync(&self, gather: Pin<&mut Gather>);
 
-    /// Removes a range and flushes it, so that no device reaches the memory any more. Whether it
-    /// could.
+    /// Removes a range and flushes it, so that no device reaches the memory when this returns `true`.
     ///
     /// # Safety
     ///
@@ -171,18 +196,18 @@ pub unsafe trait PageTable: Send + Sync {
     unsafe fn unmap_and_sync(&self, iova: u64, length: usize) -> bool {
         pin_init::stack_pin_init!(let gather = Gather::new());
 
-        // SAFETY: The caller vouches for the range.
+        // SAFETY: The caller keeps the contract of `unmap`.
         let gone = unsafe { self.unmap(iova, length, gather.as_mut()) };
         self.sync(gather);
         gone
     }
 
     /// Reads what is mapped in `length` bytes from `iova` on into `runs`, as the longest runs
-    /// possible; stops at the end of the last run that fits. Every run but the last ends with a page of
-    /// the CPU.
+    /// possible. Stops at the end of the last run that fits. Every run but the last ends with a page
+    /// of the CPU.
     ///
     /// # Safety
     ///
-    /// There is something to read; all of it is mapped, and stays so meanwhile.
+    /// `length` is not zero. All of the range is mapped, and stays mapped during the call.
     unsafe fn read_runs(&self, iova: u64, length: usize, runs: &mut [PhysRun]) -> RunsRead;
 }

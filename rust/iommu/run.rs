@@ -26,7 +26,7 @@ pub struct PhysRun {
 
 /// Leaves bytes out of runs, of which there are as many: `before` of the first run and `behind` of the
 /// last.
-pub(crate) fn trim(runs: &mut [PhysRun], before: usize, behind: usize) {
+pub fn trim(runs: &mut [PhysRun], before: usize, behind: usize) {
     if let Some(first) = runs.first_mut() {
         first.phys += before as u64;
         first.length -= before;

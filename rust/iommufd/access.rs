@@ -9,8 +9,8 @@
 use super::{Context, ObjectId, ObjectType, UserRef};
 use crate::{
     bindings,
-    iommu::{CopyPath, PageSlots},
-    mm::CopyBuffer,
+    mm::{CopyBuffer, PageSlots},
+    pages::CopyPath,
 };
 use core::{ffi::c_void, mem::ManuallyDrop};
 use kernel::prelude::*;
@@ -76,13 +76,13 @@ unsafe impl Sync for Driver {}
 impl AccessUser for Driver {
     fn needs_pages(&self) -> bool {
         // SAFETY: By the type invariant `ops` is valid.
-        unsafe { bindings::kernel_ext_access_needs_pages(self.ops) }
+        unsafe { bindings::iommufd_core_access_needs_pages(self.ops) }
     }
 
     fn unmap(&self, iova: u64, length: u64) {
         // SAFETY: By the type invariant its functions may be called.
         unsafe {
-            bindings::kernel_ext_access_unmap(self.ops, self.data, iova as usize, length as usize)
+            bindings::iommufd_core_access_unmap(self.ops, self.data, iova as usize, length as usize)
         };
     }
 }
@@ -91,12 +91,12 @@ impl AccessUser for Driver {
 pub(super) mod entry {
     use super::*;
     use crate::{
-        iommufd::capi::{borrow, errno},
+        capi::{borrow, errno},
         mm::PAGE_SIZE,
         shim::error_ptr,
     };
 
-    /// `IOMMUFD_ACCESS_RW_*`; `helpers/layout.c` compares them.
+    /// `IOMMUFD_ACCESS_RW_*`; `layout.c` compares them.
     const WRITE: u32 = 1 << 0;
     const KTHREAD: u32 = 1 << 1;
     const SLOW_PATH: u32 = 1 << 2;

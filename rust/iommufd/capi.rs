@@ -4,7 +4,7 @@
 //!
 //! Each only turns C's pointers into references and back, and then calls [`KernelApi`].
 
-use super::{Context, Iommufd, Object, ObjectId, ObjectType, UserRef};
+use super::{Context, ContextDevice, Iommufd, Object, ObjectId, ObjectType, UserRef};
 use crate::{bindings, iommu::Group, shim::error_ptr};
 use core::mem::{offset_of, ManuallyDrop};
 use kernel::{
@@ -112,7 +112,7 @@ pub mod entry {
     use super::*;
     use crate::miscdev::private_data;
 
-    pub use crate::iommufd::access::entry::*;
+    pub use crate::access::entry::*;
 
     type Ctx<I> = *mut Context<I>;
 
@@ -142,7 +142,7 @@ pub mod entry {
     /// `file` is an open file to which the caller has a reference.
     pub unsafe fn ctx_from_file<I: Iommufd>(file: *mut c_void) -> *mut c_void {
         // SAFETY: The caller has a reference.
-        match unsafe { private_data::<I>(file.cast()) } {
+        match unsafe { private_data::<ContextDevice<I>>(file.cast()) } {
             Some(ctx) => {
                 // SAFETY: The private data of such a file are its context.
                 unsafe { ctx_get::<I>(ctx) };
@@ -349,7 +349,7 @@ macro_rules! export_kernel_api {
                 #[no_mangle]
                 unsafe extern "C" fn $name($($arg: $arg_type),*) $(-> $ret)? {
                     // SAFETY: What the C function asks of its callers is what this one does.
-                    unsafe { $crate::iommufd::entry::$entry::<$type>($($arg),*) }
+                    unsafe { $crate::entry::$entry::<$type>($($arg),*) }
                 }
             )*
         };

@@ -80,7 +80,7 @@ macro_rules! export_vfio_compat {
                 #[no_mangle]
                 unsafe extern "C" fn $name($($arg: $arg_type),*) -> i32 {
                     // SAFETY: What the C function asks of its callers is what this one does.
-                    unsafe { $crate::iommufd::compat_entry::$entry::<$type>($($arg),*) }
+                    unsafe { $crate::compat_entry::$entry::<$type>($($arg),*) }
                 }
             )*
         };

@@ -14,7 +14,7 @@ use crate::{
     fault::should_fail,
     miscdev::{FileOperations, MiscDevice},
 };
-use core::{mem::ManuallyDrop, ops::Deref, ptr::NonNull};
+use core::{marker::PhantomData, mem::ManuallyDrop, ops::Deref, ptr::NonNull};
 use kernel::{
     device::Device,
     error::to_result,
@@ -34,7 +34,7 @@ pub trait Iommufd: ObjectFamily + Sized + 'static {
     type State: Send + Sync;
 
     /// The `file_operations` of this device: a `static` of the implementor.
-    fn operations() -> &'static FileOperations<Self>;
+    fn operations() -> &'static FileOperations<ContextDevice<Self>>;
 
     /// The state of a file that is opened on the device with this minor number.
     fn state(minor: u32) -> impl PinInit<Self::State, Error>;
@@ -43,10 +43,13 @@ pub trait Iommufd: ObjectFamily + Sized + 'static {
     fn ioctl(context: &Context<Self>, cmd: u32, arg: usize) -> Result<isize>;
 }
 
-impl<I: Iommufd> MiscDevice for I {
+/// The character device of an [`Iommufd`]: each file that is opened on it is a context.
+pub struct ContextDevice<I: Iommufd>(PhantomData<fn() -> I>);
+
+impl<I: Iommufd> MiscDevice for ContextDevice<I> {
     type Data = OpenContext<I>;
 
-    fn operations() -> &'static FileOperations<I> {
+    fn operations() -> &'static FileOperations<Self> {
         <I as Iommufd>::operations()
     }
 
@@ -159,7 +162,7 @@ impl<I: Iommufd> Context<I> {
     {
         let mut id = 0;
         // SAFETY: The table is initialised.
-        to_result(unsafe { bindings::kernel_ext_xa_alloc_31b(objects(&self.shared), &mut id) })?;
+        to_result(unsafe { bindings::iommufd_core_xa_alloc_31b(objects(&self.shared), &mut id) })?;
 
         let id = ObjectId(id);
         match KBox::try_pin_init(Object::new(id, init(id)), GFP_KERNEL_ACCOUNT) {
@@ -394,7 +397,7 @@ impl<I: Iommufd> Context<I> {
         }
         // SAFETY: The wait queue and the counter live as long as context and object.
         let unused = unsafe {
-            bindings::kernel_ext_wait_unused(
+            bindings::iommufd_core_wait_unused(
                 destroy_wait(&self.shared),
                 object.wait_count_raw(),
                 DESTROY_TIMEOUT_MS,
@@ -410,7 +413,7 @@ impl<I: Iommufd> Context<I> {
 
     pub(crate) fn wake_destroyers(&self) {
         // SAFETY: The wait queue is initialised.
-        unsafe { bindings::kernel_ext_wake_up_all(destroy_wait(&self.shared)) };
+        unsafe { bindings::iommufd_core_wake_up_all(destroy_wait(&self.shared)) };
     }
 
     /// # Safety
@@ -499,7 +502,11 @@ impl<T: ObjectType> Reserved<'_, T> {
 
         // SAFETY: The ID is reserved for this object.
         unsafe {
-            bindings::kernel_ext_xa_store_reserved(objects(&this.context.shared), id.0, raw.cast())
+            bindings::iommufd_core_xa_store_reserved(
+                objects(&this.context.shared),
+                id.0,
+                raw.cast(),
+            )
         };
         id
     }

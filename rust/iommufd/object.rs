@@ -159,7 +159,7 @@ impl Header {
 
 fn inc_not_zero(count: &Refcount) -> bool {
     // SAFETY: `Refcount` is a transparent `refcount_t`.
-    unsafe { bindings::kernel_ext_refcount_inc_not_zero((&raw const *count).cast_mut().cast()) }
+    unsafe { bindings::iommufd_core_refcount_inc_not_zero((&raw const *count).cast_mut().cast()) }
 }
 
 /// How to get rid of objects of one type.
@@ -205,16 +205,16 @@ macro_rules! iommufd_objects {
         $(
             $(#[$meta])*
             // SAFETY: The table below cannot be built if a kind is named twice.
-            unsafe impl $crate::iommufd::ObjectType for $type {
+            unsafe impl $crate::ObjectType for $type {
                 type Family = $family;
-                const KIND: $crate::iommufd::ObjectKind = $crate::iommufd::ObjectKind::$kind;
+                const KIND: $crate::ObjectKind = $crate::ObjectKind::$kind;
             }
         )+
 
         // SAFETY: The table has all types above, and a family has one table.
-        unsafe impl $crate::iommufd::ObjectFamily for $family {
-            const OBJECTS: $crate::iommufd::ObjectTable = {
-                let mut table = $crate::iommufd::ObjectTable::empty();
+        unsafe impl $crate::ObjectFamily for $family {
+            const OBJECTS: $crate::ObjectTable = {
+                let mut table = $crate::ObjectTable::empty();
                 $(
                     $(#[$meta])*
                     {

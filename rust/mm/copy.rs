@@ -81,7 +81,7 @@ impl UserMemory {
     /// # Errors
     ///
     /// `EFAULT` where there is no memory or it may not be written.
-    pub(crate) fn copy(&self, start: usize, data: CopyBuffer<'_>, kthread: bool) -> Option<Result> {
+    pub fn copy(&self, start: usize, data: CopyBuffer<'_>, kthread: bool) -> Option<Result> {
         let _borrowed = match self.is_current() {
             true => None,
             false if kthread => Some(BorrowedMm::new(self)?),
@@ -107,7 +107,7 @@ impl UserMemory {
     /// # Errors
     ///
     /// `EFAULT` where there is no memory or it may not be written, or what else pinning it gives.
-    pub(crate) fn copy_page(&self, start: usize, data: CopyBuffer<'_>) -> Option<Result> {
+    pub fn copy_page(&self, start: usize, data: CopyBuffer<'_>) -> Option<Result> {
         let mm = self.address_space()?;
         let address = self.base().wrapping_add(start);
         let flags = match data.is_write() {
@@ -183,7 +183,7 @@ impl Drop for BorrowedMm {
 /// # Safety
 ///
 /// The pages are pinned. The bytes lie in them.
-pub(crate) unsafe fn copy_run(run: PfnRun, offset: usize, mut data: CopyBuffer<'_>) {
+pub unsafe fn copy_run(run: PfnRun, offset: usize, mut data: CopyBuffer<'_>) {
     let mut pfn = run.pfn + offset / PAGE_SIZE;
     let mut offset = offset % PAGE_SIZE;
 

@@ -2,7 +2,8 @@
 
 //! A look at the page behind an address of the calling process, for tests (test builds only).
 
-use crate::{bindings, iommu::PageSlots};
+use super::page_slots::PageSlots;
+use crate::bindings;
 use core::ptr::{self, NonNull};
 use kernel::{
     page::{PAGE_MASK, PAGE_SHIFT},

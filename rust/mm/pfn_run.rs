@@ -10,11 +10,11 @@
 
 /// Whole pages next to each other in physical memory.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct PfnRun {
+pub struct PfnRun {
     /// The first page frame.
-    pub(crate) pfn: usize,
+    pub pfn: usize,
     /// How many.
-    pub(crate) count: usize,
+    pub count: usize,
 }
 
 /// The low bits of a word count the pages; the rest, which is enough for 52 bits of physical
@@ -23,18 +23,18 @@ const COUNT_BITS: u32 = 24;
 
 impl PfnRun {
     /// The most pages that one word can count: 64 GiB, if they are small.
-    pub(crate) const MAX_COUNT: usize = (1 << COUNT_BITS) - 1;
+    pub const MAX_COUNT: usize = (1 << COUNT_BITS) - 1;
 
     /// The run as one word. There are at most [`MAX_COUNT`](Self::MAX_COUNT) pages.
     #[inline]
-    pub(crate) fn to_word(self) -> u64 {
+    pub fn to_word(self) -> u64 {
         debug_assert!(self.count <= Self::MAX_COUNT);
         (self.pfn as u64) << COUNT_BITS | self.count as u64
     }
 
     /// What [`to_word`](Self::to_word) made a word of.
     #[inline]
-    pub(crate) fn from_word(word: u64) -> Self {
+    pub fn from_word(word: u64) -> Self {
         Self {
             pfn: (word >> COUNT_BITS) as usize,
             count: word as usize & Self::MAX_COUNT,
@@ -42,13 +42,13 @@ impl PfnRun {
     }
 
     /// Each page by itself.
-    pub(crate) fn single_pages(self) -> impl Iterator<Item = Self> {
+    pub fn single_pages(self) -> impl Iterator<Item = Self> {
         (self.pfn..self.pfn + self.count).map(|pfn| Self { pfn, count: 1 })
     }
 
     /// Takes the first `count` pages away, of which there are so many.
     #[inline]
-    pub(crate) fn take_front(&mut self, count: usize) -> Self {
+    pub fn take_front(&mut self, count: usize) -> Self {
         let front = Self {
             pfn: self.pfn,
             count,
@@ -61,7 +61,7 @@ impl PfnRun {
 
     /// The run and `next` as one, if that lies right behind.
     #[inline]
-    pub(crate) fn joined(self, next: Self) -> Option<Self> {
+    pub fn joined(self, next: Self) -> Option<Self> {
         let count = self.count + next.count;
 
         (self.pfn + self.count == next.pfn && count <= Self::MAX_COUNT).then_some(Self {
@@ -120,10 +120,7 @@ impl<'a> RunWords<'a> {
     ///
     /// Pointers that are `STRIDE` apart stand for neighbours, if `STRIDE` is not 0; `pfn` says which
     /// page frame a pointer stands for. There are at most [`PfnRun::MAX_COUNT`] pointers.
-    pub(crate) fn from_pages<const STRIDE: u64>(
-        words: &'a mut [u64],
-        pfn: impl Fn(u64) -> usize,
-    ) -> Self {
+    pub(crate) fn from_pages<const STRIDE: u64>(words: &'a mut [u64], pfn: impl Fn(u64) -> usize) -> Self {
         let mut list = Self::new(words);
         let mut first = list.word(0);
         let mut next = 1;

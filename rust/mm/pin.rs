@@ -34,7 +34,7 @@ const HUGE_WORTHWHILE: usize = 64;
 ///
 /// Outside of `pin`, `slots` is a list of runs ([`PfnRun::to_word`]). Each page of those from
 /// `first` on is pinned once, and nobody else gives that pin back.
-pub(crate) struct PinnedBatch {
+pub struct PinnedBatch {
     slots: Slots,
     first: usize,
     writable: bool,
@@ -43,7 +43,7 @@ pub(crate) struct PinnedBatch {
 impl PinnedBatch {
     /// An empty batch for pages of `memory`.
     #[inline]
-    pub(crate) fn new(memory: &Memory) -> Self {
+    pub fn new(memory: &Memory) -> Self {
         Self {
             slots: Slots::new(),
             first: 0,
@@ -61,7 +61,7 @@ impl PinnedBatch {
     /// `EFAULT` where there is no memory, or none that may be written and it is to be, or no
     /// process any more; `EINVAL` where a file is no memory or not so long; `ENOMEM`, `EINTR` or
     /// `EAGAIN` as the kernel's functions give them. Nothing is pinned then.
-    pub(crate) fn pin(&mut self, memory: &Memory, index: usize, most: usize) -> Result<usize> {
+    pub fn pin(&mut self, memory: &Memory, index: usize, most: usize) -> Result<usize> {
         let wanted = memory.npages().saturating_sub(index).min(most);
 
         debug_assert!(self.is_empty() && self.writable == memory.writable());
@@ -81,30 +81,30 @@ impl PinnedBatch {
     }
 
     /// Whether every page has been handed on.
-    pub(crate) fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.first >= self.slots.words().len()
     }
 
     /// The pages that are left, as runs that lie next to each other in physical memory.
-    pub(crate) fn runs(&self) -> impl Iterator<Item = PfnRun> + Clone + '_ {
+    pub fn runs(&self) -> impl Iterator<Item = PfnRun> + Clone + '_ {
         let left = self.slots.words().get(self.first..).unwrap_or(&[]);
 
         left.iter().map(|&word| PfnRun::from_word(word))
     }
 
     /// How many pages have not been handed on.
-    pub(crate) fn remaining(&self) -> usize {
+    pub fn remaining(&self) -> usize {
         self.runs().map(|run| run.count).sum()
     }
 
     /// Hands the pins of the first `count` runs over to the caller.
     #[inline]
-    pub(crate) fn take_runs(&mut self, count: usize) {
+    pub fn take_runs(&mut self, count: usize) {
         self.first += count;
     }
 
     /// Hands the pins of the first `count` pages over to the caller.
-    pub(crate) fn take(&mut self, mut count: usize) {
+    pub fn take(&mut self, mut count: usize) {
         let words = self.slots.words_mut();
         let left = words.get_mut(self.first..).unwrap_or(&mut []);
         let mut taken = 0;

@@ -11,7 +11,7 @@ use kernel::{page::PAGE_SIZE, prelude::*};
 /// # Invariants
 ///
 /// The page is pinned once, and nobody else gives that pin back.
-pub(crate) struct PinnedPage {
+pub struct PinnedPage {
     page: Page,
     writable: bool,
 }
@@ -22,7 +22,7 @@ impl PinnedPage {
     /// # Errors
     ///
     /// As for [`PinnedBatch::pin`](super::PinnedBatch::pin).
-    pub(crate) fn new(memory: &UserMemory, index: usize) -> Result<Self> {
+    pub fn new(memory: &UserMemory, index: usize) -> Result<Self> {
         if should_fail() {
             return Err(EFAULT);
         }
@@ -40,14 +40,14 @@ impl PinnedPage {
 
     /// Where it lies.
     #[inline]
-    pub(crate) fn pfn(&self) -> usize {
+    pub fn pfn(&self) -> usize {
         // SAFETY: By the type invariant it is a page.
         unsafe { bindings::kernel_ext_page_to_pfn(self.page) }
     }
 
     /// Hands the pin over to the caller.
     #[inline]
-    pub(crate) fn hand_on(self) {
+    pub fn hand_on(self) {
         core::mem::forget(self);
     }
 }

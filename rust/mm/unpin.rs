@@ -20,7 +20,7 @@ const GROUP: usize = 64;
 /// # Invariants
 ///
 /// Each page of `apart` is pinned, and that pin is to be given back.
-pub(crate) struct Unpinner {
+pub struct Unpinner {
     map: PageMap,
     apart: ArrayVec<Page, GROUP>,
     dirty: bool,
@@ -28,7 +28,7 @@ pub(crate) struct Unpinner {
 
 impl Unpinner {
     /// For pages that devices may have written if `dirty` says so.
-    pub(crate) fn new(dirty: bool) -> Self {
+    pub fn new(dirty: bool) -> Self {
         Self {
             map: PageMap::new(),
             apart: ArrayVec::new(),
@@ -42,7 +42,7 @@ impl Unpinner {
     ///
     /// The caller owns those pins.
     #[inline]
-    pub(crate) unsafe fn unpin_run(run: PfnRun, dirty: bool) {
+    pub unsafe fn unpin_run(run: PfnRun, dirty: bool) {
         // SAFETY: Pinned memory has page structures.
         let first = unsafe { bindings::kernel_ext_pfn_to_page(run.pfn) };
 
@@ -56,7 +56,7 @@ impl Unpinner {
     ///
     /// The caller owns those pins.
     #[inline]
-    pub(crate) unsafe fn unpin(&mut self, run: PfnRun) {
+    pub unsafe fn unpin(&mut self, run: PfnRun) {
         // SAFETY: Pinned memory has page structures.
         let first = unsafe { self.map.page(run.pfn) };
 

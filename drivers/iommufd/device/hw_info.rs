@@ -7,14 +7,12 @@ use crate::{
     dispatch::Call,
     uapi::{GetHwInfo, HwCapabilities},
 };
+use iommufd_core::{ObjectGuard, ObjectId};
 use kernel::{
     prelude::*,
     uaccess::{UserPtr, UserSlice},
 };
-use kernel_ext::{
-    iommu::{is_capable, Capability, HwInfo, PasidSupport},
-    iommufd::{ObjectGuard, ObjectId},
-};
+use kernel_ext::iommu::{is_capable, Capability, HwInfo, PasidSupport};
 
 /// Carries it out.
 ///

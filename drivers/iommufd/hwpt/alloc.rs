@@ -4,11 +4,9 @@
 
 use super::{publish, start_mirroring, Hwpt, Origin};
 use crate::{device::Device, dispatch::Call, ioas::Ioas, uapi::HwptAlloc};
+use iommufd_core::{ObjectGuard, ObjectId};
 use kernel::{prelude::*, uaccess::UserPtr};
-use kernel_ext::{
-    iommu::{is_capable, Capability, DomainFeatures, UserData},
-    iommufd::{ObjectGuard, ObjectId},
-};
+use kernel_ext::iommu::{is_capable, Capability, DomainFeatures, UserData};
 
 /// Carries it out.
 ///

@@ -12,12 +12,9 @@ use super::{
 };
 use crate::{access::Access, iova_walk::Piece};
 use core::ops::Range;
+use iommufd_core::{CopyPath, ObjectId, UserRef, WeakRef};
 use kernel::{prelude::*, types::ScopeGuard};
-use kernel_ext::{
-    iommu::{CopyPath, PageSlots},
-    iommufd::{ObjectId, UserRef, WeakRef},
-    mm::{CopyBuffer, PAGE_SIZE},
-};
+use kernel_ext::mm::{CopyBuffer, PageSlots, PAGE_SIZE};
 
 /// The accesses that are attached to an address space.
 pub(super) struct Accesses {
@@ -188,7 +185,7 @@ impl Ioas {
     /// device; `EPERM` for what may not be used so; else what [`SharedPages::copy`] reports. What lies
     /// below was copied.
     ///
-    /// [`SharedPages::copy`]: kernel_ext::iommu::SharedPages::copy
+    /// [`SharedPages::copy`]: iommufd_core::SharedPages::copy
     pub(crate) fn copy_bytes(
         &self,
         first: u64,

@@ -9,12 +9,9 @@ use crate::{
     iova_map::AllowedRanges,
     uapi::{IoasAllowIovas, IovaRange},
 };
+use iommufd_core::{ObjectGuard, ObjectId};
 use kernel::{prelude::*, uaccess::UserPtr};
-use kernel_ext::{
-    alloc::SlabBox,
-    iommufd::{ObjectGuard, ObjectId},
-    uaccess::read_versioned,
-};
+use kernel_ext::{alloc::SlabBox, uaccess::read_versioned};
 
 /// Carries it out.
 ///

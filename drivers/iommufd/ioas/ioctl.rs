@@ -10,12 +10,9 @@ use crate::{
         UnmapRange,
     },
 };
+use iommufd_core::{ObjectGuard, ObjectId};
 use kernel::{prelude::*, uaccess::UserPtr};
-use kernel_ext::{
-    iommu::Access,
-    iommufd::{ObjectGuard, ObjectId},
-    uaccess::write_versioned,
-};
+use kernel_ext::{iommu::Access, uaccess::write_versioned};
 
 fn ioas<'a>(call: &Call<'a>, id: u32) -> Result<ObjectGuard<'a, Ioas>> {
     call.context.get(ObjectId(id))

@@ -5,10 +5,9 @@
 
 use super::{area::Area, Ioas, Map};
 use crate::{dispatch::Call, interval::Node, uapi::IoasChangeProcess};
+use iommufd_core::{PagesKind, UserRef};
 use kernel::prelude::*;
 use kernel_ext::{
-    iommu::PagesKind,
-    iommufd::UserRef,
     mm::{Charge, ChargeMode, Payer},
     sync::WriteGuard,
 };

@@ -10,6 +10,7 @@ use super::uapi::{
     ACCESS_NEEDS_PAGES, ACCESS_SLOW_PATH, ACCESS_SYZ, ACCESS_WRITE,
 };
 use crate::{access::Access, dispatch::Call, ioas::Ioas, uapi::IoasCopy, IommufdModule};
+use iommufd_core::{AccessObject, AccessUser, CopyPath, ObjectId, UserRef, WeakRef};
 use kernel::{
     fs::file::{flags::O_CLOEXEC, FileDescriptorReservation},
     module::this_module,
@@ -20,8 +21,6 @@ use kernel::{
 };
 use kernel_ext::{
     anon_file::{self, AnonFile, FileRef, Operations},
-    iommu::CopyPath,
-    iommufd::{AccessObject, AccessUser, ObjectId, UserRef, WeakRef},
     mm::{CopyBuffer, PagePointers, UserPage, PAGE_SIZE},
 };
 

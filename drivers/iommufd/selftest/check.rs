@@ -7,8 +7,9 @@ use super::{
     uapi::{CheckMap, CheckRefs, TestCommand},
 };
 use crate::{dispatch::Call, hwpt::Hwpt};
+use iommufd_core::ObjectId;
 use kernel::{page::PAGE_SIZE, prelude::*};
-use kernel_ext::{iommu::driver::PagingDomain, iommufd::ObjectId, mm::UserPage};
+use kernel_ext::{iommu::driver::PagingDomain, mm::UserPage};
 
 /// Compares each page of a page table with the memory that is expected behind it.
 ///
@@ -19,7 +20,7 @@ use kernel_ext::{iommu::driver::PagingDomain, iommufd::ObjectId, mm::UserPage};
 pub(super) fn map(command: &TestCommand, call: &Call<'_>) -> Result {
     let CheckMap { iova, length, uptr } = command.arguments()?;
     let hwpt = call.context.get::<Hwpt>(ObjectId(command.id))?;
-    let domain = hwpt.domain().downcast::<MockIommu>().ok_or(EINVAL)?;
+    let domain = hwpt.table().downcast::<MockIommu>().ok_or(EINVAL)?;
     let page_size = domain.geometry().granule();
 
     if (iova | length | uptr) & (page_size - 1) != 0 || uptr.checked_add(length).is_none() {

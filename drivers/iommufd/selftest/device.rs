@@ -14,11 +14,9 @@ use crate::{
     device_file::{Context, Iommufd},
     dispatch::Call,
 };
+use iommufd_core::{KernelApi, ObjectId, UserRef};
 use kernel::prelude::*;
-use kernel_ext::{
-    iommu::mock,
-    iommufd::{KernelApi, ObjectId, UserRef},
-};
+use kernel_ext::iommu::mock;
 
 /// Requests without a PASID.
 const NO_PASID: u32 = 0;

@@ -6,8 +6,8 @@ use super::{Driver, PagingDomain, Target};
 use crate::{
     bindings,
     iommu::{
-        domain::{DomainFeatures, UserData},
-        page_table::{Gather, Geometry, PageTable, RunsRead},
+        features::{DomainFeatures, UserData},
+        page_table::{Gather, MapError, PageTable, RunsRead},
         run::{Access, MemoryKind, PhysRun},
         table::{self, TableAllocation},
     },
@@ -153,13 +153,10 @@ pub(in crate::iommu) unsafe fn paging_domain<'a, T: Driver>(
 
 // SAFETY: The driver promises all of it.
 unsafe impl<T: Driver> PageTable for Domain<T> {
-    fn geometry(&self) -> Geometry {
-        self.value.geometry()
-    }
-
-    unsafe fn map(&self, iova: u64, runs: &[PhysRun], access: Access) -> Result {
-        self.value
-            .map(iova, runs, access, TableAllocation::SleepAndAccount)
+    unsafe fn map(&self, iova: u64, runs: &[PhysRun], access: Access) -> Result<(), MapError> {
+        Ok(self
+            .value
+            .map(iova, runs, access, TableAllocation::SleepAndAccount)?)
     }
 
     unsafe fn unmap(&self, iova: u64, length: usize, gather: Pin<&mut Gather>) -> bool {

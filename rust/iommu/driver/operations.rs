@@ -11,7 +11,7 @@ use super::{
 use crate::{
     bindings,
     iommu::{
-        domain::{DomainFeatures, UserData},
+        features::{DomainFeatures, UserData},
         group::Capability,
     },
     shim::error_ptr,

@@ -36,7 +36,7 @@ unsafe impl<I: Iommufd> AlwaysRefCounted for Context<I> {
         if this.memory.dec_and_test() {
             // SAFETY: The table is empty but for IDs that were reserved for ever, and nobody has the
             // context any more.
-            unsafe { bindings::kernel_ext_iommufd_ctx_destroy(this.shared.get()) };
+            unsafe { bindings::iommufd_core_ctx_destroy(this.shared.get()) };
             // SAFETY: It came out of a `KBox`, and that was the last reference.
             drop(unsafe { KBox::from_raw(context.as_ptr()) });
         }
@@ -86,7 +86,7 @@ impl<I: Iommufd> OpenContext<I> {
                 // SAFETY: `slot` is valid for writing and pinned.
                 unsafe {
                     slot.write(pin_init::zeroed());
-                    bindings::kernel_ext_iommufd_ctx_init(slot, file);
+                    bindings::iommufd_core_ctx_init(slot, file);
                 }
             }),
             device: device.into(),
@@ -146,7 +146,7 @@ impl<I: Iommufd> Context<I> {
         let file = self.file.lock();
 
         // SAFETY: By the type invariant the file is not quite gone while the lock is held.
-        if !unsafe { bindings::kernel_ext_get_file_unless_closed(file.as_ref()?.0.as_ptr()) } {
+        if !unsafe { bindings::iommufd_core_get_file_unless_closed(file.as_ref()?.0.as_ptr()) } {
             return None;
         }
         // INVARIANT: The reference was taken just now.
@@ -158,9 +158,9 @@ impl<I: Iommufd> Context<I> {
     /// # Safety
     ///
     /// The caller has one.
-    pub(in crate::iommufd) unsafe fn get_file(&self) {
+    pub(crate) unsafe fn get_file(&self) {
         // SAFETY: The field is written once, and the caller has a reference to the file.
-        unsafe { bindings::kernel_ext_get_file((*self.shared.get()).file) };
+        unsafe { bindings::iommufd_core_get_file((*self.shared.get()).file) };
     }
 
     /// Gives a reference to the file up. The context may be gone afterwards.
@@ -168,7 +168,7 @@ impl<I: Iommufd> Context<I> {
     /// # Safety
     ///
     /// The caller has one.
-    pub(in crate::iommufd) unsafe fn put_file(&self) {
+    pub(crate) unsafe fn put_file(&self) {
         // SAFETY: The field is written once, and the caller gives its reference to the file up.
         unsafe { bindings::fput((*self.shared.get()).file) };
     }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The charge for pinned pages against RLIMIT_MEMLOCK: what a user without
- * CAP_IPC_LOCK may pin, that a refusal leaves nothing behind, and whose charge
- * it is. Each test runs in a process of its own, so nothing has to be undone.
+ * Tests of the charge for pinned pages against RLIMIT_MEMLOCK: how much a user without
+ * CAP_IPC_LOCK can pin, that a refused command leaves no pin or charge, and which user is
+ * charged. Each test runs in its own process, so it need not restore limits and user IDs.
  */
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -26,8 +26,8 @@ FIXTURE(limits) {
 };
 
 /*
- * From here on an ordinary user, with the devices open already. The saved user
- * ID stays 0, so that become_root() can look at the counters.
+ * Changes to an ordinary user, after the devices have been opened. The saved user ID
+ * stays 0, so that become_root() can change back.
  */
 static int become_user(uid_t uid)
 {
@@ -72,7 +72,7 @@ FIXTURE_TEARDOWN(limits)
 #define unmap(iova, pages) \
 	iommufd_unmap(self->rig.fd, self->rig.ioas, iova, (pages) * PAGE, NULL)
 
-/* Pinned pages of the system; needs root for a moment */
+/* Number of pinned pages; changes to root to read it */
 static int64_t count_pins(struct rig *rig)
 {
 	uid_t uid = getuid();
@@ -91,7 +91,7 @@ TEST_F(limits, root_is_not_limited)
 	EXPECT_EQ(PAGES * PAGE / 1024, status_kib("VmPin"));
 }
 
-TEST_F(limits, beyond_the_limit_is_enomem_and_leaves_nothing)
+TEST_F(limits, exceeding_the_limit_is_enomem)
 {
 	ASSERT_EQ(0, attach());
 	ASSERT_EQ(0, become_user(USER));
@@ -104,7 +104,7 @@ TEST_F(limits, beyond_the_limit_is_enomem_and_leaves_nothing)
 	EXPECT_EQ(LIMIT, count_pins(&self->rig));
 }
 
-TEST_F(limits, the_sum_counts)
+TEST_F(limits, mappings_are_added_up)
 {
 	ASSERT_EQ(0, attach());
 	ASSERT_EQ(0, become_user(USER));
@@ -112,12 +112,12 @@ TEST_F(limits, the_sum_counts)
 	EXPECT_EQ(-ENOMEM, map_at(LIMIT, 2, IOVA + PAGES * PAGE));
 	EXPECT_EQ(0, map_at(LIMIT, 1, IOVA + PAGES * PAGE));
 	EXPECT_EQ(-ENOMEM, map_at(LIMIT + 1, 1, IOVA + 2 * PAGES * PAGE));
-	/* The same memory again is charged again */
+	/* Memory that is mapped again is charged again */
 	EXPECT_EQ(-ENOMEM, map_at(0, 1, IOVA + 2 * PAGES * PAGE));
 	EXPECT_EQ(LIMIT, count_pins(&self->rig));
 }
 
-TEST_F(limits, unmap_and_detach_give_the_charge_back)
+TEST_F(limits, unmap_and_detach_release_the_charge)
 {
 	ASSERT_EQ(0, attach());
 	ASSERT_EQ(0, become_user(USER));
@@ -135,7 +135,7 @@ TEST_F(limits, unmap_and_detach_give_the_charge_back)
 	EXPECT_EQ(-ENOMEM, map_at(LIMIT, 1, IOVA + PAGES * PAGE));
 }
 
-TEST_F(limits, attach_charges_what_was_mapped_before)
+TEST_F(limits, attach_charges_existing_mappings)
 {
 	ASSERT_EQ(0, become_user(USER));
 	ASSERT_EQ(0, map_at(0, LIMIT, IOVA));
@@ -148,8 +148,8 @@ TEST_F(limits, attach_charges_what_was_mapped_before)
 	EXPECT_EQ(LIMIT, count_pins(&self->rig));
 }
 
-/* The pages before the hole were pinned and charged, and no longer are */
-TEST_F(limits, a_failed_attach_gives_the_charge_back)
+/* The pages before the hole are pinned and charged first; the error must release them */
+TEST_F(limits, failed_attach_releases_the_charge)
 {
 	uint32_t other;
 
@@ -166,8 +166,8 @@ TEST_F(limits, a_failed_attach_gives_the_charge_back)
 				    IOVA));
 }
 
-/* Who is charged is settled when the memory is mapped, not when it is pinned */
-TEST_F(limits, what_root_mapped_is_not_charged_to_the_user)
+/* The user that mapped the memory is charged, not the one that attaches the device */
+TEST_F(limits, mappings_of_root_are_not_charged_to_the_user)
 {
 	ASSERT_EQ(0, map_at(0, PAGES, IOVA));
 	ASSERT_EQ(0, become_user(USER));
@@ -176,7 +176,7 @@ TEST_F(limits, what_root_mapped_is_not_charged_to_the_user)
 				    LIMIT * PAGE, IOVA + PAGES * PAGE));
 }
 
-TEST_F(limits, another_file_draws_on_the_same_limit)
+TEST_F(limits, all_files_share_the_limit)
 {
 	int fd = iommufd_open();
 	uint32_t ioas;
@@ -196,7 +196,7 @@ TEST_F(limits, another_file_draws_on_the_same_limit)
 	EXPECT_EQ(0, map_at(0, 2, IOVA + PAGES * PAGE));
 }
 
-TEST_F(limits, another_user_has_a_limit_of_its_own)
+TEST_F(limits, each_user_has_a_limit)
 {
 	ASSERT_EQ(0, attach());
 	ASSERT_EQ(0, become_user(USER));
@@ -206,7 +206,7 @@ TEST_F(limits, another_user_has_a_limit_of_its_own)
 	ASSERT_EQ(0, become_user(OTHER_USER));
 	EXPECT_EQ(0, map_at(LIMIT, LIMIT, IOVA + LIMIT * PAGE));
 	EXPECT_EQ(-ENOMEM, map_at(0, 1, IOVA + PAGES * PAGE));
-	/* Whoever unmaps it, it was charged to the first user */
+	/* Unmap by another user releases the charge of the user that mapped */
 	ASSERT_EQ(0, unmap(IOVA, LIMIT));
 	EXPECT_EQ(-ENOMEM, map_at(0, 1, IOVA + PAGES * PAGE));
 	ASSERT_EQ(0, become_root());
@@ -214,8 +214,8 @@ TEST_F(limits, another_user_has_a_limit_of_its_own)
 	EXPECT_EQ(0, map_at(0, LIMIT, IOVA));
 }
 
-/* A user's charge outlives the process, as the pages do */
-TEST_F(limits, the_charge_of_a_dead_process_stays)
+/* The user is charged until the pages are unpinned, also after the process has exited */
+TEST_F(limits, charge_remains_after_exit)
 {
 	int status;
 	pid_t pid;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * IOMMU_OPTION: who may choose how pinned pages are accounted, and when; large
- * pages of an address space.
+ * Tests of IOMMU_OPTION: the capability that setting RLIMIT_MODE requires, when it can be
+ * set, and the option for large pages of an IOAS.
  */
 #include <linux/capability.h>
 #include <sys/ioctl.h>
@@ -40,7 +40,7 @@ static int set(int fd, uint32_t id, uint32_t object, uint64_t value)
 	return value == before ? rc : -EPROTO;
 }
 
-/* The value, or a negative errno */
+/* Returns the value or a negative errno */
 static int64_t get(int fd, uint32_t id, uint32_t object)
 {
 	uint64_t value = ~0ULL;
@@ -92,14 +92,14 @@ TEST_F(option, rlimit_mode_is_fixed_by_the_first_object)
 	EXPECT_EQ(0, set(self->fd, mode, 0, 1));
 	ASSERT_EQ(0, iommufd_ioas_alloc(self->fd, &self->ioas));
 	EXPECT_EQ(-EBUSY, set(self->fd, mode, 0, 0));
-	/* Before the value is looked at */
+	/* This is checked before the value */
 	EXPECT_EQ(-EBUSY, set(self->fd, mode, 0, 2));
 	EXPECT_EQ(1, get(self->fd, mode, 0));
 	ASSERT_EQ(0, iommufd_destroy(self->fd, self->ioas));
 	EXPECT_EQ(0, set(self->fd, mode, 0, 0));
 }
 
-TEST_F(option, rlimit_mode_takes_a_capability)
+TEST_F(option, rlimit_mode_requires_a_capability)
 {
 	const uint32_t mode = IOMMU_OPTION_RLIMIT_MODE;
 
@@ -128,7 +128,7 @@ TEST_F(option, huge_pages)
 	EXPECT_EQ(-ENOENT, set(self->fd, huge, UNKNOWN_ID, 2));
 }
 
-/* Without large pages, areas consist of whole pages, so that they can be cut */
+/* Without large pages, areas must consist of whole pages, so that they can be split */
 TEST_F(option, huge_pages_and_alignment)
 {
 	const uint32_t huge = IOMMU_OPTION_HUGE_PAGES;
@@ -162,8 +162,8 @@ TEST_F(option, unknown_options)
 		EXPECT_EQ(-EOPNOTSUPP, get(self->fd, 1U << bit, 0));
 }
 
-/* What page tables hold already has its page sizes */
-TEST(huge_pages_of_filled_page_tables)
+/* Large pages cannot be disabled once a page table has mappings */
+TEST(huge_pages_with_mappings_in_page_tables)
 {
 	const uint32_t huge = IOMMU_OPTION_HUGE_PAGES;
 	void *memory = alloc_small(PAGE);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the pure parts need from their surroundings, over `std`.
+//! The types and constants that the pure parts use, implemented with `std`.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 pub(crate) use zerocopy::{FromBytes, Immutable, IntoBytes};
 pub(crate) use zerocopy_derive::{FromBytes, Immutable, IntoBytes};
 
@@ -21,3 +22,10 @@ macro_rules! errnos {
 }
 
 errnos!(EADDRINUSE EEXIST EINVAL ENOENT ENOSPC EOPNOTSUPP EOVERFLOW);
+
+/// A number that no other call returns.
+pub(crate) fn next_serial() -> u64 {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+
+    LAST.fetch_add(1, Ordering::Relaxed)
+}

@@ -31,13 +31,13 @@ mod release;
 mod window;
 mod windows;
 
-pub use kernel_use::{CopyPath, PageSlots};
-pub use mapping::Mapping;
-pub use window::{Table, View};
+pub use kernel_use::CopyPath;
+pub use mapping::{Mapping, NotMapped};
+pub use window::View;
 
 use crate::{
     dma_buf::DmaBuf,
-    mm::{Charge, ChargeMode, CopyBuffer, Memory, Payer, UserMemory},
+    mm::{Charge, ChargeMode, CopyBuffer, Memory, PageSlots, Payer, UserMemory},
 };
 use device::DevicePages;
 use kernel::{

@@ -8,13 +8,14 @@
 //! pages, below which memory management's locks are taken.
 
 use super::{
-    window::{Table, Window},
+    window::Window,
     windows::{WindowId, Windows},
 };
 use crate::{
     dma_buf::{Attachment, DmaBuf, Importer, PhysRange},
-    iommu::run::MemoryKind,
+    iommu::MemoryKind,
     mm::PfnRun,
+    table::Table,
 };
 use core::ops::Range;
 use kernel::{
@@ -155,6 +156,9 @@ impl DevicePages {
         state.windows.get_mut(id).ok_or(EINVAL)?.tables.reserve()?;
 
         let window = state.windows.get(id).ok_or(EINVAL)?;
+        if window.tables.has(table) {
+            return Err(EINVAL);
+        }
         self.shown.fill(&state, window, core::iter::once(table))?;
         if let Some(window) = state.windows.get_mut(id) {
             window.tables.push_reserved(table.clone());

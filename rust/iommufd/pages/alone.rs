@@ -13,11 +13,12 @@ use super::{
     frames::FrameList,
     held,
     pinned::{Extent, PinnedPages, State},
-    window::{whole_pages, Table, View, Window},
+    window::{whole_pages, View, Window},
 };
 use crate::{
-    iommu::run::MemoryKind,
+    iommu::{MapError, MemoryKind},
     mm::{Memory, PfnRun, PinnedPage, Unpinner, UserMemory},
+    table::Table,
 };
 use core::slice;
 use kernel::prelude::*;
@@ -67,9 +68,16 @@ impl<'a> PageAlone<'a> {
         run.phys += view.page_offset() as u64;
         run.length = view.length;
         state.bill.charge().add(1)?;
-        // SAFETY: The page is pinned, and stays so until the table shows it no more.
-        if let Err(error) = unsafe { table.map(view.iova, slice::from_ref(&run), view.access) } {
+        // SAFETY: The page is pinned, and stays so until the table shows it no more. The window has the
+        // claim to the range, in which the table shows nothing yet.
+        let mapped = unsafe { table.map(view.iova, slice::from_ref(&run), view.access, true) };
+
+        if let Err(MapError { error, undone }) = mapped {
             state.bill.charge().sub(1);
+            if !undone {
+                // A device may still reach the page: it stays pinned for ever.
+                page.hand_on();
+            }
             return Err(error);
         }
         let extent = Extent::Listed(FrameList::of(frame));
@@ -96,7 +104,7 @@ impl State {
         let view = &window.view;
 
         // SAFETY: By the type invariant the table shows all of the view.
-        if !unsafe { table.unmap_and_sync(view.iova, view.length) } {
+        if !unsafe { table.unmap(view.iova, view.length) } {
             // A device may still reach the pages: they stay pinned for ever.
             return true;
         }

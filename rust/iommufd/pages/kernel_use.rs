@@ -9,78 +9,9 @@ use super::{
     release::unpin_list,
     window::Chunk,
 };
-use crate::{
-    bindings,
-    mm::{copy_run, CopyBuffer, Memory, PfnRun, PinnedBatch, Unpinner},
-};
-use core::{marker::PhantomData, ops::Range};
+use crate::mm::{copy_run, CopyBuffer, Memory, PageSlots, PfnRun, PinnedBatch, Unpinner};
+use core::ops::Range;
 use kernel::{page::PAGE_SIZE, prelude::*};
-
-/// Where a caller in C wants pointers to pages: a `struct page **`, which may be null.
-///
-/// # Invariants
-///
-/// `first` is null, or valid for writing `count` pointers.
-pub struct PageSlots<'a> {
-    first: *mut *mut bindings::page,
-    count: usize,
-    _array: PhantomData<&'a mut [*mut bindings::page]>,
-}
-
-impl PageSlots<'_> {
-    /// # Safety
-    ///
-    /// `first` is null, or valid for writing `count` pointers for as long as the result lives.
-    pub(crate) unsafe fn new(first: *mut *mut bindings::page, count: usize) -> Self {
-        // INVARIANT: The caller vouches for it.
-        Self {
-            first,
-            count,
-            _array: PhantomData,
-        }
-    }
-
-    /// How many pages are wanted.
-    pub fn len(&self) -> usize {
-        self.count
-    }
-
-    /// Whether no page is wanted.
-    pub fn is_empty(&self) -> bool {
-        self.count == 0
-    }
-
-    /// Some of the slots: as many of them as there are.
-    pub fn part(&mut self, slots: Range<usize>) -> PageSlots<'_> {
-        let end = slots.end.min(self.count);
-        let start = slots.start.min(end);
-        let first = if self.first.is_null() {
-            self.first
-        } else {
-            self.first.wrapping_add(start)
-        };
-
-        // INVARIANT: The part lies within the array, which stays borrowed.
-        PageSlots {
-            first,
-            count: end - start,
-            _array: PhantomData,
-        }
-    }
-
-    /// Writes the pages of a run, from slot `at` on.
-    fn put(&mut self, at: usize, run: PfnRun) {
-        if self.first.is_null() {
-            return;
-        }
-        for index in 0..run.count.min(self.count.saturating_sub(at)) {
-            // SAFETY: Pinned memory has page structures.
-            let page = unsafe { bindings::kernel_ext_pfn_to_page(run.pfn + index) };
-            // SAFETY: By the type invariant there are `count` slots, and this is one of them.
-            unsafe { self.first.add(at + index).write(page) };
-        }
-    }
-}
 
 /// How a copy may reach the memory of a process.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -127,7 +58,8 @@ impl PinnedPages {
             let mut at = held::pages(node).start - pages.start;
 
             for run in node.value.value.iter(0, usize::MAX) {
-                out.put(at, run);
+                // SAFETY: By the type invariant of `State` the pages are pinned.
+                unsafe { out.put(at, run) };
                 at += run.count;
             }
         }
@@ -207,6 +139,9 @@ impl PinnedPages {
     pub(super) fn copy(&self, start: usize, mut data: CopyBuffer<'_>, path: CopyPath) -> Result {
         if data.is_write() && !self.memory.writable() {
             return Err(EPERM);
+        }
+        if data.is_empty() {
+            return Ok(());
         }
         if let Memory::User(memory) = &self.memory {
             if path != CopyPath::Slow {

@@ -16,13 +16,14 @@ use super::{
     bill::Bill,
     frames::FrameList,
     held::{self, HeldRanges, Split},
-    window::{Chunk, Mapped, NotMapped, Table, Window},
+    window::{Chunk, Mapped, NotShown, Window},
     windows::{WindowId, Windows},
 };
 use crate::{
     alloc::SlabBox,
-    iommu::run::MemoryKind,
+    iommu::MemoryKind,
     mm::{Charge, Memory, Payer, PfnRun, PinnedBatch},
+    table::Table,
 };
 use core::{ops::Range, ptr::NonNull};
 use kernel::{
@@ -229,6 +230,9 @@ impl PinnedPages {
         state.windows.get_mut(id).ok_or(EINVAL)?.tables.reserve()?;
 
         let window = state.windows.get(id).ok_or(EINVAL)?;
+        if window.tables.has(table) {
+            return Err(EINVAL);
+        }
         let this = || core::iter::once(table);
         let pages = window.view.pages();
 
@@ -420,7 +424,7 @@ impl NewExtent {
         &mut self,
         window: &Window,
         runs: impl Iterator<Item = PfnRun> + Clone,
-    ) -> core::result::Result<Mapped, NotMapped> {
+    ) -> core::result::Result<Mapped, NotShown> {
         let (view, tables) = (&window.view, window.tables.iter());
         let how = window.how(NORMAL);
         // SAFETY: The pages are pinned, and stay so until the tables show them no more.

@@ -10,7 +10,7 @@ use super::{
     window::{frames_of, Window, NO_RUN},
 };
 use crate::{
-    iommu::run::PhysRun,
+    iommu::PhysRun,
     mm::{batch_bytes, PfnRun, Unpinner},
 };
 use core::ops::Range;

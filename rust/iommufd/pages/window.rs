@@ -5,17 +5,14 @@
 use super::windows::Covers;
 use crate::{
     array_vec::ArrayVec,
-    iommu::{
-        page_table::PageTable,
-        run::{trim, Access, MemoryKind, PhysRun},
-    },
+    iommu::{trim, Access, MapError, MemoryKind, PhysRun},
     mm::PfnRun,
+    table::Table,
 };
 use core::ops::Range;
 use kernel::{
     page::{PAGE_SHIFT, PAGE_SIZE},
     prelude::*,
-    sync::Arc,
 };
 
 /// Runs that are mapped with one call: what fits well on a stack.
@@ -73,9 +70,6 @@ pub(super) const NO_RUN: PhysRun = PhysRun {
     length: 0,
     kind: MemoryKind::Normal,
 };
-
-/// A page table as the owners of mappings share it.
-pub type Table = Arc<dyn PageTable>;
 
 /// Which bytes of some pages are to be seen where.
 #[derive(Clone, Copy)]
@@ -158,7 +152,7 @@ impl View {
         page: usize,
         runs: impl Iterator<Item = PfnRun>,
         how: How,
-    ) -> core::result::Result<Mapped, NotMapped> {
+    ) -> core::result::Result<Mapped, NotShown> {
         let mut chunk = ArrayVec::<PhysRun, CHUNK>::new();
         let mut pages = 0;
         let entry = |run: PfnRun| {
@@ -180,19 +174,18 @@ impl View {
         let iova = self.iova + bytes.start as u64;
 
         for (done, table) in tables.clone().enumerate() {
-            let mapped = if how.large_pages {
-                // SAFETY: The caller vouches for memory and range.
-                unsafe { table.map(iova, runs, self.access) }
-            } else {
-                // SAFETY: As above.
-                unsafe { table.map_divisible(iova, runs, self.access) }
-            };
+            // SAFETY: The caller keeps the memory valid, and says that nothing is mapped there.
+            let mapped = unsafe { table.map(iova, runs, self.access, how.large_pages) };
 
-            if let Err(error) = mapped {
-                // SAFETY: These were mapped just now.
-                let gone = unsafe { self.unmap(tables.take(done), bytes) };
+            if let Err(MapError { error, undone }) = mapped {
+                // SAFETY: The tables before this one were given these runs by the calls above.
+                let removed = unsafe { self.unmap(tables.take(done), bytes) };
 
-                return Err(NotMapped { error, gone, pages });
+                return Err(NotShown {
+                    error,
+                    gone: undone && removed,
+                    pages,
+                });
             }
         }
         Ok(Mapped {
@@ -222,7 +215,7 @@ impl View {
         }
         for table in tables {
             // SAFETY: The caller vouches for the range.
-            gone &= unsafe { table.unmap_and_sync(self.iova + bytes.start as u64, bytes.len()) };
+            gone &= unsafe { table.unmap(self.iova + bytes.start as u64, bytes.len()) };
         }
         gone
     }
@@ -280,7 +273,7 @@ pub(super) struct Mapped {
 }
 
 /// Why some page frames are in no table.
-pub(super) struct NotMapped {
+pub(super) struct NotShown {
     pub(super) error: Error,
     /// Whether they really are in none: if not, a device may still reach them.
     pub(super) gone: bool,
@@ -370,6 +363,11 @@ impl Tables {
         self.first.as_ref().filter(|_| more.is_empty())
     }
 
+    /// Whether a table is among them.
+    pub(super) fn has(&self, table: &Table) -> bool {
+        self.iter().any(|other| other.is_same(table))
+    }
+
     /// One of them.
     pub(super) fn any(&self) -> Option<&Table> {
         self.first.as_ref()
@@ -400,8 +398,7 @@ impl Tables {
 
     /// Takes one out.
     pub(super) fn remove(&mut self, table: &Table) -> Option<Table> {
-        let same = |other: &Table| core::ptr::addr_eq(&raw const **other, &raw const **table);
-
+        let same = |other: &Table| other.is_same(table);
         let more = self.more.as_mut();
 
         if self.first.as_ref().is_some_and(same) {

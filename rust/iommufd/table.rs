@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The page tables of an IO address space.
+
+use crate::{
+    iommu::{Access, Domain, MapError, PhysRun, RunsRead},
+    iova::SpaceId,
+};
+use core::ops::Deref;
+use kernel::{
+    prelude::*,
+    sync::{
+        atomic::{ordering::Relaxed, Atomic},
+        Arc,
+    },
+};
+
+/// A reference to a page table of an address space.
+///
+/// A page table belongs to one address space for as long as it exists, so a claim to IOVA of that
+/// address space is one to a range of the page table.
+#[derive(Clone)]
+pub struct Table(Arc<Inner>);
+
+struct Inner {
+    domain: Domain,
+    space: SpaceId,
+    /// Whether the driver has failed to remove something: what is mapped where is unknown then.
+    broken: Atomic<bool>,
+}
+
+impl Table {
+    /// Makes `domain` a page table of the address space `space`.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub fn new(domain: Domain, space: SpaceId) -> Result<Self> {
+        let inner = Inner {
+            domain,
+            space,
+            broken: Atomic::new(false),
+        };
+
+        Ok(Self(Arc::new(inner, GFP_KERNEL_ACCOUNT)?))
+    }
+
+    /// The address space.
+    #[inline]
+    pub fn space(&self) -> SpaceId {
+        self.0.space
+    }
+
+    /// Whether both are references to the same page table.
+    #[inline]
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// A number that no other page table has while this one exists.
+    pub fn address(&self) -> usize {
+        (&raw const *self.0).addr()
+    }
+
+    /// Whether more may be mapped.
+    ///
+    /// # Errors
+    ///
+    /// `EIO` once the driver has failed to remove something.
+    #[inline]
+    pub(crate) fn check(&self) -> Result {
+        if self.0.broken.load(Relaxed) {
+            return Err(EIO);
+        }
+        Ok(())
+    }
+
+    /// Maps `runs` from `iova` on; if not `large_pages`, so that the range can be divided between
+    /// any two of them.
+    ///
+    /// # Errors
+    ///
+    /// As for [`PageTable::map`](crate::iommu::PageTable::map).
+    ///
+    /// # Safety
+    ///
+    /// As for [`PageTable::map`](crate::iommu::PageTable::map).
+    #[inline]
+    pub(crate) unsafe fn map(
+        &self,
+        iova: u64,
+        runs: &[PhysRun],
+        access: Access,
+        large_pages: bool,
+    ) -> Result<(), MapError> {
+        let table = self.0.domain.page_table();
+        let mapped = if large_pages {
+            // SAFETY: The caller keeps the contract.
+            unsafe { table.map(iova, runs, access) }
+        } else {
+            // SAFETY: As above.
+            unsafe { table.map_divisible(iova, runs, access) }
+        };
+
+        mapped.inspect_err(|error| self.note(error.undone))
+    }
+
+    /// Removes a range and flushes it. Returns whether no device reaches the memory any more.
+    ///
+    /// # Safety
+    ///
+    /// As for [`PageTable::unmap`](crate::iommu::PageTable::unmap).
+    #[must_use]
+    #[inline]
+    pub(crate) unsafe fn unmap(&self, iova: u64, length: usize) -> bool {
+        // SAFETY: The caller keeps the contract.
+        let gone = unsafe { self.0.domain.page_table().unmap_and_sync(iova, length) };
+
+        self.note(gone);
+        gone
+    }
+
+    /// Reads what is mapped in a range.
+    ///
+    /// # Safety
+    ///
+    /// As for [`PageTable::read_runs`](crate::iommu::PageTable::read_runs).
+    #[inline]
+    pub(crate) unsafe fn read_runs(
+        &self,
+        iova: u64,
+        length: usize,
+        runs: &mut [PhysRun],
+    ) -> RunsRead {
+        // SAFETY: The caller keeps the contract.
+        unsafe { self.0.domain.page_table().read_runs(iova, length, runs) }
+    }
+
+    /// Takes note of whether the driver has removed what it should.
+    #[inline]
+    fn note(&self, removed: bool) {
+        if !removed {
+            self.0.broken.store(true, Relaxed);
+        }
+    }
+}
+
+/// The page tables of an address space in which mappings are to be.
+///
+/// # Invariants
+///
+/// Each is of the address space `space`, and none is in the list twice.
+pub struct TableList {
+    tables: KVec<Table>,
+    space: SpaceId,
+}
+
+impl TableList {
+    /// An empty list for an address space.
+    pub const fn new(space: SpaceId) -> Self {
+        Self {
+            tables: KVec::new(),
+            space,
+        }
+    }
+
+    /// Makes room for one more.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub fn reserve(&mut self) -> Result {
+        Ok(self.tables.reserve(1, GFP_KERNEL_ACCOUNT)?)
+    }
+
+    /// Adds a page table for which there is room.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` for one of another address space, and for one that is in the list; `ENOMEM` without
+    /// room.
+    pub fn push_reserved(&mut self, table: Table) -> Result {
+        if table.space() != self.space || self.tables.iter().any(|other| other.is_same(&table)) {
+            return Err(EINVAL);
+        }
+        // INVARIANT: Checked above.
+        Ok(self.tables.push_within_capacity(table)?)
+    }
+
+    /// Removes a page table, if it is in the list.
+    pub fn remove(&mut self, table: &Table) {
+        self.tables.retain(|other| !other.is_same(table));
+    }
+
+    /// The page tables.
+    #[inline]
+    pub fn as_slice(&self) -> &[Table] {
+        &self.tables
+    }
+}
+
+impl Deref for Table {
+    type Target = Domain;
+
+    fn deref(&self) -> &Domain {
+        &self.0.domain
+    }
+}
