@@ -120,7 +120,10 @@ impl<'a> RunWords<'a> {
     ///
     /// Pointers that are `STRIDE` apart stand for neighbours, if `STRIDE` is not 0; `pfn` says which
     /// page frame a pointer stands for. There are at most [`PfnRun::MAX_COUNT`] pointers.
-    pub(crate) fn from_pages<const STRIDE: u64>(words: &'a mut [u64], pfn: impl Fn(u64) -> usize) -> Self {
+    pub(crate) fn from_pages<const STRIDE: u64>(
+        words: &'a mut [u64],
+        pfn: impl Fn(u64) -> usize,
+    ) -> Self {
         let mut list = Self::new(words);
         let mut first = list.word(0);
         let mut next = 1;
