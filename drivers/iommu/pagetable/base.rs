@@ -6,6 +6,9 @@
 //! another file of this name.
 
 pub(crate) use kernel_ext::iommu::{
-    table::{CountField, Format, Permissions, TableLayout},
+    table::{
+        AddressField, CountField, DirtyField, Format, LeafLayout, Permissions, TableLayout,
+        MAX_LEVELS,
+    },
     MemoryKind,
 };

@@ -9,7 +9,9 @@
 //!
 //! Pages of 2 KiB, 1 MiB and 512 MiB; four levels of 512 entries, so 47 bits of IOVA.
 
-use crate::base::{CountField, Format, MemoryKind, Permissions, TableLayout};
+use crate::base::{
+    AddressField, CountField, DirtyField, Format, LeafLayout, MemoryKind, Permissions, TableLayout,
+};
 
 const PRESENT: u64 = 1 << 0;
 const LEAF: u64 = 1 << 1;
@@ -38,11 +40,26 @@ impl TableLayout for Mock {
     const VISIBLE: u64 = 1 << 62;
 }
 
+impl LeafLayout for Mock {
+    const OUTPUT_BITS: u32 = 52;
+    const LEAF_LEVELS: u32 = 3;
+    const ADDRESS: AddressField = AddressField {
+        own: ADDRESS,
+        high: (0, 0),
+    };
+    const ATTRIBUTES: u64 = READ | WRITE | DIRTY | MMIO;
+    const PAGE_FLAGS: u64 = PRESENT | LEAF;
+    const LARGE_PAGE_FLAGS: u64 = PRESENT | LEAF;
+    const DIRTY: DirtyField = DirtyField {
+        mask: DIRTY,
+        dirty: DIRTY,
+        clean: 0,
+    };
+}
+
 impl Format for Mock {
     const NAME: &'static str = "mock";
     type Options = ();
-    const OUTPUT_BITS: u32 = 52;
-    const LEAF_LEVELS: u32 = 3;
     const CAN_CUT: bool = true;
 
     fn attributes((): (), permissions: Permissions, kind: MemoryKind) -> Option<u64> {
@@ -60,18 +77,6 @@ impl Format for Mock {
         (permissions.read || permissions.write).then_some(bits)
     }
 
-    fn leaf(_level: u32, phys: u64, attributes: u64) -> u64 {
-        PRESENT | LEAF | phys | attributes
-    }
-
-    fn phys(leaf: u64) -> u64 {
-        leaf & ADDRESS
-    }
-
-    fn attributes_of(leaf: u64) -> u64 {
-        leaf & (READ | WRITE | DIRTY | MMIO)
-    }
-
     fn permissions(leaf: u64) -> Permissions {
         Permissions {
             read: leaf & READ != 0,
@@ -87,17 +92,5 @@ impl Format for Mock {
         } else {
             MemoryKind::Normal
         }
-    }
-
-    fn is_dirty(leaf: u64) -> bool {
-        leaf & DIRTY != 0
-    }
-
-    fn cleaned(leaf: u64) -> u64 {
-        leaf & !DIRTY
-    }
-
-    fn dirtied(leaf: u64) -> u64 {
-        leaf | DIRTY
     }
 }

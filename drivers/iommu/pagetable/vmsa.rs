@@ -13,7 +13,7 @@ mod stage2;
 pub use stage1::{Stage1, Stage1Options, MAIR};
 pub use stage2::{Stage2, Stage2Options};
 
-use crate::base::CountField;
+use crate::base::{AddressField, CountField, MAX_LEVELS};
 
 /// The size of the smallest page and of a table (D8.2).
 pub trait Granule: 'static {
@@ -141,35 +141,23 @@ const fn table_address<G: Granule>() -> u64 {
     ((1 << 48) - 1) & !((1 << G::BITS) - 1)
 }
 
-/// Bits of an output address in a page or block: with 64 KiB pages, bits 51:48 stand in 15:12 (D8.3.1).
-#[inline(always)]
-fn put_phys<G: Granule>(phys: u64) -> u64 {
-    if G::OUTPUT_BITS > 48 {
-        (phys & table_address::<G>()) | ((phys >> 48) << 12)
-    } else {
-        phys
+/// Where a page or block holds its output address: with 64 KiB pages, bits 51:48 stand in 15:12 (D8.3.1).
+const fn page_address<G: Granule>() -> AddressField {
+    AddressField {
+        own: table_address::<G>(),
+        high: if G::OUTPUT_BITS > 48 {
+            (12, G::OUTPUT_BITS - 48)
+        } else {
+            (0, 0)
+        },
     }
 }
 
-#[inline(always)]
-fn get_phys<G: Granule>(leaf: u64) -> u64 {
-    let low = leaf & table_address::<G>();
+/// The sizes of groups, for all levels that there can be.
+const fn group_bits<G: Granule>() -> [u32; MAX_LEVELS as usize] {
+    let [pages, blocks] = G::GROUP_BITS;
 
-    if G::OUTPUT_BITS > 48 {
-        low | ((leaf >> 12) & 0xf) << 48
-    } else {
-        low
-    }
-}
-
-/// What says of `level` that an entry maps memory.
-#[inline(always)]
-const fn leaf_type(level: u32) -> u64 {
-    if level == 0 {
-        VALID | TABLE_OR_PAGE
-    } else {
-        VALID
-    }
+    [pages, blocks, 0, 0, 0]
 }
 
 /// The layout of the tables, the same for both stages but for the size of the root.

@@ -13,8 +13,15 @@ mod second_stage;
 pub use first_stage::{FirstStage, FirstStageOptions};
 pub use second_stage::{SecondStage, SecondStageOptions};
 
+use crate::base::AddressField;
+
 /// Bits 51:12, the address in entries of both formats.
 const ADDRESS: u64 = ((1 << 52) - 1) & !((1 << 12) - 1);
+/// The same, as the address of a page.
+const PAGE_ADDRESS: AddressField = AddressField {
+    own: ADDRESS,
+    high: (0, 0),
+};
 /// A page, not a table, above level 0.
 const PAGE_SIZE: u64 = 1 << 7;
 /// Ignored by the hardware in pages of both formats: where we note that it is MMIO, which VT-d maps

@@ -5,7 +5,13 @@
 //! Nothing of this is looked up while walking. A table with another number of levels is another
 //! type, and the compiler unrolls the walk for each.
 
-use super::{layout::TableShape, permissions::Permissions, run::MemoryKind};
+use super::{
+    layout::TableLayout,
+    leaf::{CheckedLeaves, LeafShape},
+    permissions::Permissions,
+    run::MemoryKind,
+};
+use core::marker::PhantomData;
 
 /// A page of a page table.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -22,11 +28,11 @@ pub struct Leaf {
     pub kind: MemoryKind,
 }
 
-/// A format of page tables, by which bits mean what in an entry.
+/// A format of page tables: what the bits of its leaves mean.
 ///
-/// An *entry* is what stands in a table. A *leaf* is an entry that maps memory. *Attributes* are the
-/// bits of a leaf without those of the address.
-pub trait Format: TableShape + 'static {
+/// An *entry* is what stands in a table. A *leaf* is an entry that maps memory. Where its bits are is
+/// the [`LeafLayout`](super::LeafLayout) of the format.
+pub trait Format: LeafShape + 'static {
     /// Its name, for people.
     const NAME: &'static str;
 
@@ -34,21 +40,9 @@ pub trait Format: TableShape + 'static {
     type Options: Copy + Send + Sync;
 
     /// Log2 of the bytes of IOVA that can be translated; IOVAs begin at zero.
-    const INPUT_BITS: u32 =
-        Self::GRANULE_BITS + (Self::LEVELS - 1) * Self::INDEX_BITS + Self::ROOT_BITS;
-    /// Log2 of the physical addresses that a leaf can hold.
-    const OUTPUT_BITS: u32;
-    /// How many levels can hold leaves, from level 0 on.
-    const LEAF_LEVELS: u32;
+    const INPUT_BITS: u32 = shape_bits::<Self>();
     /// May a large page in use be replaced by a table of smaller ones?
     const CAN_CUT: bool;
-
-    /// Log2 of how many leaves of a level make a group that can be cached as one page, if they lie
-    /// next to each other and are marked; 0 where there are no such groups.
-    #[inline(always)]
-    fn group_bits(_level: u32) -> u32 {
-        0
-    }
 
     /// Do tables with these options leave it to the hardware to note what was written to? Then no
     /// groups are made: in a group it may note that in any entry.
@@ -57,60 +51,46 @@ pub trait Format: TableShape + 'static {
         false
     }
 
-    /// The attributes of leaves at level 0; nothing if the format cannot say this.
+    /// The attributes of leaves at level 0; `None` if the format cannot say this. There is a bit among
+    /// them that does not say whether the device has written.
     fn attributes(
         options: Self::Options,
         permissions: Permissions,
         kind: MemoryKind,
     ) -> Option<u64>;
 
-    /// The leaf for `phys`, which is aligned to the size of a leaf at this level and below
-    /// `1 << OUTPUT_BITS`.
-    fn leaf(level: u32, phys: u64, attributes: u64) -> u64;
-
-    /// `leaf`, marked as one of a group.
-    #[inline(always)]
-    fn grouped(leaf: u64) -> u64 {
-        leaf
-    }
-
-    /// Is `leaf` one of a group?
-    #[inline(always)]
-    fn is_grouped(_leaf: u64) -> bool {
-        false
-    }
-
-    /// The physical address in `leaf`.
-    fn phys(leaf: u64) -> u64;
-
-    /// The attributes of `leaf`, as [`attributes`](Self::attributes) gave them, and what the
-    /// hardware noted in them since.
-    fn attributes_of(leaf: u64) -> u64;
-
     /// What the device may do through `leaf`.
     fn permissions(leaf: u64) -> Permissions;
 
     /// The kind of memory `leaf` is mapped as.
     fn kind(leaf: u64) -> MemoryKind;
+}
 
-    /// Has the device written through `leaf`?
-    fn is_dirty(leaf: u64) -> bool;
+/// Log2 of the bytes that a tree of this shape covers.
+const fn shape_bits<L: TableLayout + ?Sized>() -> u32 {
+    L::GRANULE_BITS + (L::LEVELS - 1) * L::INDEX_BITS + L::ROOT_BITS
+}
 
-    /// `leaf`, as if the device had not written through it.
-    fn cleaned(leaf: u64) -> u64;
+/// What a format must keep to.
+pub(super) struct CheckedFormat<F>(PhantomData<F>);
 
-    /// `leaf`, as if the device had written through it: for those who play the device.
-    fn dirtied(leaf: u64) -> u64;
+impl<F: Format> CheckedFormat<F> {
+    pub(super) const FORMAT: () = {
+        let () = CheckedLeaves::<F>::LAYOUT;
 
-    /// Log2 of the size of a leaf, or of its group, in bytes.
-    #[inline(always)]
-    fn leaf_bits(level: u32, leaf: u64) -> u32 {
-        let group = if Self::is_grouped(leaf) {
-            Self::group_bits(level)
-        } else {
-            0
-        };
+        assert!(F::INPUT_BITS <= shape_bits::<F>());
+    };
+}
 
-        Self::span_bits(level) + group
-    }
+/// The attributes that `F` chooses, and no other bits. What is left may not be empty, or a leaf could
+/// look like an empty entry.
+#[inline(always)]
+pub(super) fn attributes<F: Format>(
+    options: F::Options,
+    permissions: Permissions,
+    kind: MemoryKind,
+) -> Option<u64> {
+    F::attributes(options, permissions, kind)
+        .map(F::attributes_of)
+        .filter(|attributes| attributes & !F::DIRTY.mask != 0)
 }

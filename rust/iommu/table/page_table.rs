@@ -2,7 +2,12 @@
 
 //! A page table: a tree of tables in one format, and the limits that it keeps.
 
-use super::{error::Error, format::Format, memory::TableMemory, tree::Tree};
+use super::{
+    error::Error,
+    format::{CheckedFormat, Format},
+    memory::TableMemory,
+    tree::Tree,
+};
 use core::ops::RangeInclusive;
 
 /// What a driver knows of the hardware that will walk a table.
@@ -58,6 +63,7 @@ impl<F: Format, M: TableMemory> PageTable<F, M> {
         limits: Limits,
         flags: M::Flags,
     ) -> Result<Self, Error> {
+        const { CheckedFormat::<F>::FORMAT };
         let page_sizes = Self::usable_sizes(limits.page_sizes, !F::tracks_dirty(options));
 
         if page_sizes & (1 << F::GRANULE_BITS) == 0 {

@@ -11,8 +11,8 @@
 #![forbid(unsafe_code)]
 
 use iommu_pagetable_pure::{
-    memory::HostMemory, CountField, Format, Gather, Limits, MemoryKind, PageTable, Permissions,
-    PhysRun, TableLayout,
+    memory::HostMemory, AddressField, CountField, DirtyField, Format, Gather, LeafLayout, Limits,
+    MemoryKind, PageTable, Permissions, PhysRun, TableLayout,
 };
 use loom::{
     sync::Arc,
@@ -22,6 +22,7 @@ use loom::{
 const PAGE: u64 = 1 << 12;
 const ADDRESS: u64 = (1 << 48) - (1 << 12);
 const DIRTY: u64 = 1 << 2;
+const READ: u64 = 1 << 3;
 
 /// Three levels of two entries: eight pages.
 struct Tiny;
@@ -43,27 +44,30 @@ impl TableLayout for Tiny {
     const VISIBLE: u64 = 1 << 62;
 }
 
+impl LeafLayout for Tiny {
+    const OUTPUT_BITS: u32 = 48;
+    const LEAF_LEVELS: u32 = 2;
+    const ADDRESS: AddressField = AddressField {
+        own: ADDRESS,
+        high: (0, 0),
+    };
+    const ATTRIBUTES: u64 = READ | DIRTY;
+    const PAGE_FLAGS: u64 = 2;
+    const LARGE_PAGE_FLAGS: u64 = 2;
+    const DIRTY: DirtyField = DirtyField {
+        mask: DIRTY,
+        dirty: DIRTY,
+        clean: 0,
+    };
+}
+
 impl Format for Tiny {
     const NAME: &'static str = "tiny";
     type Options = ();
-    const OUTPUT_BITS: u32 = 48;
-    const LEAF_LEVELS: u32 = 2;
     const CAN_CUT: bool = true;
 
     fn attributes((): (), _: Permissions, _: MemoryKind) -> Option<u64> {
-        Some(0)
-    }
-
-    fn leaf(_level: u32, phys: u64, attributes: u64) -> u64 {
-        phys | attributes | 2
-    }
-
-    fn phys(leaf: u64) -> u64 {
-        leaf & ADDRESS
-    }
-
-    fn attributes_of(leaf: u64) -> u64 {
-        leaf & DIRTY
+        Some(READ)
     }
 
     fn permissions(_: u64) -> Permissions {
@@ -72,18 +76,6 @@ impl Format for Tiny {
 
     fn kind(_: u64) -> MemoryKind {
         MemoryKind::Normal
-    }
-
-    fn is_dirty(leaf: u64) -> bool {
-        leaf & DIRTY != 0
-    }
-
-    fn cleaned(leaf: u64) -> u64 {
-        leaf & !DIRTY
-    }
-
-    fn dirtied(leaf: u64) -> u64 {
-        leaf | DIRTY
     }
 }
 

@@ -3,11 +3,13 @@
 //! Stage 1: virtual to intermediate (or, without a stage 2, physical) addresses (D8.3.1.2).
 
 use super::{
-    get_phys, leaf_type, put_phys, table_address, table_layout, Granule, Start, ACCESS_FLAG,
-    CONTIGUOUS, DBM, IGNORED_VISIBLE, INNER_SHAREABLE, OUTER_SHAREABLE, SHAREABILITY,
-    TABLE_OR_PAGE, VALID,
+    group_bits, page_address, table_address, table_layout, Granule, Start, ACCESS_FLAG, CONTIGUOUS,
+    DBM, IGNORED_VISIBLE, INNER_SHAREABLE, OUTER_SHAREABLE, SHAREABILITY, TABLE_OR_PAGE, VALID,
 };
-use crate::base::{CountField, Format, MemoryKind, Permissions, TableLayout};
+use crate::base::{
+    AddressField, CountField, DirtyField, Format, LeafLayout, MemoryKind, Permissions, TableLayout,
+    MAX_LEVELS,
+};
 use core::marker::PhantomData;
 
 /// AttrIndx, bits 4:2: which byte of [`MAIR`] says how the memory is cached.
@@ -42,6 +44,29 @@ pub struct Stage1Options {
 
 table_layout!(Stage1, stage1);
 
+impl<G: Granule, const INPUT_BITS: u32, const BBM2: bool> LeafLayout
+    for Stage1<G, INPUT_BITS, BBM2>
+{
+    const OUTPUT_BITS: u32 = G::OUTPUT_BITS;
+    const LEAF_LEVELS: u32 = G::LEAF_LEVELS;
+    const ADDRESS: AddressField = page_address::<G>();
+    const ATTRIBUTES: u64 = {
+        let access = UNPRIVILEGED | READ_ONLY | DBM;
+        let execute = PRIVILEGED_EXECUTE_NEVER | UNPRIVILEGED_EXECUTE_NEVER;
+
+        ATTR_INDEX | SHAREABILITY | ACCESS_FLAG | NOT_GLOBAL | access | execute
+    };
+    const PAGE_FLAGS: u64 = VALID | TABLE_OR_PAGE;
+    const LARGE_PAGE_FLAGS: u64 = VALID;
+    const GROUP_FLAG: u64 = CONTIGUOUS;
+    const GROUP_BITS: [u32; MAX_LEVELS as usize] = group_bits::<G>();
+    const DIRTY: DirtyField = DirtyField {
+        mask: READ_ONLY | DBM,
+        dirty: DBM,
+        clean: READ_ONLY | DBM,
+    };
+}
+
 impl<G: Granule, const INPUT_BITS: u32, const BBM2: bool> Format for Stage1<G, INPUT_BITS, BBM2> {
     const NAME: &'static str = match G::BITS {
         12 => "vmsa-s1-4k",
@@ -49,17 +74,10 @@ impl<G: Granule, const INPUT_BITS: u32, const BBM2: bool> Format for Stage1<G, I
         _ => "vmsa-s1-64k",
     };
     type Options = Stage1Options;
-    const OUTPUT_BITS: u32 = G::OUTPUT_BITS;
-    const LEAF_LEVELS: u32 = G::LEAF_LEVELS;
     const CAN_CUT: bool = BBM2;
 
     fn tracks_dirty(options: Stage1Options) -> bool {
         options.track_dirty
-    }
-
-    #[inline(always)]
-    fn group_bits(level: u32) -> u32 {
-        G::GROUP_BITS.get(level as usize).copied().unwrap_or(0)
     }
 
     fn attributes(
@@ -90,33 +108,6 @@ impl<G: Granule, const INPUT_BITS: u32, const BBM2: bool> Format for Stage1<G, I
         (permissions.read || permissions.write).then_some(bits)
     }
 
-    #[inline(always)]
-    fn leaf(level: u32, phys: u64, attributes: u64) -> u64 {
-        put_phys::<G>(phys) | attributes | leaf_type(level)
-    }
-
-    #[inline(always)]
-    fn grouped(leaf: u64) -> u64 {
-        leaf | CONTIGUOUS
-    }
-
-    #[inline(always)]
-    fn is_grouped(leaf: u64) -> bool {
-        leaf & CONTIGUOUS != 0
-    }
-
-    #[inline(always)]
-    fn phys(leaf: u64) -> u64 {
-        get_phys::<G>(leaf)
-    }
-
-    fn attributes_of(leaf: u64) -> u64 {
-        let access = UNPRIVILEGED | READ_ONLY | DBM;
-        let execute = PRIVILEGED_EXECUTE_NEVER | UNPRIVILEGED_EXECUTE_NEVER;
-
-        leaf & (ATTR_INDEX | SHAREABILITY | ACCESS_FLAG | NOT_GLOBAL | access | execute)
-    }
-
     fn permissions(leaf: u64) -> Permissions {
         Permissions {
             read: true,
@@ -133,18 +124,5 @@ impl<G: Granule, const INPUT_BITS: u32, const BBM2: bool> Format for Stage1<G, I
         } else {
             MemoryKind::Normal
         }
-    }
-
-    #[inline(always)]
-    fn is_dirty(leaf: u64) -> bool {
-        leaf & (READ_ONLY | DBM) == DBM
-    }
-
-    fn cleaned(leaf: u64) -> u64 {
-        leaf | READ_ONLY
-    }
-
-    fn dirtied(leaf: u64) -> u64 {
-        leaf & !READ_ONLY
     }
 }

@@ -3,11 +3,13 @@
 //! Stage 2: intermediate to physical addresses (D8.3.1.2).
 
 use super::{
-    get_phys, leaf_type, put_phys, table_address, table_layout, Granule, Start, ACCESS_FLAG,
-    CONTIGUOUS, DBM, IGNORED_VISIBLE, INNER_SHAREABLE, OUTER_SHAREABLE, SHAREABILITY,
-    TABLE_OR_PAGE, VALID,
+    group_bits, page_address, table_address, table_layout, Granule, Start, ACCESS_FLAG, CONTIGUOUS,
+    DBM, IGNORED_VISIBLE, INNER_SHAREABLE, OUTER_SHAREABLE, SHAREABILITY, TABLE_OR_PAGE, VALID,
 };
-use crate::base::{CountField, Format, MemoryKind, Permissions, TableLayout};
+use crate::base::{
+    AddressField, CountField, DirtyField, Format, LeafLayout, MemoryKind, Permissions, TableLayout,
+    MAX_LEVELS,
+};
 use core::marker::PhantomData;
 
 /// MemAttr, bits 5:2 (D8.6.5).
@@ -38,6 +40,28 @@ pub struct Stage2Options {
 
 table_layout!(Stage2, stage2);
 
+impl<G: Granule, const INPUT_BITS: u32, const BBM2: bool> LeafLayout
+    for Stage2<G, INPUT_BITS, BBM2>
+{
+    const OUTPUT_BITS: u32 = G::OUTPUT_BITS;
+    const LEAF_LEVELS: u32 = G::LEAF_LEVELS;
+    const ADDRESS: AddressField = page_address::<G>();
+    const ATTRIBUTES: u64 = {
+        let access = READ | WRITE | DBM | EXECUTE_NEVER;
+
+        MEM_ATTR | SHAREABILITY | ACCESS_FLAG | access
+    };
+    const PAGE_FLAGS: u64 = VALID | TABLE_OR_PAGE;
+    const LARGE_PAGE_FLAGS: u64 = VALID;
+    const GROUP_FLAG: u64 = CONTIGUOUS;
+    const GROUP_BITS: [u32; MAX_LEVELS as usize] = group_bits::<G>();
+    const DIRTY: DirtyField = DirtyField {
+        mask: WRITE | DBM,
+        dirty: WRITE | DBM,
+        clean: DBM,
+    };
+}
+
 impl<G: Granule, const INPUT_BITS: u32, const BBM2: bool> Format for Stage2<G, INPUT_BITS, BBM2> {
     const NAME: &'static str = match G::BITS {
         12 => "vmsa-s2-4k",
@@ -45,17 +69,10 @@ impl<G: Granule, const INPUT_BITS: u32, const BBM2: bool> Format for Stage2<G, I
         _ => "vmsa-s2-64k",
     };
     type Options = Stage2Options;
-    const OUTPUT_BITS: u32 = G::OUTPUT_BITS;
-    const LEAF_LEVELS: u32 = G::LEAF_LEVELS;
     const CAN_CUT: bool = BBM2;
 
     fn tracks_dirty(options: Stage2Options) -> bool {
         options.track_dirty
-    }
-
-    #[inline(always)]
-    fn group_bits(level: u32) -> u32 {
-        G::GROUP_BITS.get(level as usize).copied().unwrap_or(0)
     }
 
     fn attributes(
@@ -84,32 +101,6 @@ impl<G: Granule, const INPUT_BITS: u32, const BBM2: bool> Format for Stage2<G, I
         (permissions.read || permissions.write).then_some(bits)
     }
 
-    #[inline(always)]
-    fn leaf(level: u32, phys: u64, attributes: u64) -> u64 {
-        put_phys::<G>(phys) | attributes | leaf_type(level)
-    }
-
-    #[inline(always)]
-    fn grouped(leaf: u64) -> u64 {
-        leaf | CONTIGUOUS
-    }
-
-    #[inline(always)]
-    fn is_grouped(leaf: u64) -> bool {
-        leaf & CONTIGUOUS != 0
-    }
-
-    #[inline(always)]
-    fn phys(leaf: u64) -> u64 {
-        get_phys::<G>(leaf)
-    }
-
-    fn attributes_of(leaf: u64) -> u64 {
-        let access = READ | WRITE | DBM | EXECUTE_NEVER;
-
-        leaf & (MEM_ATTR | SHAREABILITY | ACCESS_FLAG | access)
-    }
-
     fn permissions(leaf: u64) -> Permissions {
         Permissions {
             read: leaf & READ != 0,
@@ -126,18 +117,5 @@ impl<G: Granule, const INPUT_BITS: u32, const BBM2: bool> Format for Stage2<G, I
         } else {
             MemoryKind::Normal
         }
-    }
-
-    #[inline(always)]
-    fn is_dirty(leaf: u64) -> bool {
-        leaf & (WRITE | DBM) == WRITE | DBM
-    }
-
-    fn cleaned(leaf: u64) -> u64 {
-        leaf & !WRITE
-    }
-
-    fn dirtied(leaf: u64) -> u64 {
-        leaf | WRITE
     }
 }

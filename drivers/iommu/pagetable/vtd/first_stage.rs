@@ -5,8 +5,10 @@
 //! Entries by level (9.7): FS-PTE 0, FS-PDE 1, FS-PDPE 2, FS-PML4E 3, FS-PML5E 4. IOVAs are the lower
 //! half of the canonical addresses; the upper half is not used.
 
-use super::{ADDRESS, IGNORED_MMIO, PAGE_SIZE};
-use crate::base::{CountField, Format, MemoryKind, Permissions, TableLayout};
+use super::{ADDRESS, IGNORED_MMIO, PAGE_ADDRESS, PAGE_SIZE};
+use crate::base::{
+    AddressField, CountField, DirtyField, Format, LeafLayout, MemoryKind, Permissions, TableLayout,
+};
 
 const PRESENT: u64 = 1 << 0;
 const WRITE: u64 = 1 << 1;
@@ -53,6 +55,20 @@ impl<const LEVELS: u32> TableLayout for FirstStage<LEVELS> {
     const VISIBLE: u64 = IGNORED_VISIBLE;
 }
 
+impl<const LEVELS: u32> LeafLayout for FirstStage<LEVELS> {
+    const OUTPUT_BITS: u32 = 52;
+    const LEAF_LEVELS: u32 = 3;
+    const ADDRESS: AddressField = PAGE_ADDRESS;
+    const ATTRIBUTES: u64 = WRITE | USER | ACCESSED | DIRTY | EXECUTE_DISABLE | IGNORED_MMIO;
+    const PAGE_FLAGS: u64 = PRESENT;
+    const LARGE_PAGE_FLAGS: u64 = PRESENT | PAGE_SIZE;
+    const DIRTY: DirtyField = DirtyField {
+        mask: DIRTY,
+        dirty: DIRTY,
+        clean: 0,
+    };
+}
+
 impl<const LEVELS: u32> Format for FirstStage<LEVELS> {
     const NAME: &'static str = match LEVELS {
         4 => "vtd-fs4",
@@ -61,8 +77,6 @@ impl<const LEVELS: u32> Format for FirstStage<LEVELS> {
     type Options = FirstStageOptions;
     /// Addresses in the upper half of the tables are sign-extended, so not ours.
     const INPUT_BITS: u32 = 11 + 9 * LEVELS;
-    const OUTPUT_BITS: u32 = 52;
-    const LEAF_LEVELS: u32 = 3;
     const CAN_CUT: bool = true;
 
     #[inline(always)]
@@ -92,22 +106,6 @@ impl<const LEVELS: u32> Format for FirstStage<LEVELS> {
         (permissions.read || permissions.write).then_some(bits)
     }
 
-    #[inline(always)]
-    fn leaf(level: u32, phys: u64, attributes: u64) -> u64 {
-        let size = if level == 0 { 0 } else { PAGE_SIZE };
-
-        PRESENT | phys | attributes | size
-    }
-
-    #[inline(always)]
-    fn phys(leaf: u64) -> u64 {
-        leaf & ADDRESS
-    }
-
-    fn attributes_of(leaf: u64) -> u64 {
-        leaf & (WRITE | USER | ACCESSED | DIRTY | EXECUTE_DISABLE | IGNORED_MMIO)
-    }
-
     fn permissions(leaf: u64) -> Permissions {
         Permissions {
             read: true,
@@ -124,18 +122,5 @@ impl<const LEVELS: u32> Format for FirstStage<LEVELS> {
         } else {
             MemoryKind::Normal
         }
-    }
-
-    #[inline(always)]
-    fn is_dirty(leaf: u64) -> bool {
-        leaf & DIRTY != 0
-    }
-
-    fn cleaned(leaf: u64) -> u64 {
-        leaf & !DIRTY
-    }
-
-    fn dirtied(leaf: u64) -> u64 {
-        leaf | DIRTY
     }
 }

@@ -4,8 +4,10 @@
 //!
 //! Entries by level (9.8): SS-PTE 0, SS-PDE 1, SS-PDPE 2, SS-PML4E 3, SS-PML5E 4.
 
-use super::{ADDRESS, IGNORED_MMIO, PAGE_SIZE};
-use crate::base::{CountField, Format, MemoryKind, Permissions, TableLayout};
+use super::{ADDRESS, IGNORED_MMIO, PAGE_ADDRESS, PAGE_SIZE};
+use crate::base::{
+    AddressField, CountField, DirtyField, Format, LeafLayout, MemoryKind, Permissions, TableLayout,
+};
 
 const READ: u64 = 1 << 0;
 const WRITE: u64 = 1 << 1;
@@ -51,6 +53,20 @@ impl<const LEVELS: u32> TableLayout for SecondStage<LEVELS> {
     const VISIBLE: u64 = IGNORED_VISIBLE;
 }
 
+impl<const LEVELS: u32> LeafLayout for SecondStage<LEVELS> {
+    const OUTPUT_BITS: u32 = 52;
+    const LEAF_LEVELS: u32 = 3;
+    const ADDRESS: AddressField = PAGE_ADDRESS;
+    const ATTRIBUTES: u64 = READ | WRITE | DIRTY | SNOOP | IGNORED_MMIO;
+    const PAGE_FLAGS: u64 = 0;
+    const LARGE_PAGE_FLAGS: u64 = PAGE_SIZE;
+    const DIRTY: DirtyField = DirtyField {
+        mask: DIRTY,
+        dirty: DIRTY,
+        clean: 0,
+    };
+}
+
 impl<const LEVELS: u32> Format for SecondStage<LEVELS> {
     const NAME: &'static str = match LEVELS {
         3 => "vtd-ss3",
@@ -58,8 +74,6 @@ impl<const LEVELS: u32> Format for SecondStage<LEVELS> {
         _ => "vtd-ss5",
     };
     type Options = SecondStageOptions;
-    const OUTPUT_BITS: u32 = 52;
-    const LEAF_LEVELS: u32 = 3;
     const CAN_CUT: bool = true;
 
     #[inline(always)]
@@ -86,22 +100,6 @@ impl<const LEVELS: u32> Format for SecondStage<LEVELS> {
         (write || read && !options.writable_only).then_some(bits)
     }
 
-    #[inline(always)]
-    fn leaf(level: u32, phys: u64, attributes: u64) -> u64 {
-        let size = if level == 0 { 0 } else { PAGE_SIZE };
-
-        phys | attributes | size
-    }
-
-    #[inline(always)]
-    fn phys(leaf: u64) -> u64 {
-        leaf & ADDRESS
-    }
-
-    fn attributes_of(leaf: u64) -> u64 {
-        leaf & (READ | WRITE | DIRTY | SNOOP | IGNORED_MMIO)
-    }
-
     fn permissions(leaf: u64) -> Permissions {
         Permissions {
             read: leaf & READ != 0,
@@ -118,18 +116,5 @@ impl<const LEVELS: u32> Format for SecondStage<LEVELS> {
         } else {
             MemoryKind::Normal
         }
-    }
-
-    #[inline(always)]
-    fn is_dirty(leaf: u64) -> bool {
-        leaf & DIRTY != 0
-    }
-
-    fn cleaned(leaf: u64) -> u64 {
-        leaf & !DIRTY
-    }
-
-    fn dirtied(leaf: u64) -> u64 {
-        leaf | DIRTY
     }
 }

@@ -4,5 +4,8 @@
 
 pub(crate) use crate::{
     run::MemoryKind,
-    table::{CountField, Format, Permissions, TableLayout},
+    table::{
+        AddressField, CountField, DirtyField, Format, LeafLayout, Permissions, TableLayout,
+        MAX_LEVELS,
+    },
 };

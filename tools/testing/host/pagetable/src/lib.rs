@@ -27,6 +27,6 @@ mod pagetable {
 pub use pagetable::{mock::Mock, vmsa, vtd};
 pub use run::{Access, MemoryKind, PhysRun};
 pub use table::{
-    CountField, Error, Format, Gather, Leaf, Limits, PageTable, Permissions, TableLayout,
-    TableMemory, TableShape, View,
+    AddressField, CountField, DirtyField, Error, Format, Gather, Leaf, LeafLayout, LeafShape,
+    Limits, PageTable, Permissions, TableLayout, TableMemory, TableShape, View,
 };
