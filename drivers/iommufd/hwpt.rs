@@ -9,7 +9,7 @@ use crate::{
     device_file::Context,
     ioas::{Ioas, ListedHwpt, TableId},
 };
-use iommufd_core::{ObjectId, Reserved, Table, UserRef};
+use iommufd_core::{Reserved, Table, UserRef};
 use kernel::{prelude::*, sync::SetOnce};
 use kernel_ext::iommu::{Domain, DomainFeatures, UserData};
 
@@ -142,14 +142,13 @@ pub(crate) fn start_mirroring(hwpt: &Hwpt) -> Result {
     Ok(())
 }
 
-/// Lets everybody see a page table, and its address space know of it. `hwpts` is the list of that
-/// address space, locked, with room for one more.
-pub(crate) fn publish(hwpt: Reserved<'_, Hwpt>, hwpts: &mut KVec<ListedHwpt>) -> Result<ObjectId> {
+/// Lets the address space know of a page table that is about to be published; it is passed over
+/// until then. `hwpts` is the list of that address space, locked, with room for one more.
+pub(crate) fn list(hwpt: &Reserved<'_, Hwpt>, hwpts: &mut KVec<ListedHwpt>) -> Result {
     let table = TableId::of(&hwpt.table);
-    let id = hwpt.id();
 
     hwpts.push_within_capacity(ListedHwpt {
-        id,
+        id: hwpt.id(),
         table,
         automatic: hwpt.automatic,
         enforces_cache_coherency: hwpt.enforces_cache_coherency,
@@ -158,5 +157,5 @@ pub(crate) fn publish(hwpt: Reserved<'_, Hwpt>, hwpts: &mut KVec<ListedHwpt>) ->
         ioas: hwpt.ioas.clone(),
         table,
     });
-    Ok(hwpt.publish())
+    Ok(())
 }

@@ -176,8 +176,9 @@ fn change_to_ioas(
         }
     };
 
+    hwpt::list(&hwpt, &mut hwpts)?;
     Ok(Changed {
-        id: hwpt::publish(hwpt, &mut hwpts)?,
+        id: hwpt.publish(),
         left,
         new: Some(new),
     })
