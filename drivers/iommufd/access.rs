@@ -17,9 +17,7 @@ use crate::{
     device_file::{Context, Iommufd},
     ioas::{Ioas, Membership},
 };
-use iommufd_core::{
-    AccessObject, AccessUser, CopyPath, ObjectId, OpenRef, OwnerRef, UserRef, WeakRef,
-};
+use iommufd_core::{AccessObject, AccessUser, CopyPath, ObjectId, OpenRef, OwnerRef};
 use kernel::{
     new_mutex,
     prelude::*,

@@ -10,7 +10,7 @@ use crate::{
     device_file::{Context, Iommufd},
     group::{Group, GroupRef},
 };
-use iommufd_core::{allow_unsafe_interrupts, DeviceHead, OwnerRef, UserRef};
+use iommufd_core::{allow_unsafe_interrupts, DeviceHead, OwnerRef};
 use kernel::{
     device::{self, Bound},
     prelude::*,

@@ -7,7 +7,7 @@ use crate::{
     dispatch::Call,
     uapi::{GetHwInfo, HwCapabilities},
 };
-use iommufd_core::{ObjectGuard, ObjectId};
+use iommufd_core::ObjectId;
 use kernel::{
     prelude::*,
     uaccess::{UserPtr, UserSlice},
