@@ -10,7 +10,7 @@
 #![cfg(loom)]
 #![forbid(unsafe_code)]
 
-use iommu_pagetable_pure::{
+use iommu_pagetable::{
     memory::HostMemory, CountField, Format, Gather, Limits, MemoryKind, PageTable, Permissions,
     PhysRun, TableLayout,
 };
