@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a format of page tables is: a type whose constants say all that the code needs to know.
+//! A format of page tables: a type whose constants say all that the code needs to know.
 //!
-//! Nothing of this is looked up while walking. A table with another number of levels is another
-//! type, and the compiler unrolls the walk for each.
+//! No constant is looked up during a walk. Tables with different numbers of levels are different
+//! types, and the compiler unrolls the walk of each.
 
 use crate::{
     base::{MemoryKind, TableShape},
@@ -13,107 +13,157 @@ use crate::{
 /// A page of a page table.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Leaf {
-    /// IOVA of its first byte.
+    /// The IOVA of its first byte.
     pub iova: u64,
-    /// Physical address of its first byte.
+    /// The physical address of its first byte.
     pub phys: u64,
     /// Its size in bytes.
     pub size: u64,
-    /// What the device may do.
+    /// What the device may do with it.
     pub permissions: Permissions,
-    /// What kind of memory it was mapped as.
+    /// The kind of memory as which it was mapped.
     pub kind: MemoryKind,
 }
 
-/// A format of page tables, by which bits mean what in an entry.
+/// A value that some bits of an entry can have.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Pattern {
+    /// The bits that matter.
+    pub mask: u64,
+    /// Their value; the other bits are zero.
+    pub value: u64,
+}
+
+impl Pattern {
+    /// The pattern of entries in which all of `bits` are set.
+    #[must_use]
+    pub const fn set(bits: u64) -> Self {
+        Self {
+            mask: bits,
+            value: bits,
+        }
+    }
+
+    /// Returns whether the bits have this value in `entry`.
+    #[must_use]
+    #[inline(always)]
+    pub const fn matches(self, entry: u64) -> bool {
+        entry & self.mask == self.value
+    }
+}
+
+/// A format of page tables: the meaning of the bits of an entry.
 ///
-/// An *entry* is what stands in a table. A *leaf* is an entry that maps memory. *Attributes* are the
-/// bits of a leaf without those of the address.
+/// An *entry* is a word of a table. A *leaf* is an entry that maps memory. The *attributes* of a
+/// leaf are its bits except the address, the type of the entry and the mark of a group.
+///
+/// [`TableShape`] describes the tables and the links between them, this trait the leaves. A driver
+/// chooses a format and calls [`PageTable`](crate::PageTable); it does not call these functions.
 pub trait Format: TableShape + 'static {
-    /// Its name, for people.
+    /// The name of the format in messages and reports.
     const NAME: &'static str;
 
     /// Choices that a driver makes once for a whole table.
     type Options: Copy + Send + Sync;
 
-    /// Log2 of the bytes of IOVA that can be translated; IOVAs begin at zero.
+    /// Log2 of the number of bytes of IOVA that a table translates; IOVAs begin at zero.
     const INPUT_BITS: u32 =
         Self::GRANULE_BITS + (Self::LEVELS - 1) * Self::INDEX_BITS + Self::ROOT_BITS;
-    /// Log2 of the physical addresses that a leaf can hold.
+    /// Log2 of the end of the physical addresses that a leaf can hold.
     const OUTPUT_BITS: u32;
-    /// How many levels can hold leaves, from level 0 on.
+    /// The number of levels that can hold leaves, counted from level 0.
     const LEAF_LEVELS: u32;
-    /// May a large page in use be replaced by a table of smaller ones?
+    /// Whether the hardware allows a large page in use to be replaced by a table of smaller pages.
     const CAN_CUT: bool;
+    /// The bits of a leaf that are attributes.
+    const ATTRIBUTES: u64;
+    /// The attributes of a leaf that is mapped as [`MemoryKind::Mmio`].
+    const MMIO: Pattern;
+    /// The attributes of a leaf through which the device has written.
+    const DIRTY: Pattern;
+    /// The bit of [`DIRTY`](Self::DIRTY) that the hardware changes when the device writes.
+    const DIRTY_FLAG: u64;
 
-    /// Log2 of how many leaves of a level make a group that can be cached as one page, if they lie
-    /// next to each other and are marked; 0 where there are no such groups.
+    /// Log2 of the number of leaves of `level` that form a group, or 0 where there are no groups.
+    ///
+    /// The hardware may cache the leaves of a group as one page. They map adjacent memory and are
+    /// [marked](Self::grouped).
     #[inline(always)]
     fn group_bits(_level: u32) -> u32 {
         0
     }
 
-    /// Do tables with these options leave it to the hardware to note what was written to? Then no
-    /// groups are made: in a group it may note that in any entry.
+    /// Returns whether, with these options, the hardware records writes in the tables.
+    ///
+    /// No groups are made then: in a group, the hardware may record a write in any of the entries.
     #[inline(always)]
     fn tracks_dirty(_options: Self::Options) -> bool {
         false
     }
 
-    /// The attributes of leaves at level 0; nothing if the format cannot say this.
+    /// Returns the attributes of a leaf of level 0, or `None` if the format cannot express them.
     fn attributes(
         options: Self::Options,
         permissions: Permissions,
         kind: MemoryKind,
     ) -> Option<u64>;
 
-    /// The leaf for `phys`, which is aligned to the size of a leaf at this level and below
-    /// `1 << OUTPUT_BITS`.
+    /// Returns the leaf of `level` that maps `phys`.
+    ///
+    /// `phys` is aligned to the size of a leaf of this level and below `1 << OUTPUT_BITS`.
     fn leaf(level: u32, phys: u64, attributes: u64) -> u64;
 
-    /// `leaf`, marked as one of a group.
+    /// Returns `leaf` with the mark of a group.
     #[inline(always)]
     fn grouped(leaf: u64) -> u64 {
         leaf
     }
 
-    /// Is `leaf` one of a group?
+    /// Returns whether `leaf` has the mark of a group.
     #[inline(always)]
     fn is_grouped(_leaf: u64) -> bool {
         false
     }
 
-    /// The physical address in `leaf`.
+    /// Returns the physical address in `leaf`.
     fn phys(leaf: u64) -> u64;
 
-    /// The attributes of `leaf`, as [`attributes`](Self::attributes) gave them, and what the
-    /// hardware noted in them since.
-    fn attributes_of(leaf: u64) -> u64;
-
-    /// What the device may do through `leaf`.
+    /// Returns what the device may do through `leaf`.
     fn permissions(leaf: u64) -> Permissions;
 
-    /// The kind of memory `leaf` is mapped as.
-    fn kind(leaf: u64) -> MemoryKind;
-
-    /// Has the device written through `leaf`?
-    fn is_dirty(leaf: u64) -> bool;
-
-    /// `leaf`, as if the device had not written through it.
-    fn cleaned(leaf: u64) -> u64;
-
-    /// `leaf`, as if the device had written through it: for those who play the device.
-    fn dirtied(leaf: u64) -> u64;
-
-    /// Log2 of the size of a leaf, or of its group, in bytes.
+    /// Returns the attributes of `leaf`: those that [`attributes`](Self::attributes) returned, with
+    /// the flags that the hardware has changed since.
     #[inline(always)]
-    fn leaf_bits(level: u32, leaf: u64) -> u32 {
-        let group = if Self::is_grouped(leaf) {
-            Self::group_bits(level)
-        } else {
-            0
-        };
+    fn attributes_of(leaf: u64) -> u64 {
+        leaf & Self::ATTRIBUTES
+    }
 
-        Self::span_bits(level) + group
+    /// Returns the kind of memory as which `leaf` is mapped.
+    #[inline(always)]
+    fn kind(leaf: u64) -> MemoryKind {
+        if Self::MMIO.matches(leaf) {
+            MemoryKind::Mmio
+        } else {
+            MemoryKind::Normal
+        }
+    }
+
+    /// Returns whether the device has written through `leaf`.
+    #[inline(always)]
+    fn is_dirty(leaf: u64) -> bool {
+        Self::DIRTY.matches(leaf)
+    }
+
+    /// Returns `leaf` as it was before the device wrote through it.
+    #[inline(always)]
+    fn cleaned(leaf: u64) -> u64 {
+        leaf & !Self::DIRTY_FLAG | !Self::DIRTY.value & Self::DIRTY_FLAG
+    }
+
+    /// Returns `leaf` as it is after the device has written through it: an emulated device needs
+    /// this.
+    #[inline(always)]
+    fn dirtied(leaf: u64) -> u64 {
+        leaf & !Self::DIRTY_FLAG | Self::DIRTY.value & Self::DIRTY_FLAG
     }
 }

@@ -1,23 +1,27 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! IO page tables: the formats that IOMMUs walk, and what is done with them, whatever the format.
+//! IO page tables in the formats that IOMMUs walk, and the operations on them.
 //!
-//! Pure but for `domain.rs`: `no_std` (Kbuild says so for every crate), nothing of the kernel is called. There is no `unsafe`. Tables live in memory
-//! behind a trait ([`TableMemory`]), so the same source runs in the kernel and in tests on the host.
+//! An IOMMU driver chooses a format ([`vtd`], [`vmsa`]) and creates a [`DomainTable`], or a
+//! [`PageTable`] where it needs more than that offers.
 //!
-//! | file | what it owns |
+//! Only `domain.rs` calls the kernel, and no file contains `unsafe`. The memory of the tables is
+//! behind a trait ([`TableMemory`]), so that the same source is tested on the host.
+//!
+//! | file | contents |
 //! |---|---|
-//! | `format.rs` | what a format is: a type with constants |
-//! | `vtd/`, `vmsa/`, `mock.rs` | the formats, with the bits of the specifications |
-//! | `page_table.rs` | a page table: a tree of tables, its limits, who may call what |
-//! | `place.rs` | the way from the root to an entry |
-//! | `map.rs`, `grow.rs`, `unmap.rs`, `cut.rs` | what changes a page table |
-//! | `read.rs`, `dirty.rs` | what looks into one |
-//! | `gather.rs` | what a device must forget before memory is used again |
-//! | `domain.rs` | a page table as the kernel's IOMMU drivers want it |
+//! | `format.rs` | the trait of a format: constants and the meaning of bits |
+//! | `vtd.rs`, `vmsa.rs`, `mock.rs` | the formats, with the bits of the specifications |
+//! | `page_table.rs` | a page table: a tree of tables and its limits |
+//! | `place.rs` | the path from the root to an entry |
+//! | `map.rs`, `grow.rs`, `unmap.rs`, `cut.rs` | the operations that change a page table |
+//! | `read.rs`, `dirty.rs` | lookups, and the pages that the device has written to |
+//! | `gather.rs` | the IOTLB invalidations that an operation requires |
+//! | `domain.rs` | a page table for the paging domain of an IOMMU driver |
 //!
-//! Levels count from the leaves: entries of level 0 are pages. The pictures in
-//! `Documentation/driver-api/page-table-formats.rst` have the architectures' numbers beside them.
+//! Levels are counted from the leaves: entries of level 0 are pages. The pictures in
+//! `Documentation/driver-api/page-table-formats.rst` also show the level numbers of the
+//! architectures.
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
@@ -43,7 +47,7 @@ pub mod vtd;
 pub use base::{Access, CountField, MemoryKind, PhysRun, TableLayout, TableMemory, TableShape};
 pub use domain::DomainTable;
 pub use error::Error;
-pub use format::{Format, Leaf};
+pub use format::{Format, Leaf, Pattern};
 pub use gather::Gather;
 pub use mock::Mock;
 pub use page_table::{Limits, PageTable};

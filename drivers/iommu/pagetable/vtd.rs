@@ -15,8 +15,16 @@ pub use second_stage::{SecondStage, SecondStageOptions};
 
 /// Bits 51:12, the address in entries of both formats.
 const ADDRESS: u64 = ((1 << 52) - 1) & !((1 << 12) - 1);
-/// A page, not a table, above level 0.
+/// Above level 0, the entry is a page and not a table.
 const PAGE_SIZE: u64 = 1 << 7;
-/// Ignored by the hardware in pages of both formats: where we note that it is MMIO, which VT-d maps
-/// no other than memory.
+/// The hardware ignores this bit of pages of both formats. It marks pages that are mapped as MMIO,
+/// which VT-d does not distinguish from memory.
 const IGNORED_MMIO: u64 = 1 << 52;
+
+/// The leaf of `level` that maps `phys`, in both formats.
+#[inline(always)]
+const fn leaf(level: u32, phys: u64, attributes: u64) -> u64 {
+    let size = if level == 0 { 0 } else { PAGE_SIZE };
+
+    phys | attributes | size
+}

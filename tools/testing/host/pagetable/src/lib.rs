@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `drivers/iommu/pagetable` and the tree of tables below it, as they stand there, over `std`
+//! The sources of `drivers/iommu/pagetable` and of the tree of tables below it, compiled with `std`
 //! instead of the kernel.
 //!
 //! Their tests are in `drivers/iommu/pagetable/tests`.
@@ -48,7 +48,7 @@ use pagetable::*;
 pub use base::{Access, CountField, MemoryKind, PhysRun, TableLayout, TableMemory, TableShape};
 pub use pagetable::{
     error::Error,
-    format::{Format, Leaf},
+    format::{Format, Leaf, Pattern},
     gather::Gather,
     mock::Mock,
     page_table::{Limits, PageTable},
