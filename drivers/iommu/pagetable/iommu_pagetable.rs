@@ -8,7 +8,6 @@
 //! | file | contents |
 //! |---|---|
 //! | `vtd.rs`, `vmsa.rs`, `mock.rs` | the formats, with the bits of the specifications |
-//! | `domain.rs` | a page table for the paging domain of an IOMMU driver |
 //!
 //! Levels are counted from the leaves: entries of level 0 are pages. The pictures in
 //! `Documentation/driver-api/page-table-formats.rst` also show the level numbers of the
@@ -18,10 +17,8 @@
 #![warn(missing_docs)]
 
 mod base;
-mod domain;
 mod mock;
 pub mod vmsa;
 pub mod vtd;
 
-pub use domain::DomainTable;
 pub use mock::Mock;
