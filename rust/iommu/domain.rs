@@ -4,7 +4,7 @@
 
 use super::{
     c_table::CTable,
-    driver::{find_page_table, paging_domain, Driver},
+    driver::{find_page_table, DomainRef, Driver},
     features::{DomainFeatures, UserData},
     group::DmaOwner,
     page_table::{Geometry, PageTable},
@@ -110,10 +110,10 @@ impl Domain {
         }
     }
 
-    /// What the driver `T` keeps for this domain, if it is one of its domains.
-    pub fn downcast<T: Driver>(&self) -> Option<&T::Domain> {
-        // SAFETY: By the type invariant the domain is valid.
-        unsafe { paging_domain::<T>(self.raw) }
+    /// The domain as the driver `T` knows it, if it is one of its domains.
+    pub fn downcast<T: Driver>(&self) -> Option<DomainRef<'_, T>> {
+        // SAFETY: By the type invariant the domain is valid while `self` is borrowed.
+        unsafe { DomainRef::from_raw(self.raw) }
     }
 
     /// Makes the domain ignore requests of devices to bypass the CPU's caches. Must be called before

@@ -49,7 +49,7 @@ pub use error::Error;
 pub use format::{Format, Leaf};
 pub use gather::Gather;
 pub use layout::{CountField, TableLayout, TableShape, MAX_LEVELS};
-pub use leaf::{AddressField, DirtyField, LeafLayout, LeafShape};
+pub use leaf::{AddressField, LeafLayout, LeafShape, Pattern};
 pub use memory::TableMemory;
 pub use page_table::{Limits, PageTable};
 pub use pages::{IommuPages, RetiredPages, TableAllocation};

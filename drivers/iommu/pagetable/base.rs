@@ -7,8 +7,7 @@
 
 pub(crate) use kernel_ext::iommu::{
     table::{
-        AddressField, CountField, DirtyField, Format, LeafLayout, Permissions, TableLayout,
-        MAX_LEVELS,
+        AddressField, CountField, Format, LeafLayout, Pattern, Permissions, TableLayout, MAX_LEVELS,
     },
     MemoryKind,
 };

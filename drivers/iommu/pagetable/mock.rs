@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A format of nobody's, with pages smaller than the CPU's: for the mock IOMMU and for tests.
+//! The format of no real IOMMU, with pages smaller than the CPU's: for the mock IOMMU and for tests.
 //!
 //! ```text
 //!  63  62   61     52 51                    11 10    6  5    4     3     2     1     0
@@ -10,7 +10,7 @@
 //! Pages of 2 KiB, 1 MiB and 512 MiB; four levels of 512 entries, so 47 bits of IOVA.
 
 use crate::base::{
-    AddressField, CountField, DirtyField, Format, LeafLayout, MemoryKind, Permissions, TableLayout,
+    AddressField, CountField, Format, LeafLayout, MemoryKind, Pattern, Permissions, TableLayout,
 };
 
 const PRESENT: u64 = 1 << 0;
@@ -21,7 +21,7 @@ const DIRTY: u64 = 1 << 4;
 const MMIO: u64 = 1 << 5;
 const ADDRESS: u64 = ((1 << 52) - 1) & !((1 << 11) - 1);
 
-/// The format.
+/// The format of the mock IOMMU.
 pub struct Mock;
 
 impl TableLayout for Mock {
@@ -50,11 +50,9 @@ impl LeafLayout for Mock {
     const ATTRIBUTES: u64 = READ | WRITE | DIRTY | MMIO;
     const PAGE_FLAGS: u64 = PRESENT | LEAF;
     const LARGE_PAGE_FLAGS: u64 = PRESENT | LEAF;
-    const DIRTY: DirtyField = DirtyField {
-        mask: DIRTY,
-        dirty: DIRTY,
-        clean: 0,
-    };
+    const MMIO: Pattern = Pattern::set(MMIO);
+    const DIRTY: Pattern = Pattern::set(DIRTY);
+    const DIRTY_FLAG: u64 = DIRTY;
 }
 
 impl Format for Mock {
@@ -83,14 +81,6 @@ impl Format for Mock {
             write: leaf & WRITE != 0,
             execute: leaf & READ != 0,
             privileged: false,
-        }
-    }
-
-    fn kind(leaf: u64) -> MemoryKind {
-        if leaf & MMIO != 0 {
-            MemoryKind::Mmio
-        } else {
-            MemoryKind::Normal
         }
     }
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a format of page tables is: a type whose constants say all that the code needs to know.
+//! A format of page tables: a type whose constants say all that the code needs to know.
 //!
-//! Nothing of this is looked up while walking. A table with another number of levels is another
-//! type, and the compiler unrolls the walk for each.
+//! No constant is looked up during a walk. Tables with different numbers of levels are different
+//! types, and the compiler unrolls the walk of each.
 
 use super::{
     layout::TableLayout,
@@ -16,54 +16,52 @@ use core::marker::PhantomData;
 /// A page of a page table.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Leaf {
-    /// IOVA of its first byte.
+    /// The IOVA of its first byte.
     pub iova: u64,
-    /// Physical address of its first byte.
+    /// The physical address of its first byte.
     pub phys: u64,
     /// Its size in bytes.
     pub size: u64,
-    /// What the device may do.
+    /// What the device may do with it.
     pub permissions: Permissions,
-    /// What kind of memory it was mapped as.
+    /// The kind of memory as which it was mapped.
     pub kind: MemoryKind,
 }
 
-/// A format of page tables: what the bits of its leaves mean.
+/// A format of page tables: the meaning of the bits of an entry.
 ///
-/// An *entry* is what stands in a table. A *leaf* is an entry that maps memory. Where its bits are is
-/// the [`LeafLayout`](super::LeafLayout) of the format.
+/// [`TableLayout`] describes the tables and the links between them, [`LeafLayout`](super::LeafLayout)
+/// where the bits of a leaf are, and this trait what its attributes mean. A driver chooses a format; it
+/// does not call these functions.
 pub trait Format: LeafShape + 'static {
-    /// Its name, for people.
+    /// The name of the format in messages and reports.
     const NAME: &'static str;
 
     /// Choices that a driver makes once for a whole table.
     type Options: Copy + Send + Sync;
 
-    /// Log2 of the bytes of IOVA that can be translated; IOVAs begin at zero.
+    /// Log2 of the number of bytes of IOVA that a table translates; IOVAs begin at zero.
     const INPUT_BITS: u32 = shape_bits::<Self>();
-    /// May a large page in use be replaced by a table of smaller ones?
+    /// Whether the hardware allows a large page in use to be replaced by a table of smaller pages.
     const CAN_CUT: bool;
 
-    /// Do tables with these options leave it to the hardware to note what was written to? Then no
-    /// groups are made: in a group it may note that in any entry.
+    /// Returns whether, with these options, the hardware records writes in the tables.
+    ///
+    /// No groups are made then: in a group, the hardware may record a write in any of the entries.
     #[inline(always)]
     fn tracks_dirty(_options: Self::Options) -> bool {
         false
     }
 
-    /// The attributes of leaves at level 0; `None` if the format cannot say this. There is a bit among
-    /// them that does not say whether the device has written.
+    /// Returns the attributes of a leaf of level 0, or `None` if the format cannot express them.
     fn attributes(
         options: Self::Options,
         permissions: Permissions,
         kind: MemoryKind,
     ) -> Option<u64>;
 
-    /// What the device may do through `leaf`.
+    /// Returns what the device may do through `leaf`.
     fn permissions(leaf: u64) -> Permissions;
-
-    /// The kind of memory `leaf` is mapped as.
-    fn kind(leaf: u64) -> MemoryKind;
 }
 
 /// Log2 of the bytes that a tree of this shape covers.
@@ -82,15 +80,19 @@ impl<F: Format> CheckedFormat<F> {
     };
 }
 
-/// The attributes that `F` chooses, and no other bits. What is left may not be empty, or a leaf could
-/// look like an empty entry.
+/// Returns the attributes that `F` chooses, without other bits.
+///
+/// A leaf that could be mistaken for an empty entry is not made: some bit is set in it, whatever the
+/// address, also when it is [cleaned](LeafShape::cleaned).
 #[inline(always)]
 pub(super) fn attributes<F: Format>(
     options: F::Options,
     permissions: Permissions,
     kind: MemoryKind,
 ) -> Option<u64> {
+    let always_set = F::PAGE_FLAGS != 0 && F::LARGE_PAGE_FLAGS != 0;
+
     F::attributes(options, permissions, kind)
         .map(F::attributes_of)
-        .filter(|attributes| attributes & !F::DIRTY.mask != 0)
+        .filter(|attributes| always_set || attributes & !F::DIRTY_FLAG != 0)
 }

@@ -8,7 +8,10 @@
 //!
 //! Pure: this file is also compiled for the host, with the page tables.
 
-use super::layout::{TableLayout, TableShape, MAX_LEVELS};
+use super::{
+    layout::{TableLayout, TableShape, MAX_LEVELS},
+    run::MemoryKind,
+};
 use core::marker::PhantomData;
 
 /// Where a leaf holds a physical address.
@@ -54,53 +57,77 @@ impl AddressField {
     }
 }
 
-/// How a leaf says that the device has written through it.
-#[derive(Clone, Copy, Debug)]
-pub struct DirtyField {
-    /// If these attributes ...
+/// A value that some bits of an entry can have.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Pattern {
+    /// The bits that matter.
     pub mask: u64,
-    /// ... have this value, the device has written through the leaf;
-    pub dirty: u64,
-    /// if they have this one, it has not. With any other value, the hardware does not note it.
-    pub clean: u64,
+    /// Their value; the other bits are zero.
+    pub value: u64,
+}
+
+impl Pattern {
+    /// The pattern of entries in which all of `bits` are set.
+    #[must_use]
+    pub const fn set(bits: u64) -> Self {
+        Self {
+            mask: bits,
+            value: bits,
+        }
+    }
+
+    /// Returns whether the bits have this value in `entry`.
+    #[must_use]
+    #[inline(always)]
+    pub const fn matches(self, entry: u64) -> bool {
+        entry & self.mask == self.value
+    }
 }
 
 /// The bits of leaves.
 ///
-/// The *attributes* of a leaf are what a [`Format`](super::Format) chooses for what a device may do and
-/// for the kind of memory, and what the hardware notes in it.
+/// An *entry* is a word of a table. A *leaf* is an entry that maps memory. The *attributes* of a
+/// leaf are its bits except the address, the type of the entry and the mark of a group.
 pub trait LeafLayout: TableShape {
-    /// Log2 of the physical addresses that a leaf can hold.
+    /// Log2 of the end of the physical addresses that a leaf can hold.
     const OUTPUT_BITS: u32;
-    /// How many levels can hold leaves, from level 0 on.
+    /// The number of levels that can hold leaves, counted from level 0.
     const LEAF_LEVELS: u32;
-    /// Where a leaf holds the address.
+    /// The bits of a leaf that hold the address.
     const ADDRESS: AddressField;
-    /// Where it holds the attributes.
+    /// The bits of a leaf that are attributes.
     const ATTRIBUTES: u64;
-    /// What else is set in every leaf of level 0.
+    /// The type of a leaf of level 0: bits that are set in each.
     const PAGE_FLAGS: u64;
-    /// What else is set in every leaf of the levels above.
+    /// The type of a leaf of the levels above.
     const LARGE_PAGE_FLAGS: u64;
-    /// Set in a leaf that is one of a group; 0 if there are no groups.
+    /// The mark of a leaf that is part of a group; 0 where there are no groups.
     const GROUP_FLAG: u64 = 0;
-    /// Log2 of how many leaves of a level make a group that can be cached as one page, if they lie
-    /// next to each other and are marked, by level; 0 where there are no such groups.
+    /// Log2 of the number of leaves that form a group, by level, or 0 where there are no groups.
+    ///
+    /// The hardware may cache the leaves of a group as one page. They map adjacent memory and are
+    /// [marked](Self::GROUP_FLAG).
     const GROUP_BITS: [u32; MAX_LEVELS as usize] = [0; MAX_LEVELS as usize];
-    /// Where it holds whether the device has written.
-    const DIRTY: DirtyField;
+    /// The attributes of a leaf that is mapped as [`MemoryKind::Mmio`].
+    const MMIO: Pattern;
+    /// The attributes of a leaf through which the device has written.
+    const DIRTY: Pattern;
+    /// The bit of [`DIRTY`](Self::DIRTY) that the hardware changes when the device writes.
+    const DIRTY_FLAG: u64;
 }
 
 /// What follows from a [`LeafLayout`], for all layouts alike.
 pub trait LeafShape: LeafLayout {
-    /// Log2 of how many leaves of `level` make a group; 0 where there are none.
+    /// Returns log2 of the number of leaves of `level` that form a group, or 0 if there are none.
     #[inline(always)]
     fn group_bits(level: u32) -> u32 {
         Self::GROUP_BITS.get(level as usize).copied().unwrap_or(0)
     }
 
-    /// The leaf for `phys`, which is aligned to the size of a leaf at this level and below
-    /// `1 << OUTPUT_BITS`, with attributes out of [`ATTRIBUTES`](LeafLayout::ATTRIBUTES).
+    /// Returns the leaf of `level` that maps `phys`.
+    ///
+    /// `phys` is aligned to the size of a leaf of this level and below `1 << OUTPUT_BITS`, and
+    /// `attributes` has only bits of [`ATTRIBUTES`](LeafLayout::ATTRIBUTES).
     #[inline(always)]
     fn leaf(level: u32, phys: u64, attributes: u64) -> u64 {
         let flags = if level == 0 {
@@ -112,57 +139,64 @@ pub trait LeafShape: LeafLayout {
         Self::ADDRESS.put(phys) | attributes | flags
     }
 
-    /// The physical address in `leaf`.
+    /// Returns the physical address in `leaf`.
     #[inline(always)]
     fn phys(leaf: u64) -> u64 {
         Self::ADDRESS.get(leaf)
     }
 
-    /// The attributes of `leaf`.
+    /// Returns the attributes of `leaf`, with the flags that the hardware has changed since it was
+    /// written.
     #[inline(always)]
     fn attributes_of(leaf: u64) -> u64 {
         leaf & Self::ATTRIBUTES
     }
 
-    /// `leaf`, marked as one of a group.
+    /// Returns `leaf` with the mark of a group.
     #[inline(always)]
     fn grouped(leaf: u64) -> u64 {
         leaf | Self::GROUP_FLAG
     }
 
-    /// Is `leaf` one of a group?
+    /// Returns whether `leaf` has the mark of a group.
     #[inline(always)]
     fn is_grouped(leaf: u64) -> bool {
         leaf & Self::GROUP_FLAG != 0
     }
 
-    /// `leaf`, not one of a group any more.
+    /// Returns `leaf` without the mark of a group.
     #[inline(always)]
     fn ungrouped(leaf: u64) -> u64 {
         leaf & !Self::GROUP_FLAG
     }
 
-    /// Has the device written through `leaf`?
+    /// Returns the kind of memory as which `leaf` is mapped.
+    #[inline(always)]
+    fn kind(leaf: u64) -> MemoryKind {
+        if Self::MMIO.matches(leaf) {
+            MemoryKind::Mmio
+        } else {
+            MemoryKind::Normal
+        }
+    }
+
+    /// Returns whether the device has written through `leaf`.
     #[inline(always)]
     fn is_dirty(leaf: u64) -> bool {
-        leaf & Self::DIRTY.mask == Self::DIRTY.dirty
+        Self::DIRTY.matches(leaf)
     }
 
-    /// `leaf`, which is dirty, as if the device had not written through it.
+    /// Returns `leaf` as it was before the device wrote through it.
     #[inline(always)]
     fn cleaned(leaf: u64) -> u64 {
-        leaf & !Self::DIRTY.mask | Self::DIRTY.clean
+        leaf & !Self::DIRTY_FLAG | !Self::DIRTY.value & Self::DIRTY_FLAG
     }
 
-    /// `leaf`, as if the device had written through it, if that would be noted in it: for tests and for
-    /// drivers of devices that exist in memory only.
+    /// Returns `leaf` as it is after the device has written through it: an emulated device needs
+    /// this.
     #[inline(always)]
     fn dirtied(leaf: u64) -> u64 {
-        if leaf & Self::DIRTY.mask == Self::DIRTY.clean {
-            leaf & !Self::DIRTY.mask | Self::DIRTY.dirty
-        } else {
-            leaf
-        }
+        leaf & !Self::DIRTY_FLAG | Self::DIRTY.value & Self::DIRTY_FLAG
     }
 }
 
@@ -186,9 +220,8 @@ impl<L: LeafLayout> CheckedLeaves<L> {
         assert!((L::ATTRIBUTES | flags) & address == 0);
         assert!(L::ATTRIBUTES & flags == 0);
         assert!(L::GROUP_FLAG & (L::PAGE_FLAGS | L::LARGE_PAGE_FLAGS) == 0);
-        assert!(L::DIRTY.mask & !L::ATTRIBUTES == 0);
-        assert!((L::DIRTY.dirty | L::DIRTY.clean) & !L::DIRTY.mask == 0);
-        assert!(L::DIRTY.dirty != L::DIRTY.clean);
+        assert!((L::MMIO.mask | L::DIRTY.mask) & !L::ATTRIBUTES == 0);
+        assert!(L::DIRTY_FLAG != 0 && L::DIRTY_FLAG & !L::DIRTY.mask == 0);
         assert!(L::LEAF_LEVELS >= 1);
 
         let mut level = 0;

@@ -5,7 +5,6 @@
 pub(crate) use crate::{
     run::MemoryKind,
     table::{
-        AddressField, CountField, DirtyField, Format, LeafLayout, Permissions, TableLayout,
-        MAX_LEVELS,
+        AddressField, CountField, Format, LeafLayout, Pattern, Permissions, TableLayout, MAX_LEVELS,
     },
 };
