@@ -23,7 +23,7 @@ mod unmap;
 pub(crate) use access::Membership;
 pub(crate) use tables::{Table, TableId};
 
-use crate::iova_map::{IovaMap, Reserved};
+use crate::iova_map::{IovaMap, ReservedRange};
 use area::Area;
 use kernel::{
     new_mutex,
@@ -172,7 +172,7 @@ impl Ioas {
 
 fn reserve(map: &mut Map, first: u64, last: u64, owner: Owner) -> Result {
     map.reserve(SlabBox::new(
-        Reserved::new(first, last, owner),
+        ReservedRange::new(first, last, owner),
         GFP_KERNEL_ACCOUNT,
     )?)
 }

@@ -2,7 +2,7 @@
 
 //! What is mapped at a range of IOVA.
 
-use crate::{interval::Node, iova_map};
+use crate::{interval::Node, iova_map::PageOffset};
 use kernel::{
     prelude::*,
     sync::atomic::{Atomic, Relaxed},
@@ -114,7 +114,7 @@ impl Area {
     }
 }
 
-impl iova_map::Area for Area {
+impl PageOffset for Area {
     fn page_offset(&self) -> u64 {
         self.slice.page_offset()
     }
