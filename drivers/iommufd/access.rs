@@ -14,7 +14,7 @@
 //! with none of them held.
 
 use crate::{
-    device_file::{Context, Iommufd},
+    context::{Context, Iommufd},
     ioas::{Ioas, Membership},
 };
 use kernel::{

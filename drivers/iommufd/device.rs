@@ -7,7 +7,7 @@
 pub(crate) mod hw_info;
 
 use crate::{
-    device_file::{Context, Iommufd},
+    context::{Context, Iommufd},
     group::{Group, GroupRef},
 };
 use kernel::{

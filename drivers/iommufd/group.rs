@@ -6,7 +6,7 @@
 //! group, the last that is detached detaches it. Each still has to be attached by itself, so that
 //! what it cannot address is kept out of the address space.
 
-use crate::{device::Device, device_file::Context, hwpt::Hwpt, ioas::Ioas};
+use crate::{context::Context, device::Device, hwpt::Hwpt, ioas::Ioas};
 use core::ops::Deref;
 use kernel::{
     new_mutex,

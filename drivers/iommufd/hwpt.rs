@@ -5,8 +5,8 @@
 pub(crate) mod alloc;
 
 use crate::{
+    context::Context,
     device::Device,
-    device_file::Context,
     ioas::{Ioas, ListedHwpt, Table, TableId},
 };
 use kernel::{

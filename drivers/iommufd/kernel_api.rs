@@ -3,8 +3,8 @@
 //! What drivers such as vfio-pci ask for: bind, attach, replace, detach.
 
 use crate::{
+    context::{Context, Iommufd},
     device::Device,
-    device_file::{Context, Iommufd},
     hwpt::{self, Hwpt, Origin},
     ioas::Ioas,
 };

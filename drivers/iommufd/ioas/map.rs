@@ -6,7 +6,7 @@ use super::{
     area::{bytes_from, Area, Slice},
     Ioas, Map,
 };
-use crate::{device_file::Context, interval::Node};
+use crate::{context::Context, interval::Node};
 use kernel::prelude::*;
 use kernel_ext::{
     alloc::SlabBox,
