@@ -6,7 +6,6 @@ pub(crate) mod alloc;
 
 use crate::{
     context::Context,
-    device::Device,
     ioas::{Ioas, ListedHwpt, Table, TableId},
 };
 use kernel::{
@@ -14,7 +13,7 @@ use kernel::{
     sync::{Arc, SetOnce},
 };
 use kernel_ext::{
-    iommu::{Domain, DomainFeatures, UserData},
+    iommu::{is_capable, Capability, DmaOwner, Domain, DomainFeatures, UserData},
     iommufd::{ObjectId, Reserved, UserRef},
 };
 
@@ -82,15 +81,16 @@ impl Hwpt {
     pub(crate) fn reserve<'a>(
         context: &'a Context,
         ioas: UserRef<Ioas>,
-        device: &Device,
+        device: &DmaOwner,
         origin: Origin,
     ) -> Result<Reserved<'a, Self>> {
         let (automatic, features, data) = match origin {
             Origin::Automatic => (true, DomainFeatures::default(), None),
             Origin::User { features, data } => (false, features, data),
         };
-        let domain = Domain::new(device.owner(), features, data)?;
-        let enforces_cache_coherency = device.enforces_cache_coherency();
+        let domain = Domain::new(device, features, data)?;
+        let enforces_cache_coherency =
+            is_capable(device.device(), Capability::EnforceCacheCoherency);
 
         // Before anything is mapped: some page tables keep this in each entry.
         if enforces_cache_coherency && kernel::warn_on!(!domain.enforce_cache_coherency()) {

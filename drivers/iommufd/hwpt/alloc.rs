@@ -45,7 +45,7 @@ pub(crate) fn alloc(command: &mut HwptAlloc, call: &Call<'_>) -> Result {
         },
         data: user_data(command),
     };
-    let hwpt = Hwpt::reserve(call.context, ioas.to_user(), &device, origin)?;
+    let hwpt = Hwpt::reserve(call.context, ioas.to_user(), device.owner(), origin)?;
 
     start_mirroring(&hwpt)?;
     if flags.faults {
