@@ -10,8 +10,8 @@ use super::{
     },
 };
 use crate::{
+    context::{Context, Iommufd},
     device::Device,
-    device_file::{Context, Iommufd},
     dispatch::Call,
 };
 use iommufd_core::{KernelApi, ObjectId, OwnerRef, UserRef};
