@@ -14,7 +14,7 @@ use crate::{
     device::Device,
     dispatch::Call,
 };
-use iommufd_core::{KernelApi, ObjectId, OwnerRef, UserRef};
+use iommufd_core::{KernelApi, ObjectId, OwnerRef};
 use kernel::prelude::*;
 use kernel_ext::iommu::mock;
 
