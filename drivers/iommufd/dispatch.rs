@@ -39,6 +39,18 @@ impl Call<'_> {
     pub(crate) fn respond<C: Command>(&self, command: &C) -> Result {
         write_versioned(self.user, self.user_size, command)
     }
+
+    /// Writes one field of the struct back, which begins at byte `offset` of it. Every caller knows
+    /// this field: it lies within [`Command::MIN_SIZE`].
+    ///
+    /// # Errors
+    ///
+    /// `EFAULT` where it cannot be written.
+    pub(crate) fn respond_field(&self, offset: usize, value: u64) -> Result {
+        UserSlice::new(self.user.wrapping_byte_add(offset), size_of::<u64>())
+            .writer()
+            .write(&value)
+    }
 }
 
 /// A command that this module carries out.

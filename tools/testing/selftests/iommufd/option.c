@@ -162,6 +162,37 @@ TEST_F(option, unknown_options)
 		EXPECT_EQ(-EOPNOTSUPP, get(self->fd, 1U << bit, 0));
 }
 
+/* The rest of the structure may lie in memory that cannot be written */
+TEST_F(option, only_the_value_is_written)
+{
+	struct iommu_option *cmd;
+	unsigned char *p;
+
+	ASSERT_EQ(0, iommufd_ioas_alloc(self->fd, &self->ioas));
+	p = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, p);
+	cmd = (void *)(p + PAGE - offsetof(struct iommu_option, val64));
+	*cmd = (struct iommu_option){
+		.size = sizeof(*cmd),
+		.option_id = IOMMU_OPTION_HUGE_PAGES,
+		.op = IOMMU_OPTION_OP_GET,
+		.object_id = self->ioas,
+		.val64 = ~0ULL,
+	};
+	ASSERT_EQ(0, mprotect(p, PAGE, PROT_READ));
+	EXPECT_EQ(0, ioctl_errno(self->fd, IOMMU_OPTION, cmd));
+	EXPECT_EQ(1, cmd->val64);
+
+	/* Where the value cannot be written, it is nevertheless set */
+	ASSERT_EQ(0, mprotect(p, PAGE, PROT_READ | PROT_WRITE));
+	cmd->op = IOMMU_OPTION_OP_SET;
+	cmd->val64 = 0;
+	ASSERT_EQ(0, mprotect(p + PAGE, PAGE, PROT_READ));
+	EXPECT_EQ(-EFAULT, ioctl_errno(self->fd, IOMMU_OPTION, cmd));
+	EXPECT_EQ(0, get(self->fd, IOMMU_OPTION_HUGE_PAGES, self->ioas));
+}
+
 /* What page tables hold already has its page sizes */
 TEST(huge_pages_of_filled_page_tables)
 {
