@@ -102,6 +102,9 @@ pub(crate) struct Ioas {
     /// The page tables that mirror the map, and who uses it in the kernel.
     #[pin]
     users: RwSem<Users>,
+    /// Whether entries of page tables may cover several pages. Changes with `users` locked for
+    /// writing.
+    large_pages: Atomic<bool>,
     #[pin]
     pub(crate) map: RwSem<Map>,
 }
@@ -113,6 +116,7 @@ impl Ioas {
             serial: Serial::next(),
             hwpts <- new_mutex!(KVec::new(), "Ioas::hwpts"),
             users <- new_rwsem!(Users::new(), "Ioas::users"),
+            large_pages: Atomic::new(true),
             map <- new_rwsem!(IovaMap::new(LARGE_PAGE as u64), "Ioas::map"),
         })
     }

@@ -100,7 +100,7 @@ impl Drop for Membership {
         let position = users.accesses.position(self.access);
         let listed = users.accesses.sorted.remove(position);
         // Lowering it cannot fail.
-        let lowered = map.set_alignment(users.alignment());
+        let lowered = map.set_alignment(users.alignment(self.ioas.large_pages()));
 
         kernel::warn_on!(listed.is_err() || lowered.is_err());
     }

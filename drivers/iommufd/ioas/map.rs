@@ -133,7 +133,7 @@ impl Ioas {
             let view = slice.view(iova, access);
             let mapping = match &users.tables[..] {
                 [] => None,
-                tables => match Mapping::new(slice.pages, view, tables, users.large_pages) {
+                tables => match Mapping::new(slice.pages, view, tables, self.large_pages()) {
                     Ok(mapping) => Some(mapping),
                     Err(error) => {
                         self.abandon(first, last);
