@@ -107,13 +107,7 @@ static COMMANDS: &[Entry] = &[
 /// `ENOTTY` for one that does not exist; `EINVAL` if the size is less than the command ever needed;
 /// `E2BIG` if the struct has non-zero bytes that are not known; then whatever the command reports.
 pub(crate) fn ioctl(context: &Context, code: u32, arg: usize) -> Result<isize> {
-    // The number of the kernel's selftests is one beyond the others.
-    #[cfg(CONFIG_IOMMUFD_RUST_TEST)]
-    let is_test = code == crate::selftest::TestCommand::CODE;
-    #[cfg(not(CONFIG_IOMMUFD_RUST_TEST))]
-    let is_test = false;
-
-    if !uapi::is_iommufd(code) && !is_test {
+    if !uapi::is_iommufd(code) {
         return vfio_compat::ioctl(context, code, arg);
     }
     let user = UserPtr::from_addr(arg);

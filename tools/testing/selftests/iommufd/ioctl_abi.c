@@ -572,6 +572,22 @@ TEST_F(file, order_of_the_checks_of_map)
 	EXPECT_EQ(-EINVAL, ioctl_errno(self->fd, IOMMU_IOAS_MAP, &map));
 }
 
+/*
+ * A kernel that is configured for iommufd's selftests has more numbers, up to that of
+ * IOMMU_TEST_CMD: their structure is looked at before it turns out that they do not exist.
+ */
+TEST_F(file, test_numbers_are_looked_at_where_the_kernel_has_them)
+{
+	int built = system("zcat /proc/config.gz | grep -q '^CONFIG_IOMMUFD_TEST=y'");
+	int expected = built ? -ENOTTY : -EFAULT;
+
+	for (unsigned int nr = 0x96; nr <= 0xa0; nr++)
+		EXPECT_EQ(expected, ioctl_errno(self->fd, _IO(IOMMUFD_TYPE, nr),
+						NULL));
+	EXPECT_EQ(-ENOTTY, ioctl_errno(self->fd, _IO(IOMMUFD_TYPE, 0x7f), NULL));
+	EXPECT_EQ(-ENOTTY, ioctl_errno(self->fd, _IO(IOMMUFD_TYPE, 0xa1), NULL));
+}
+
 TEST_F(file, only_ioctls_are_offered)
 {
 	char c = 0;
