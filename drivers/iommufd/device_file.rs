@@ -8,6 +8,7 @@ use crate::{
     vfio_compat::Container, IommufdModule,
 };
 use kernel::{
+    mm::virt::{flags, VmaNew},
     module::this_module,
     pr_info_once,
     prelude::*,
@@ -92,5 +93,19 @@ impl iommufd::Iommufd for Iommufd {
 
     fn ioctl(context: &Context, cmd: u32, arg: usize) -> Result<isize> {
         dispatch::ioctl(context, cmd, arg)
+    }
+
+    /// # Errors
+    ///
+    /// `EINVAL` for a private mapping, `EPERM` for one from which code could be executed; else `ENXIO`:
+    /// no object has memory to be mapped, so there is no valid offset.
+    fn mmap(_context: &Context, vma: &VmaNew) -> Result {
+        if vma.flags() & flags::SHARED == 0 {
+            return Err(EINVAL);
+        }
+        if vma.executable() {
+            return Err(EPERM);
+        }
+        Err(ENXIO)
     }
 }
