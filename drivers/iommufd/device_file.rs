@@ -12,11 +12,15 @@ use kernel::{
     module::this_module,
     pr_info_once,
     prelude::*,
-    sync::atomic::{ordering::Relaxed, Atomic},
+    sync::{
+        atomic::{ordering::Relaxed, Atomic},
+        Arc,
+    },
 };
 use kernel_ext::{
     iommufd,
     miscdev::{FileOperations, VFIO_MINOR},
+    mm::LimitReports,
     new_rwsem,
     sync::RwSem,
 };
@@ -37,6 +41,8 @@ pub(crate) struct State {
     #[pin]
     pub(crate) container: Container,
     charges_process: Atomic<bool>,
+    /// Which limit was last reported in the kernel log for what is mapped in the context.
+    pub(crate) limit_reports: Arc<LimitReports>,
     /// Whoever locks all address spaces at the same time holds this for writing, and whoever publishes
     /// one for reading: so that all are all.
     #[pin]
@@ -87,6 +93,7 @@ impl iommufd::Iommufd for Iommufd {
             container <- Container::new(),
             // Programs that know VFIO alone expect its accounting.
             charges_process: Atomic::new(is_container),
+            limit_reports: Arc::new(LimitReports::new(), GFP_KERNEL_ACCOUNT)?,
             all_address_spaces <- new_rwsem!((), "State::all_address_spaces"),
         })
     }

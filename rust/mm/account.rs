@@ -11,7 +11,11 @@ use core::ptr::NonNull;
 use kernel::{
     mm::{Mm, MmWithUser},
     prelude::*,
-    sync::aref::ARef,
+    sync::{
+        aref::ARef,
+        atomic::{ordering::Relaxed, Atomic},
+        Arc,
+    },
     task::Task,
 };
 
@@ -66,25 +70,65 @@ impl Drop for User {
     }
 }
 
+/// Which refused charge was last reported in the kernel log.
+///
+/// The payers that share one of these write one line for each user or process whose limit they hit,
+/// not one for each refusal: some programs map until they are refused, unmap, and go on.
+pub struct LimitReports {
+    /// The address of the user or task whose limit it was; it is only compared.
+    last: Atomic<usize>,
+}
+
+impl LimitReports {
+    /// Nothing has been reported.
+    pub const fn new() -> Self {
+        Self {
+            last: Atomic::new(0),
+        }
+    }
+
+    /// Whether a refusal by the limit of this user or task is yet to be reported. The next call with
+    /// the same one returns false.
+    fn is_new<T>(&self, limited: *const T) -> bool {
+        self.last.xchg(limited.addr(), Relaxed) != limited.addr()
+    }
+}
+
+impl Default for LimitReports {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A process whose limit counts.
+#[derive(Clone)]
+struct Limited {
+    /// The leader of the thread group: its limit is that of the process.
+    task: ARef<Task>,
+    reports: Arc<LimitReports>,
+}
+
 /// Whose limit counts, and what it takes to charge it.
 #[derive(Clone)]
 enum Limit {
     Nobody,
-    /// Tasks are leaders of thread groups: their limits count.
-    User(ARef<Task>, User),
-    Process(ARef<Task>),
+    User(Limited, User),
+    Process(Limited),
 }
 
 impl Limit {
     /// The limit of the calling process.
     #[inline(never)]
-    fn current(mode: ChargeMode) -> Result<Self> {
-        let leader = kernel::current!().group_leader().into();
+    fn current(mode: ChargeMode, reports: &Arc<LimitReports>) -> Result<Self> {
+        let limited = Limited {
+            task: kernel::current!().group_leader().into(),
+            reports: reports.clone(),
+        };
 
         Ok(match mode {
             ChargeMode::Nobody => Self::Nobody,
-            ChargeMode::User => Self::User(leader, User::current().ok_or(EFAULT)?),
-            ChargeMode::Process => Self::Process(leader),
+            ChargeMode::User => Self::User(limited, User::current().ok_or(EFAULT)?),
+            ChargeMode::Process => Self::Process(limited),
         })
     }
 }
@@ -97,21 +141,24 @@ pub struct Payer {
 }
 
 impl Payer {
-    /// The calling process, charged as `limited` says unless it has `CAP_IPC_LOCK`.
+    /// The calling process, charged as `limited` says unless it has `CAP_IPC_LOCK`. Refused charges are
+    /// reported through `reports`.
     ///
     /// # Errors
     ///
     /// `EFAULT` if the caller has no memory of its own (a kernel thread).
     #[inline]
-    pub fn current(limited: ChargeMode) -> Result<Self> {
+    pub fn current(limited: ChargeMode, reports: &Arc<LimitReports>) -> Result<Self> {
         // SAFETY: This only reads the credentials of the calling task.
         let unlimited = unsafe { bindings::capable(bindings::CAP_IPC_LOCK as c_int) };
 
-        Self::current_in_mode(if unlimited {
+        let mode = if unlimited {
             ChargeMode::Nobody
         } else {
             limited
-        })
+        };
+
+        Self::current_in_mode(mode, reports)
     }
 
     /// The calling process, charged as `mode` says.
@@ -120,11 +167,11 @@ impl Payer {
     ///
     /// As for [`current`](Self::current).
     #[inline]
-    pub fn current_in_mode(mode: ChargeMode) -> Result<Self> {
+    pub fn current_in_mode(mode: ChargeMode, reports: &Arc<LimitReports>) -> Result<Self> {
         Ok(Self {
             limit: match mode {
                 ChargeMode::Nobody => Limit::Nobody,
-                limited => Limit::current(limited)?,
+                limited => Limit::current(limited, reports)?,
             },
             mm: ARef::from(&**kernel::current!().mm().ok_or(EFAULT)?),
         })
@@ -175,8 +222,8 @@ impl Payer {
     fn charge_limit(&self, npages: usize) -> Result {
         match &self.limit {
             Limit::Nobody => Ok(()),
-            Limit::User(task, user) => charge_user(task, user, npages),
-            Limit::Process(task) => self.charge_process(task, npages),
+            Limit::User(limited, user) => charge_user(limited, user, npages),
+            Limit::Process(limited) => self.charge_process(limited, npages),
         }
     }
 
@@ -188,21 +235,24 @@ impl Payer {
             Limit::User(_, user) => unsafe {
                 bindings::kernel_ext_user_uncharge(user.as_ptr(), npages)
             },
-            Limit::Process(task) => self.uncharge_process(task, npages),
+            Limit::Process(limited) => self.uncharge_process(&limited.task, npages),
         }
     }
 
-    fn charge_process(&self, task: &Task, npages: usize) -> Result {
+    fn charge_process(&self, limited: &Limited, npages: usize) -> Result {
+        let task = &*limited.task;
         let mm = self.address_space().ok_or(EINVAL)?;
 
         if account(&mm, task, npages, true) == 0 {
             return Ok(());
         }
-        // SAFETY: `mm` is a valid mm.
-        let used = unsafe { bindings::kernel_ext_mm_locked(mm.as_raw()) };
-        let (task, limit) = (task.as_ptr(), limit_of(task));
-        // SAFETY: `task` is a valid task.
-        unsafe { bindings::kernel_ext_report_mm_limit(task, npages, used, limit) };
+        if limited.reports.is_new(task.as_ptr()) {
+            // SAFETY: `mm` is a valid mm.
+            let used = unsafe { bindings::kernel_ext_mm_locked(mm.as_raw()) };
+            let (task, limit) = (task.as_ptr(), limit_of(task));
+            // SAFETY: `task` is a valid task.
+            unsafe { bindings::kernel_ext_report_mm_limit(task, npages, used, limit) };
+        }
         Err(ENOMEM)
     }
 
@@ -219,18 +269,20 @@ impl Payer {
     }
 }
 
-fn charge_user(task: &Task, user: &User, npages: usize) -> Result {
-    let limit = limit_of(task);
+fn charge_user(limited: &Limited, user: &User, npages: usize) -> Result {
+    let limit = limit_of(&limited.task);
 
     // SAFETY: By the invariant of `User` the pointer is valid.
     if unsafe { bindings::kernel_ext_user_charge(user.as_ptr(), npages, limit) } {
         return Ok(());
     }
-    // SAFETY: As above.
-    let used = unsafe { bindings::kernel_ext_user_locked(user.as_ptr()) };
-    let (task, user) = (task.as_ptr(), user.as_ptr());
-    // SAFETY: `task` is a valid task, and `user` a valid user.
-    unsafe { bindings::kernel_ext_report_user_limit(task, user, npages, used, limit) };
+    if limited.reports.is_new(user.as_ptr()) {
+        // SAFETY: As above.
+        let used = unsafe { bindings::kernel_ext_user_locked(user.as_ptr()) };
+        let (task, user) = (limited.task.as_ptr(), user.as_ptr());
+        // SAFETY: `task` is a valid task, and `user` a valid user.
+        unsafe { bindings::kernel_ext_report_user_limit(task, user, npages, used, limit) };
+    }
     Err(ENOMEM)
 }
 
@@ -267,8 +319,9 @@ impl Charge {
     ///
     /// # Errors
     ///
-    /// `ENOMEM` if that would pass the limit, which one (rate-limited) kernel message names;
-    /// `EINVAL` if the process is to pay and has exited. Nothing is charged then.
+    /// `ENOMEM` if that would pass the limit, which a (rate-limited) kernel message names when the
+    /// payer's [`LimitReports`] have it first; `EINVAL` if the process is to pay and has exited.
+    /// Nothing is charged then.
     #[inline]
     pub fn add(&mut self, npages: usize) -> Result {
         if npages != 0 {

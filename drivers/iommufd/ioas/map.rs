@@ -38,7 +38,7 @@ impl Ioas {
         access: Access,
     ) -> Result<u64> {
         let slice = Slice {
-            pages: SharedPages::of_caller(address, length, access.write, limit(context))?,
+            pages: SharedPages::of_caller(address, length, access.write, payer(context)?)?,
             start: address % PAGE_SIZE,
             length,
         };
@@ -71,7 +71,7 @@ impl Ioas {
             }
             Err(_) => {
                 let memory = FileMemory::from_fd(fd, start as u64, length, access.write)?;
-                SharedPages::pinned(Memory::File(memory), Payer::current(limit(context))?)?
+                SharedPages::pinned(Memory::File(memory), payer(context)?)?
             }
         };
         let slice = Slice {
@@ -258,13 +258,15 @@ pub(crate) struct FilePart {
     pub(crate) length: usize,
 }
 
-/// Whose limit counts for what the calling process maps.
-fn limit(context: &Context) -> ChargeMode {
-    if context.charges_process() {
+/// The calling process, charged as the context has it for what is mapped.
+fn payer(context: &Context) -> Result<Payer> {
+    let limited = if context.charges_process() {
         ChargeMode::Process
     } else {
         ChargeMode::User
-    }
+    };
+
+    Payer::current(limited, &context.limit_reports)
 }
 
 /// Lets areas that fill a range be in transit no more.

@@ -4,6 +4,10 @@
  * CAP_IPC_LOCK may pin, that a refusal leaves nothing behind, and whose charge
  * it is. Each test runs in a process of its own, so nothing has to be undone.
  */
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 
@@ -231,6 +235,82 @@ TEST_F(limits, the_charge_of_a_dead_process_stays)
 	EXPECT_EQ(-ENOMEM, map_at(0, 1, IOVA + PAGES * PAGE));
 	EXPECT_EQ(0, unmap(IOVA, LIMIT));
 	EXPECT_EQ(0, map_at(0, LIMIT, IOVA + PAGES * PAGE));
+}
+
+/* The kernel limits such messages to a few in five seconds */
+#define RATELIMIT_SECONDS 6
+
+/* Lines of the kernel log that tell of a limit, from where @log is */
+static int count_reports(int log)
+{
+	char line[1024];
+	int count = 0;
+	ssize_t len;
+
+	while ((len = read(log, line, sizeof(line) - 1)) > 0) {
+		line[len] = '\0';
+		count += strstr(line, "cannot pin ") != NULL;
+	}
+	return count;
+}
+
+static int open_log(void)
+{
+	int log = open("/dev/kmsg", O_RDONLY | O_NONBLOCK);
+
+	if (log >= 0)
+		lseek(log, 0, SEEK_END);
+	return log;
+}
+
+/* Some programs take ENOMEM for an everyday answer, and go on */
+TEST_F(limits, a_limit_is_reported_once_per_file)
+{
+	int log = open_log();
+
+	ASSERT_LE(0, log);
+	sleep(RATELIMIT_SECONDS);
+	ASSERT_EQ(0, attach());
+	ASSERT_EQ(0, become_user(USER));
+	for (int i = 0; i < 5; i++) {
+		ASSERT_EQ(0, map_at(0, LIMIT, IOVA));
+		EXPECT_EQ(-ENOMEM, map_at(LIMIT, 1, IOVA + PAGES * PAGE));
+		ASSERT_EQ(0, unmap(IOVA, LIMIT));
+		EXPECT_EQ(-ENOMEM, map_at(0, LIMIT + 1, IOVA));
+	}
+	EXPECT_EQ(1, count_reports(log));
+
+	/* The limit of another user is another one */
+	ASSERT_EQ(0, become_root());
+	ASSERT_EQ(0, become_user(OTHER_USER));
+	for (int i = 0; i < 3; i++)
+		EXPECT_EQ(-ENOMEM, map_at(0, LIMIT + 1, IOVA));
+	EXPECT_EQ(1, count_reports(log));
+	close(log);
+}
+
+TEST_F(limits, each_file_reports_a_limit)
+{
+	int fd = iommufd_open(), log = open_log();
+	uint32_t ioas;
+
+	ASSERT_LE(0, fd);
+	ASSERT_LE(0, log);
+	sleep(RATELIMIT_SECONDS);
+	ASSERT_EQ(0, setup_testdev(&self->testdev, fd));
+	ASSERT_EQ(0, iommufd_ioas_alloc(fd, &ioas));
+	ASSERT_EQ(0, vfio_dev_attach(&self->testdev, &(uint32_t){ ioas }));
+	ASSERT_EQ(0, attach());
+	ASSERT_EQ(0, become_user(USER));
+	for (int i = 0; i < 3; i++) {
+		EXPECT_EQ(-ENOMEM, map_at(0, LIMIT + 1, IOVA));
+		EXPECT_EQ(-ENOMEM, iommufd_map_at(fd, ioas, self->memory,
+						  (LIMIT + 1) * PAGE, IOVA));
+	}
+	EXPECT_EQ(2, count_reports(log));
+	vfio_dev_close(&self->testdev);
+	close(fd);
+	close(log);
 }
 
 TEST_HARNESS_MAIN
