@@ -209,13 +209,15 @@ impl Payer {
         Ok(())
     }
 
+    /// Gives pages back. False, and nothing has changed, if they stay counted.
     #[inline]
-    fn uncharge(&self, npages: usize) {
-        if !matches!(self.limit, Limit::Nobody) {
-            self.uncharge_limit(npages);
+    fn uncharge(&self, npages: usize) -> bool {
+        if !matches!(self.limit, Limit::Nobody) && !self.uncharge_limit(npages) {
+            return false;
         }
         // SAFETY: `mm` is a valid mm; its counter is atomic.
         unsafe { bindings::kernel_ext_mm_add_pinned(self.mm.as_raw(), -(npages as c_long)) };
+        true
     }
 
     #[inline(never)]
@@ -228,27 +230,29 @@ impl Payer {
     }
 
     #[inline(never)]
-    fn uncharge_limit(&self, npages: usize) {
+    fn uncharge_limit(&self, npages: usize) -> bool {
         match &self.limit {
             Limit::Nobody => {}
             // SAFETY: By the invariant of `User` the pointer is valid; so much was charged.
             Limit::User(_, user) => unsafe {
                 bindings::kernel_ext_user_uncharge(user.as_ptr(), npages)
             },
-            Limit::Process(limited) => self.uncharge_process(&limited.task, npages),
+            Limit::Process(limited) => return self.uncharge_process(&limited.task, npages),
         }
+        true
     }
 
+    /// Charges the process also once it has exited: its files may still be pinned, and its limit stays
+    /// what it was.
     fn charge_process(&self, limited: &Limited, npages: usize) -> Result {
         let task = &*limited.task;
-        let mm = self.address_space().ok_or(EINVAL)?;
 
-        if account(&mm, task, npages, true) == 0 {
+        if account(&self.mm, task, npages, true) == 0 {
             return Ok(());
         }
         if limited.reports.is_new(task.as_ptr()) {
             // SAFETY: `mm` is a valid mm.
-            let used = unsafe { bindings::kernel_ext_mm_locked(mm.as_raw()) };
+            let used = unsafe { bindings::kernel_ext_mm_locked(self.mm.as_raw()) };
             let (task, limit) = (task.as_ptr(), limit_of(task));
             // SAFETY: `task` is a valid task.
             unsafe { bindings::kernel_ext_report_mm_limit(task, npages, used, limit) };
@@ -256,11 +260,14 @@ impl Payer {
         Err(ENOMEM)
     }
 
-    fn uncharge_process(&self, task: &Task, npages: usize) {
-        // What a process had locked is forgotten when it exits.
-        if let Some(mm) = self.address_space() {
-            account(&mm, task, npages, false);
-        }
+    /// Gives pages back. False if the process has exited: what it had locked then stays counted.
+    fn uncharge_process(&self, task: &Task, npages: usize) -> bool {
+        let Some(mm) = self.address_space() else {
+            return false;
+        };
+
+        account(&mm, task, npages, false);
+        true
     }
 
     /// The address space, unless the process has exited.
@@ -288,8 +295,9 @@ fn charge_user(limited: &Limited, user: &User, npages: usize) -> Result {
 
 /// Counts against the process's own limit: 0, or a negative error number, which there cannot
 /// be when pages are given back.
-fn account(mm: &MmWithUser, task: &Task, npages: usize, charge: bool) -> c_int {
-    // SAFETY: The address space is alive, and `task` is a valid task.
+fn account(mm: &Mm, task: &Task, npages: usize, charge: bool) -> c_int {
+    // SAFETY: The mm is valid, and has its lock and counter also when the process has exited; `task` is
+    // a valid task.
     unsafe { bindings::kernel_ext_mm_account(mm.as_raw(), task.as_ptr(), npages, charge) }
 }
 
@@ -307,12 +315,19 @@ fn limit_of(task: &Task) -> usize {
 pub struct Charge {
     payer: Payer,
     npages: usize,
+    /// So many pages more are counted, which a process had when it exited: they are what is charged
+    /// next.
+    kept: usize,
 }
 
 impl Charge {
     /// An empty charge to `payer`.
     pub fn new(payer: Payer) -> Self {
-        Self { payer, npages: 0 }
+        Self {
+            payer,
+            npages: 0,
+            kept: 0,
+        }
     }
 
     /// Charges for `npages` more pages.
@@ -320,15 +335,19 @@ impl Charge {
     /// # Errors
     ///
     /// `ENOMEM` if that would pass the limit, which a (rate-limited) kernel message names when the
-    /// payer's [`LimitReports`] have it first; `EINVAL` if the process is to pay and has exited.
-    /// Nothing is charged then.
+    /// payer's [`LimitReports`] have it first. Nothing is charged then.
     #[inline]
     pub fn add(&mut self, npages: usize) -> Result {
         if npages != 0 {
             if should_fail() {
                 return Err(ENOMEM);
             }
-            self.payer.charge(npages)?;
+            let kept = npages.min(self.kept);
+
+            if kept != npages {
+                self.payer.charge(npages - kept)?;
+            }
+            self.kept -= kept;
             self.npages += npages;
         }
         Ok(())
@@ -341,7 +360,9 @@ impl Charge {
 
         if npages != 0 {
             self.npages -= npages;
-            self.payer.uncharge(npages);
+            if !self.payer.uncharge(npages) {
+                self.kept += npages;
+            }
         }
     }
 
@@ -367,6 +388,7 @@ impl Charge {
         self.sub(npages);
         pot.npages -= moved;
         self.npages = moved;
+        self.kept = 0;
         self.payer = pot.payer.clone();
     }
 }

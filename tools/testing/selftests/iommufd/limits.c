@@ -237,6 +237,91 @@ TEST_F(limits, the_charge_of_a_dead_process_stays)
 	EXPECT_EQ(0, map_at(0, LIMIT, IOVA + PAGES * PAGE));
 }
 
+static int set_process_mode(int fd)
+{
+	struct iommu_option cmd = {
+		.size = sizeof(cmd),
+		.option_id = IOMMU_OPTION_RLIMIT_MODE,
+		.op = IOMMU_OPTION_OP_SET,
+		.val64 = 1,
+	};
+
+	return ioctl_errno(fd, IOMMU_OPTION, &cmd);
+}
+
+static int map_file(int iommufd, uint32_t ioas, int fd, unsigned long pages)
+{
+	struct iommu_ioas_map_file cmd = {
+		.size = sizeof(cmd),
+		.flags = IOMMU_IOAS_MAP_FIXED_IOVA | MAP_RW,
+		.ioas_id = ioas,
+		.fd = fd,
+		.length = pages * PAGE,
+		.iova = IOVA,
+	};
+
+	return ioctl_errno(iommufd, IOMMU_IOAS_MAP_FILE, &cmd);
+}
+
+struct part {
+	uint32_t ioas;
+	unsigned long pages;
+};
+
+/* By an ordinary user whose process is gone when this returns */
+static int map_files_and_exit(int iommufd, int fd, const struct part *parts, int count)
+{
+	pid_t pid = fork();
+	int status, rc;
+
+	if (!pid) {
+		rc = become_user(USER);
+		for (int i = 0; !rc && i < count; i++)
+			rc = map_file(iommufd, parts[i].ioas, fd, parts[i].pages);
+		_exit(!!rc);
+	}
+	if (pid < 0 || waitpid(pid, &status, 0) != pid)
+		return -ECHILD;
+	return status ? -EPROTO : 0;
+}
+
+/*
+ * A file outlives the process that mapped it, whose limit stays what it was. What it is
+ * charged once it has exited stays counted, and suffices for the same pages again.
+ */
+TEST(a_dead_process_is_charged_for_its_files)
+{
+	struct part parts[3] = { { .pages = LIMIT }, { .pages = 1 }, { .pages = LIMIT + 1 } };
+	struct vfio_dev edu = VFIO_DEV_CLOSED;
+	int fd, memfd;
+
+	ASSERT_EQ(0, setup_system());
+	ASSERT_EQ(0, set_limit(LIMIT));
+	fd = iommufd_open();
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, set_process_mode(fd));
+	ASSERT_EQ(0, setup_edu(&edu, fd));
+	memfd = memfd_create("limits", MFD_CLOEXEC);
+	ASSERT_LE(0, memfd);
+	ASSERT_EQ(0, ftruncate(memfd, PAGES * PAGE));
+	for (int i = 0; i < 3; i++)
+		ASSERT_EQ(0, iommufd_ioas_alloc(fd, &parts[i].ioas));
+
+	ASSERT_EQ(0, map_files_and_exit(fd, memfd, parts, 2));
+	for (int i = 0; i < 3; i++) {
+		ASSERT_EQ(0, vfio_dev_attach(&edu, &(uint32_t){ parts[0].ioas }));
+		ASSERT_EQ(0, vfio_dev_detach(&edu));
+		EXPECT_EQ(-ENOMEM, vfio_dev_attach(&edu, &(uint32_t){ parts[1].ioas }));
+	}
+
+	/* Another process, which has a limit of its own */
+	ASSERT_EQ(0, map_files_and_exit(fd, memfd, &parts[2], 1));
+	EXPECT_EQ(-ENOMEM, vfio_dev_attach(&edu, &(uint32_t){ parts[2].ioas }));
+	vfio_dev_close(&edu);
+	close(memfd);
+	close(fd);
+}
+
 /* The kernel limits such messages to a few in five seconds */
 #define RATELIMIT_SECONDS 6
 
