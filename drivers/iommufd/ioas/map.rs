@@ -89,8 +89,8 @@ impl Ioas {
     ///
     /// Those of [`IovaMap::check`](crate::iova_map::IovaMap::check) and
     /// [`IovaMap::find`](crate::iova_map::IovaMap::find); `EEXIST` if something is mapped there; `EPERM`
-    /// if devices may write what may not be written; then those of [`Mapping::new`]. Nothing has changed
-    /// then.
+    /// if devices may write what may not be written; `EOVERFLOW` for more bytes than can be rounded up to
+    /// whole pages; then those of [`Mapping::new`]. Nothing has changed then.
     pub(crate) fn map(&self, slice: Slice, iova: Option<u64>, access: Access) -> Result<u64> {
         // Allocated before locking, and then told where it goes.
         let slot = core::iter::once(new_slot()?);
@@ -181,7 +181,8 @@ impl Ioas {
             if access.write && !slice.pages.writable() {
                 return Err(EPERM);
             }
-            map.check_page_offset(slice.page_offset())
+            map.check_page_offset(slice.page_offset())?;
+            slice.check_end()
         });
         // Alone, an area that may be mapped meets others when it is inserted.
         if fit.is_err() || slices.len() > 1 {
