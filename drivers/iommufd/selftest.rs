@@ -26,8 +26,9 @@ pub(crate) use iommu::Mock;
 pub(crate) use uapi::TestCommand;
 
 use crate::{dispatch::Call, ioas::Ioas};
+use iommu::MockIommu;
 use kernel::prelude::*;
-use kernel_ext::{dma_buf, iommufd::ObjectId};
+use kernel_ext::{dma_buf, iommu::DmaOwner, iommufd::ObjectId};
 use uapi::{AddReserved, DmabufGet, DmabufRevoke, Op};
 
 /// `IOMMU_TEST_CMD`. Returns what the ioctl returns, which is zero but for one operation.
@@ -64,6 +65,11 @@ pub(crate) fn ioctl(call: &Call<'_>) -> Result<isize> {
     };
 
     done.map(|()| 0)
+}
+
+/// Whether the mock IOMMU serves a device.
+pub(crate) fn is_mock(device: &DmaOwner) -> bool {
+    device.is_driven_by::<MockIommu>()
 }
 
 /// Keeps a range out of what can be mapped.

@@ -33,7 +33,6 @@ pub(crate) fn get_hw_info(command: &mut GetHwInfo, call: &Call<'_>) -> Result {
 
     let pasids = PasidSupport::of(device.owner());
     let capabilities = HwCapabilities {
-        dirty_tracking: is_capable(device.device(), Capability::DirtyTracking),
         pasid_exec: pasids.is_some_and(|pasids| pasids.exec),
         pasid_privileged: pasids.is_some_and(|pasids| pasids.privileged),
         ats: is_capable(device.device(), Capability::PciAts),

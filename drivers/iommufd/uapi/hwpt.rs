@@ -70,6 +70,19 @@ impl HwptAlloc {
         Ok(())
     }
 
+    /// Whether a page table may be asked for that is nested on another one.
+    ///
+    /// # Errors
+    ///
+    /// `EOPNOTSUPP` for flags that such a page table cannot have, and without data on it.
+    pub(crate) fn check_nested(&self) -> Result {
+        known(self.flags, HWPT_FAULT_ID_VALID | HWPT_PASID)?;
+        if self.data_len == 0 {
+            return Err(EOPNOTSUPP);
+        }
+        Ok(())
+    }
+
     /// What is asked for on an IO address space.
     ///
     /// # Errors
@@ -141,8 +154,6 @@ impl GetHwInfo {
 /// What an IOMMU can do for a device.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct HwCapabilities {
-    /// Its page tables can tell which memory was written to.
-    pub(crate) dirty_tracking: bool,
     /// The device may ask for permission to execute, with a PASID.
     pub(crate) pasid_exec: bool,
     /// The device may ask for privileged accesses, with a PASID.
@@ -154,9 +165,9 @@ pub(crate) struct HwCapabilities {
 impl HwCapabilities {
     /// As user space reads them.
     pub(crate) fn bits(self) -> u64 {
-        // The last bit says what cannot be done.
-        u64::from(self.dirty_tracking)
-            | u64::from(self.pasid_exec) << 1
+        // The lowest bit is dirty tracking, which this module does not have. The last one says what
+        // cannot be done.
+        u64::from(self.pasid_exec) << 1
             | u64::from(self.pasid_privileged) << 2
             | u64::from(!self.ats) << 3
     }
