@@ -38,6 +38,11 @@ impl Accesses {
         }
     }
 
+    /// Whether there is none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.sorted.is_empty()
+    }
+
     /// What IOVAs and lengths must be multiples of for their sake, in bytes.
     pub(super) fn alignment(&self) -> u64 {
         let alignments = self.sorted.iter().map(|listed| listed.alignment);

@@ -97,6 +97,13 @@ impl Ioas {
         kernel::warn_on!(lowered.is_err());
     }
 
+    /// Whether page tables mirror it, or users in the kernel are attached to it.
+    pub(crate) fn has_users(&self) -> bool {
+        let users = self.users.read();
+
+        !users.tables.is_empty() || !users.accesses.is_empty()
+    }
+
     /// Whether entries of page tables may cover several pages. Takes no lock; while the caller holds
     /// `users`, the answer stays as it is.
     pub(crate) fn large_pages(&self) -> bool {
