@@ -7,7 +7,7 @@ use crate::{
     device::Device,
     dispatch::Call,
     ioas::Ioas,
-    uapi::{HwptAlloc, HwptFlags},
+    uapi::{HwptAlloc, HwptOffer},
 };
 use kernel::{prelude::*, uaccess::UserPtr};
 use kernel_ext::{
@@ -39,9 +39,11 @@ pub(crate) fn alloc(command: &mut HwptAlloc, call: &Call<'_>) -> Result {
     };
     let flags = command.paging_flags()?;
 
-    if !is_offered(flags, &device) {
-        return Err(EOPNOTSUPP);
-    }
+    flags.check_offered(HwptOffer {
+        features: device.owner().takes_domain_features(),
+        parents: can_be_parent(&device),
+    })?;
+
     let origin = Origin::User {
         features: DomainFeatures {
             nest_parent: flags.nest_parent,
@@ -63,16 +65,6 @@ pub(crate) fn alloc(command: &mut HwptAlloc, call: &Call<'_>) -> Result {
     call.respond(command)?;
     publish(hwpt, &mut hwpts)?;
     Ok(())
-}
-
-/// Whether a page table for `device` can be what `flags` ask for. A feature is offered once programs
-/// can use it: before, they would find out too late that it is missing.
-fn is_offered(flags: HwptFlags, device: &Device) -> bool {
-    let unusable = flags.dirty_tracking || flags.pasid;
-
-    !unusable
-        && (!flags.nest_parent || can_be_parent(device))
-        && (!flags.faults || device.owner().takes_domain_features())
 }
 
 /// Whether page tables for `device` are made as parents of others. No program can nest any on them;

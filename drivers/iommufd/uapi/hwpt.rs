@@ -55,6 +55,32 @@ pub(crate) struct HwptFlags {
     pub(crate) pasid: bool,
 }
 
+/// Which page tables on an IO address space can be had for a device.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct HwptOffer {
+    /// Those with flags or data: the IOMMU's driver may also make none of these.
+    pub(crate) features: bool,
+    /// Those that other page tables may be nested on.
+    pub(crate) parents: bool,
+}
+
+impl HwptFlags {
+    /// Whether there are page tables that are what the flags ask for. A feature is offered once programs
+    /// can use it: before, they would find out too late that it is missing.
+    ///
+    /// # Errors
+    ///
+    /// `EOPNOTSUPP` if not.
+    pub(crate) fn check_offered(self, offer: HwptOffer) -> Result {
+        let unusable = self.dirty_tracking || self.pasid;
+
+        if unusable || self.nest_parent && !offer.parents || self.faults && !offer.features {
+            return Err(EOPNOTSUPP);
+        }
+        Ok(())
+    }
+}
+
 impl HwptAlloc {
     /// Whether the fields go together.
     ///
