@@ -37,7 +37,7 @@ pub use window::View;
 
 use crate::{
     dma_buf::DmaBuf,
-    mm::{Charge, ChargeMode, CopyBuffer, Memory, PageSlots, Payer, UserMemory},
+    mm::{Charge, CopyBuffer, Memory, PageSlots, Payer, UserMemory},
 };
 use device::DevicePages;
 use kernel::{
@@ -69,20 +69,14 @@ enum Pages {
 }
 
 impl SharedPages {
-    /// `length` bytes at `address` of the calling process, for which it pays: against `limit`, unless it
-    /// may lock as much as it likes.
+    /// `length` bytes at `address` of the calling process, for which `payer` pays as far as they are
+    /// pinned.
     ///
     /// # Errors
     ///
     /// Those of [`UserMemory::current`]; `ENOMEM`.
-    pub fn of_caller(
-        address: usize,
-        length: usize,
-        writable: bool,
-        limit: ChargeMode,
-    ) -> Result<Self> {
+    pub fn of_caller(address: usize, length: usize, writable: bool, payer: Payer) -> Result<Self> {
         let memory = UserMemory::current(address, length, writable)?;
-        let payer = Payer::current(limit)?;
         let pages = PinnedPages::new(Memory::User(memory), payer)?;
 
         Ok(Self(Pages::Pinned(pages)))

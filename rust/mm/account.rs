@@ -11,7 +11,11 @@ use core::ptr::NonNull;
 use kernel::{
     mm::{Mm, MmWithUser},
     prelude::*,
-    sync::aref::ARef,
+    sync::{
+        aref::ARef,
+        atomic::{ordering::Relaxed, Atomic},
+        Arc,
+    },
     task::Task,
 };
 
@@ -66,25 +70,65 @@ impl Drop for User {
     }
 }
 
+/// Which refused charge was last reported in the kernel log.
+///
+/// The payers that share one of these write one line for each user or process whose limit they hit,
+/// not one for each refusal: some programs map until they are refused, unmap, and go on.
+pub struct LimitReports {
+    /// The address of the user or task whose limit it was; it is only compared.
+    last: Atomic<usize>,
+}
+
+impl LimitReports {
+    /// Nothing has been reported.
+    pub const fn new() -> Self {
+        Self {
+            last: Atomic::new(0),
+        }
+    }
+
+    /// Whether a refusal by the limit of this user or task is yet to be reported. The next call with
+    /// the same one returns false.
+    fn is_new<T>(&self, limited: *const T) -> bool {
+        self.last.xchg(limited.addr(), Relaxed) != limited.addr()
+    }
+}
+
+impl Default for LimitReports {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A process whose limit counts.
+#[derive(Clone)]
+struct Limited {
+    /// The leader of the thread group: its limit is that of the process.
+    task: ARef<Task>,
+    reports: Arc<LimitReports>,
+}
+
 /// Whose limit counts, and what it takes to charge it.
 #[derive(Clone)]
 enum Limit {
     Nobody,
-    /// Tasks are leaders of thread groups: their limits count.
-    User(ARef<Task>, User),
-    Process(ARef<Task>),
+    User(Limited, User),
+    Process(Limited),
 }
 
 impl Limit {
     /// The limit of the calling process.
     #[inline(never)]
-    fn current(mode: ChargeMode) -> Result<Self> {
-        let leader = kernel::current!().group_leader().into();
+    fn current(mode: ChargeMode, reports: &Arc<LimitReports>) -> Result<Self> {
+        let limited = Limited {
+            task: kernel::current!().group_leader().into(),
+            reports: reports.clone(),
+        };
 
         Ok(match mode {
             ChargeMode::Nobody => Self::Nobody,
-            ChargeMode::User => Self::User(leader, User::current().ok_or(EFAULT)?),
-            ChargeMode::Process => Self::Process(leader),
+            ChargeMode::User => Self::User(limited, User::current().ok_or(EFAULT)?),
+            ChargeMode::Process => Self::Process(limited),
         })
     }
 }
@@ -97,21 +141,24 @@ pub struct Payer {
 }
 
 impl Payer {
-    /// The calling process, charged as `limited` says unless it has `CAP_IPC_LOCK`.
+    /// The calling process, charged as `limited` says unless it has `CAP_IPC_LOCK`. Refused charges are
+    /// reported through `reports`.
     ///
     /// # Errors
     ///
     /// `EFAULT` if the caller has no memory of its own (a kernel thread).
     #[inline]
-    pub fn current(limited: ChargeMode) -> Result<Self> {
+    pub fn current(limited: ChargeMode, reports: &Arc<LimitReports>) -> Result<Self> {
         // SAFETY: This only reads the credentials of the calling task.
         let unlimited = unsafe { bindings::capable(bindings::CAP_IPC_LOCK as c_int) };
 
-        Self::current_in_mode(if unlimited {
+        let mode = if unlimited {
             ChargeMode::Nobody
         } else {
             limited
-        })
+        };
+
+        Self::current_in_mode(mode, reports)
     }
 
     /// The calling process, charged as `mode` says.
@@ -120,11 +167,11 @@ impl Payer {
     ///
     /// As for [`current`](Self::current).
     #[inline]
-    pub fn current_in_mode(mode: ChargeMode) -> Result<Self> {
+    pub fn current_in_mode(mode: ChargeMode, reports: &Arc<LimitReports>) -> Result<Self> {
         Ok(Self {
             limit: match mode {
                 ChargeMode::Nobody => Limit::Nobody,
-                limited => Limit::current(limited)?,
+                limited => Limit::current(limited, reports)?,
             },
             mm: ARef::from(&**kernel::current!().mm().ok_or(EFAULT)?),
         })
@@ -162,55 +209,65 @@ impl Payer {
         Ok(())
     }
 
+    /// Gives pages back. False, and nothing has changed, if they stay counted.
     #[inline]
-    fn uncharge(&self, npages: usize) {
-        if !matches!(self.limit, Limit::Nobody) {
-            self.uncharge_limit(npages);
+    fn uncharge(&self, npages: usize) -> bool {
+        if !matches!(self.limit, Limit::Nobody) && !self.uncharge_limit(npages) {
+            return false;
         }
         // SAFETY: `mm` is a valid mm; its counter is atomic.
         unsafe { bindings::kernel_ext_mm_add_pinned(self.mm.as_raw(), -(npages as c_long)) };
+        true
     }
 
     #[inline(never)]
     fn charge_limit(&self, npages: usize) -> Result {
         match &self.limit {
             Limit::Nobody => Ok(()),
-            Limit::User(task, user) => charge_user(task, user, npages),
-            Limit::Process(task) => self.charge_process(task, npages),
+            Limit::User(limited, user) => charge_user(limited, user, npages),
+            Limit::Process(limited) => self.charge_process(limited, npages),
         }
     }
 
     #[inline(never)]
-    fn uncharge_limit(&self, npages: usize) {
+    fn uncharge_limit(&self, npages: usize) -> bool {
         match &self.limit {
             Limit::Nobody => {}
             // SAFETY: By the invariant of `User` the pointer is valid; so much was charged.
             Limit::User(_, user) => unsafe {
                 bindings::kernel_ext_user_uncharge(user.as_ptr(), npages)
             },
-            Limit::Process(task) => self.uncharge_process(task, npages),
+            Limit::Process(limited) => return self.uncharge_process(&limited.task, npages),
         }
+        true
     }
 
-    fn charge_process(&self, task: &Task, npages: usize) -> Result {
-        let mm = self.address_space().ok_or(EINVAL)?;
+    /// Charges the process also once it has exited: its files may still be pinned, and its limit stays
+    /// what it was.
+    fn charge_process(&self, limited: &Limited, npages: usize) -> Result {
+        let task = &*limited.task;
 
-        if account(&mm, task, npages, true) == 0 {
+        if account(&self.mm, task, npages, true) == 0 {
             return Ok(());
         }
-        // SAFETY: `mm` is a valid mm.
-        let used = unsafe { bindings::kernel_ext_mm_locked(mm.as_raw()) };
-        let (task, limit) = (task.as_ptr(), limit_of(task));
-        // SAFETY: `task` is a valid task.
-        unsafe { bindings::kernel_ext_report_mm_limit(task, npages, used, limit) };
+        if limited.reports.is_new(task.as_ptr()) {
+            // SAFETY: `mm` is a valid mm.
+            let used = unsafe { bindings::kernel_ext_mm_locked(self.mm.as_raw()) };
+            let (task, limit) = (task.as_ptr(), limit_of(task));
+            // SAFETY: `task` is a valid task.
+            unsafe { bindings::kernel_ext_report_mm_limit(task, npages, used, limit) };
+        }
         Err(ENOMEM)
     }
 
-    fn uncharge_process(&self, task: &Task, npages: usize) {
-        // What a process had locked is forgotten when it exits.
-        if let Some(mm) = self.address_space() {
-            account(&mm, task, npages, false);
-        }
+    /// Gives pages back. False if the process has exited: what it had locked then stays counted.
+    fn uncharge_process(&self, task: &Task, npages: usize) -> bool {
+        let Some(mm) = self.address_space() else {
+            return false;
+        };
+
+        account(&mm, task, npages, false);
+        true
     }
 
     /// The address space, unless the process has exited.
@@ -219,25 +276,28 @@ impl Payer {
     }
 }
 
-fn charge_user(task: &Task, user: &User, npages: usize) -> Result {
-    let limit = limit_of(task);
+fn charge_user(limited: &Limited, user: &User, npages: usize) -> Result {
+    let limit = limit_of(&limited.task);
 
     // SAFETY: By the invariant of `User` the pointer is valid.
     if unsafe { bindings::kernel_ext_user_charge(user.as_ptr(), npages, limit) } {
         return Ok(());
     }
-    // SAFETY: As above.
-    let used = unsafe { bindings::kernel_ext_user_locked(user.as_ptr()) };
-    let (task, user) = (task.as_ptr(), user.as_ptr());
-    // SAFETY: `task` is a valid task, and `user` a valid user.
-    unsafe { bindings::kernel_ext_report_user_limit(task, user, npages, used, limit) };
+    if limited.reports.is_new(user.as_ptr()) {
+        // SAFETY: As above.
+        let used = unsafe { bindings::kernel_ext_user_locked(user.as_ptr()) };
+        let (task, user) = (limited.task.as_ptr(), user.as_ptr());
+        // SAFETY: `task` is a valid task, and `user` a valid user.
+        unsafe { bindings::kernel_ext_report_user_limit(task, user, npages, used, limit) };
+    }
     Err(ENOMEM)
 }
 
 /// Counts against the process's own limit: 0, or a negative error number, which there cannot
 /// be when pages are given back.
-fn account(mm: &MmWithUser, task: &Task, npages: usize, charge: bool) -> c_int {
-    // SAFETY: The address space is alive, and `task` is a valid task.
+fn account(mm: &Mm, task: &Task, npages: usize, charge: bool) -> c_int {
+    // SAFETY: The mm is valid, and has its lock and counter also when the process has exited; `task` is
+    // a valid task.
     unsafe { bindings::kernel_ext_mm_account(mm.as_raw(), task.as_ptr(), npages, charge) }
 }
 
@@ -255,27 +315,39 @@ fn limit_of(task: &Task) -> usize {
 pub struct Charge {
     payer: Payer,
     npages: usize,
+    /// So many pages more are counted, which a process had when it exited: they are what is charged
+    /// next.
+    kept: usize,
 }
 
 impl Charge {
     /// An empty charge to `payer`.
     pub fn new(payer: Payer) -> Self {
-        Self { payer, npages: 0 }
+        Self {
+            payer,
+            npages: 0,
+            kept: 0,
+        }
     }
 
     /// Charges for `npages` more pages.
     ///
     /// # Errors
     ///
-    /// `ENOMEM` if that would pass the limit, which one (rate-limited) kernel message names;
-    /// `EINVAL` if the process is to pay and has exited. Nothing is charged then.
+    /// `ENOMEM` if that would pass the limit, which a (rate-limited) kernel message names when the
+    /// payer's [`LimitReports`] have it first. Nothing is charged then.
     #[inline]
     pub fn add(&mut self, npages: usize) -> Result {
         if npages != 0 {
             if should_fail() {
                 return Err(ENOMEM);
             }
-            self.payer.charge(npages)?;
+            let kept = npages.min(self.kept);
+
+            if kept != npages {
+                self.payer.charge(npages - kept)?;
+            }
+            self.kept -= kept;
             self.npages += npages;
         }
         Ok(())
@@ -288,7 +360,9 @@ impl Charge {
 
         if npages != 0 {
             self.npages -= npages;
-            self.payer.uncharge(npages);
+            if !self.payer.uncharge(npages) {
+                self.kept += npages;
+            }
         }
     }
 
@@ -314,6 +388,7 @@ impl Charge {
         self.sub(npages);
         pot.npages -= moved;
         self.npages = moved;
+        self.kept = 0;
         self.payer = pot.payer.clone();
     }
 }

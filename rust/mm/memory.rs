@@ -8,6 +8,7 @@
 use crate::bindings;
 use core::ptr::NonNull;
 use kernel::{
+    error::to_result,
     mm::{Mm, MmWithUser},
     page::{PAGE_MASK, PAGE_SIZE},
     prelude::*,
@@ -107,8 +108,12 @@ impl UserMemory {
 ///
 /// # Invariants
 ///
-/// `0` is valid, and this value owns one reference to it.
-struct OpenFile(NonNull<bindings::file>);
+/// `file` is valid, and this value owns one reference to it. If `counts_as_writable`, this value is one
+/// of the writable mappings that the contents count.
+struct OpenFile {
+    file: NonNull<bindings::file>,
+    counts_as_writable: bool,
+}
 
 // SAFETY: References to files may be given back on any thread, and nothing here uses what belongs
 // to a thread, the position that a read or write of it may hold.
@@ -116,17 +121,66 @@ unsafe impl Send for OpenFile {}
 // SAFETY: As above.
 unsafe impl Sync for OpenFile {}
 
+impl OpenFile {
+    /// The file that the caller has open as `fd`.
+    ///
+    /// # Errors
+    ///
+    /// `EBADF` if there is no such file.
+    fn from_fd(fd: i32) -> Result<Self> {
+        // SAFETY: Any number may be looked up.
+        let file = NonNull::new(unsafe { bindings::fget(fd as c_uint) }).ok_or(EBADF)?;
+
+        // INVARIANT: The reference was taken just now.
+        Ok(Self {
+            file,
+            counts_as_writable: false,
+        })
+    }
+
+    /// Has the contents count this value as a writable mapping, so that they are not sealed against
+    /// writing meanwhile. A file that is not memory is left alone: it cannot be pinned.
+    ///
+    /// # Errors
+    ///
+    /// `EPERM` if the file was not opened for writing, or is sealed against it.
+    fn count_as_writable(&mut self) -> Result {
+        const WRITE_SEALS: u32 = bindings::F_SEAL_WRITE | bindings::F_SEAL_FUTURE_WRITE;
+        let file = self.file.as_ptr();
+        // SAFETY: By the type invariant the file is valid.
+        let seals = unsafe { bindings::kernel_ext_memory_file_seals(file) };
+        let Ok(seals) = u32::try_from(seals) else {
+            return Ok(());
+        };
+
+        // SAFETY: By the type invariant the file is valid.
+        if seals & WRITE_SEALS != 0 || !unsafe { bindings::kernel_ext_file_is_writable(file) } {
+            return Err(EPERM);
+        }
+        // SAFETY: By the type invariant the file is valid.
+        to_result(unsafe { bindings::kernel_ext_file_map_writable(file) })?;
+        // INVARIANT: It has been counted.
+        self.counts_as_writable = true;
+        Ok(())
+    }
+}
+
 impl Drop for OpenFile {
     fn drop(&mut self) {
+        if self.counts_as_writable {
+            // SAFETY: By the type invariant the file is valid, and the contents count this value.
+            unsafe { bindings::kernel_ext_file_unmap_writable(self.file.as_ptr()) };
+        }
         // SAFETY: By the type invariant this value owns a reference.
-        unsafe { bindings::fput(self.0.as_ptr()) };
+        unsafe { bindings::fput(self.file.as_ptr()) };
     }
 }
 
 /// A range of a file whose contents are memory (a memfd, a file in tmpfs or hugetlbfs); pins
 /// nothing by itself.
 ///
-/// What kind of file it is shows when it is pinned.
+/// What kind of file it is shows when it is pinned. While a device may write the memory of a memfd, the
+/// memfd cannot be sealed with `F_SEAL_WRITE`, as when a process has mapped it writable and shared.
 pub struct FileMemory {
     file: OpenFile,
     /// Offset of the first byte in the file.
@@ -142,17 +196,18 @@ impl FileMemory {
     /// # Errors
     ///
     /// `EINVAL` for no bytes or too many; `EOVERFLOW` if they pass the largest offset; `EBADF` if
-    /// there is no such file.
+    /// there is no such file; `EPERM` if it is to be written and is memory, but was not opened for
+    /// writing or is sealed against it.
     pub fn from_fd(fd: i32, start: u64, length: usize, writable: bool) -> Result<Self> {
         let before_last = length.checked_sub(1).ok_or(EINVAL)? as u64;
 
         start.checked_add(before_last).ok_or(EOVERFLOW)?;
-        // SAFETY: There is nothing to be seen to.
-        let file = NonNull::new(unsafe { bindings::fget(fd as c_uint) }).ok_or(EBADF)?;
-        // INVARIANT: The reference was taken just now.
-        let file = OpenFile(file);
+        let mut file = OpenFile::from_fd(fd)?;
 
         check_length(length)?;
+        if writable {
+            file.count_as_writable()?;
+        }
         Ok(Self {
             file,
             start,
@@ -194,7 +249,7 @@ impl FileMemory {
 
     /// The file, as long as `self` lives.
     pub(super) fn file(&self) -> *mut bindings::file {
-        self.file.0.as_ptr()
+        self.file.file.as_ptr()
     }
 }
 
