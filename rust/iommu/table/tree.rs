@@ -266,7 +266,10 @@ impl<'r, L: TableLayout, M: TableMemory> Table<'r, L, M> {
     /// The entries from that of `iova` on. Those of level 0 may be written as the caller likes; of a
     /// table above it they are for looking, and for writing leaves with [`Slot::set_leaf`].
     #[inline(always)]
-    pub(super) fn slots_from(self, iova: u64) -> impl ExactSizeIterator<Item = Slot<'r, L, M>> + Clone {
+    pub(super) fn slots_from(
+        self,
+        iova: u64,
+    ) -> impl ExactSizeIterator<Item = Slot<'r, L, M>> + Clone {
         let first = L::index(self.level, iova);
         let count = Tree::<L, M>::words(self.level) - first;
         // SAFETY: `index` is below the number of words of a table of this level.

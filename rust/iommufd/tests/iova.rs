@@ -13,7 +13,10 @@ fn area(first: u64, last: u64) -> Box<Node<()>> {
 
 /// The claim to a range in which there is no area.
 fn claim_to(areas: &mut Areas<()>, first: u64, last: u64) -> IovaClaim {
-    areas.insert(area(first, last)).ok().expect("the range is free")
+    areas
+        .insert(area(first, last))
+        .ok()
+        .expect("the range is free")
 }
 
 #[derive(Clone, Copy, Debug)]
