@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What this crate needs from its surroundings: the tree of tables, whose `unsafe` is in `rust/`.
+//! The imports of this crate: the tree of tables, whose `unsafe` is in `rust/`.
 //!
-//! Everything else of this crate is also compiled for the host, where `tools/testing/host` has
-//! another file of this name.
+//! On the host, `tools/testing/host/pagetable` compiles the rest of this crate with a file of its
+//! own in place of this one.
 
 pub(crate) use kernel_ext::iommu::table::{
     Entry, Frame, Reader, Refused, Retired, Slot, Table, Tree, MAX_LEVELS,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! For the fuzzer: arbitrary bytes as each ioctl's struct, and what the ABI says of them, in words of
-//! its own.
+//! For the fuzzer: arbitrary bytes as each ioctl's struct, and what the ABI says of them, in words
+//! of its own.
 
 use crate::{
     base::{Result, EINVAL, EOPNOTSUPP, EOVERFLOW},

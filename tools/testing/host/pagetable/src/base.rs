@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the page tables need from their surroundings: see `drivers/iommu/pagetable/base.rs`.
+//! The imports of the page tables; see `drivers/iommu/pagetable/base.rs`.
 
 pub(crate) use crate::table_layout::MAX_LEVELS;
 pub(crate) use crate::table_tree::{Entry, Frame, Reader, Refused, Retired, Slot, Table, Tree};
