@@ -5,13 +5,12 @@
 pub(crate) mod alloc;
 
 use crate::{
-    device::Device,
-    device_file::Context,
+    context::Context,
     ioas::{Ioas, ListedHwpt, TableId},
 };
 use iommufd_core::{Reserved, Table, UserRef};
 use kernel::{prelude::*, sync::SetOnce};
-use kernel_ext::iommu::{Domain, DomainFeatures, UserData};
+use kernel_ext::iommu::{is_capable, Capability, DmaOwner, Domain, DomainFeatures, UserData};
 
 /// Who has made a page table, which decides when it goes.
 #[derive(Clone, Copy)]
@@ -77,15 +76,16 @@ impl Hwpt {
     pub(crate) fn reserve<'a>(
         context: &'a Context,
         ioas: UserRef<Ioas>,
-        device: &Device,
+        device: &DmaOwner,
         origin: Origin,
     ) -> Result<Reserved<'a, Self>> {
         let (automatic, features, data) = match origin {
             Origin::Automatic => (true, DomainFeatures::default(), None),
             Origin::User { features, data } => (false, features, data),
         };
-        let domain = Domain::new(device.owner(), features, data)?;
-        let enforces_cache_coherency = device.enforces_cache_coherency();
+        let domain = Domain::new(device, features, data)?;
+        let enforces_cache_coherency =
+            is_capable(device.device(), Capability::EnforceCacheCoherency);
 
         // Before anything is mapped: some page tables keep this in each entry.
         if enforces_cache_coherency && kernel::warn_on!(!domain.enforce_cache_coherency()) {

@@ -10,7 +10,7 @@ mod dma;
 mod info;
 
 use crate::{
-    device_file::{Context, Iommufd},
+    context::{Context, Iommufd},
     dispatch::Call,
     ioas::Ioas,
     uapi::{vfio, VfioIoas, VfioIoasOp},

@@ -43,9 +43,7 @@ pub(crate) fn alloc(command: &mut HwptAlloc, call: &Call<'_>) -> Result {
         },
         data: user_data(command),
     };
-    // A driver that is given `data` reads them from the memory of the caller here, with its device
-    // in hand: only it knows their format.
-    let hwpt = Hwpt::reserve(call.context, ioas.to_user(), &device, origin)?;
+    let hwpt = Hwpt::reserve(call.context, ioas.to_user(), device.owner(), origin)?;
 
     // From here on no device is needed. User space can stall pinning and copying, and unbinding
     // waits for calls that have the device.

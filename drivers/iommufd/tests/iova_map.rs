@@ -10,7 +10,7 @@ const LARGE: u64 = 512 * PAGE;
 
 struct Memory(u64);
 
-impl Area for Memory {
+impl PageOffset for Memory {
     fn page_offset(&self) -> u64 {
         self.0
     }
@@ -29,7 +29,7 @@ fn map_at(map: &mut Map, iova: u64, length: u64) -> Result {
 }
 
 fn reserve(map: &mut Map, first: u64, last: u64, owner: u32) -> Result {
-    map.reserve(Box::new(Reserved::new(first, last, owner)))
+    map.reserve(Box::new(ReservedRange::new(first, last, owner)))
 }
 
 fn allowed(ranges: &[(u64, u64)]) -> Result<AllowedRanges> {
