@@ -5,8 +5,8 @@
 //! The API maps one physical run with each call, and looks up one address with each call.
 
 use super::{
+    domain_table::{DomainTable, IotlbGather, MapError, RunsRead},
     join::JoinedRuns,
-    page_table::{Gather, MapError, PageTable, RunsRead},
     run::{trim, Access, MemoryKind, PhysRun},
 };
 use crate::bindings;
@@ -42,7 +42,7 @@ impl CTable {
     /// # Safety
     ///
     /// `domain` is a paging domain of a C driver, and stays valid as long as the result is used.
-    pub(super) unsafe fn of(domain: NonNull<bindings::iommu_domain>) -> NonNull<dyn PageTable> {
+    pub(super) unsafe fn of(domain: NonNull<bindings::iommu_domain>) -> NonNull<dyn DomainTable> {
         // INVARIANT: The caller says what the domain is. `CTable` is a transparent wrapper.
         domain.cast::<Self>()
     }
@@ -77,11 +77,11 @@ impl CTable {
     ///
     /// # Errors
     ///
-    /// As for [`PageTable::map`].
+    /// As for [`DomainTable::map`].
     ///
     /// # Safety
     ///
-    /// As for [`PageTable::map`].
+    /// As for [`DomainTable::map`].
     unsafe fn map_each(
         &self,
         iova: u64,
@@ -154,7 +154,7 @@ fn attributes(kind: MemoryKind) -> u32 {
 // what `iommu_unmap_fast` has removed is out of reach for devices after `iommu_iotlb_sync`. Each run
 // is mapped with a call of its own, so the page table can be cut between two of them. Runs are joined
 // to one call only on generic page tables, and only where no page of these could cover both.
-unsafe impl PageTable for CTable {
+unsafe impl DomainTable for CTable {
     unsafe fn map(&self, iova: u64, runs: &[PhysRun], access: Access) -> Result<(), MapError> {
         // SAFETY: The caller keeps the contract of `map`.
         unsafe { self.map_each(iova, runs.iter().copied(), access) }
@@ -176,7 +176,7 @@ unsafe impl PageTable for CTable {
         unsafe { self.map_each(iova, joined, access) }
     }
 
-    unsafe fn unmap(&self, iova: u64, length: usize, gather: Pin<&mut Gather>) -> bool {
+    unsafe fn unmap(&self, iova: u64, length: usize, gather: Pin<&mut IotlbGather>) -> bool {
         // SAFETY: By the type invariant the domain is valid. The caller says that the range is mapped
         // and can be cut at both ends.
         let unmapped = unsafe {
@@ -185,7 +185,7 @@ unsafe impl PageTable for CTable {
         !kernel::warn_on!(unmapped != length)
     }
 
-    fn sync(&self, gather: Pin<&mut Gather>) {
+    fn sync(&self, gather: Pin<&mut IotlbGather>) {
         // SAFETY: By the type invariant the domain is valid.
         unsafe { bindings::kernel_ext_iotlb_sync(self.as_raw(), gather.as_raw()) };
     }

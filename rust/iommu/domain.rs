@@ -4,10 +4,10 @@
 
 use super::{
     c_table::CTable,
+    domain_table::{DomainTable, Geometry},
     driver::{find_page_table, DomainRef, Driver},
     features::{DomainFeatures, UserData},
     group::DmaOwner,
-    page_table::{Geometry, PageTable},
 };
 use crate::{bindings, shim::device_ptr};
 use core::ptr::NonNull;
@@ -21,7 +21,7 @@ use kernel::{error::from_err_ptr, prelude::*};
 /// long as the domain.
 pub struct Domain {
     raw: NonNull<bindings::iommu_domain>,
-    table: NonNull<dyn PageTable>,
+    table: NonNull<dyn DomainTable>,
 }
 
 // SAFETY: A domain may be used and freed on any thread.
@@ -92,7 +92,7 @@ impl Domain {
     /// A driver in Rust takes a whole batch of runs in one call; a driver in C is called by way of
     /// the IOMMU API.
     #[inline]
-    pub fn page_table(&self) -> &dyn PageTable {
+    pub fn page_table(&self) -> &dyn DomainTable {
         // SAFETY: By the type invariant the table is valid as long as the domain, which `self` owns.
         unsafe { self.table.as_ref() }
     }

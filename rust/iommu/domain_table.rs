@@ -29,18 +29,18 @@ impl Geometry {
 /// Drivers keep lists in it that point back into it, so it is pinned:
 ///
 /// ```ignore
-/// stack_pin_init!(let gather = Gather::new());
+/// stack_pin_init!(let gather = IotlbGather::new());
 /// ```
 #[repr(transparent)]
 #[pin_data]
-pub struct Gather {
+pub struct IotlbGather {
     #[pin]
     raw: Opaque<bindings::iommu_iotlb_gather>,
     #[pin]
     _pin: PhantomPinned,
 }
 
-impl Gather {
+impl IotlbGather {
     /// An initialiser for an empty gather.
     pub fn new() -> impl PinInit<Self> {
         pin_init!(Self {
@@ -61,7 +61,7 @@ impl Gather {
     ///
     /// `raw` is initialised, and for the lifetime of the result it is nobody else's.
     pub(crate) unsafe fn from_raw<'a>(raw: *mut bindings::iommu_iotlb_gather) -> Pin<&'a mut Self> {
-        // SAFETY: `Gather` is a transparent wrapper; the caller vouches for the rest, and C does not
+        // SAFETY: `IotlbGather` is a transparent wrapper; the caller vouches for the rest, and C does not
         // move what it points to.
         unsafe { Pin::new_unchecked(&mut *raw.cast()) }
     }
@@ -99,7 +99,7 @@ impl Gather {
     }
 }
 
-/// What [`PageTable::read_runs`] has read.
+/// What [`DomainTable::read_runs`] has read.
 pub struct RunsRead {
     /// The number of runs.
     pub runs: usize,
@@ -138,7 +138,7 @@ impl From<Error> for MapError {
 /// - A range that one of them has mapped can be unmapped in parts that end between two of its runs.
 /// - Once [`unmap`](Self::unmap) has returned `true` for a range and [`sync`](Self::sync) has
 ///   returned, no device reaches the memory through this page table.
-pub unsafe trait PageTable: Send + Sync {
+pub unsafe trait DomainTable: Send + Sync {
     /// Maps `runs` one behind the other from `iova` on.
     ///
     /// # Errors
@@ -183,10 +183,10 @@ pub unsafe trait PageTable: Send + Sync {
     /// the end of a run that was mapped, or lies between two pages that are not contiguous in
     /// physical memory.
     #[must_use]
-    unsafe fn unmap(&self, iova: u64, length: usize, gather: Pin<&mut Gather>) -> bool;
+    unsafe fn unmap(&self, iova: u64, length: usize, gather: Pin<&mut IotlbGather>) -> bool;
 
     /// Flushes what `gather` holds from the IOTLB.
-    fn sync(&self, gather: Pin<&mut Gather>);
+    fn sync(&self, gather: Pin<&mut IotlbGather>);
 
     /// Removes a range and flushes it, so that no device reaches the memory when this returns `true`.
     ///
@@ -194,7 +194,7 @@ pub unsafe trait PageTable: Send + Sync {
     ///
     /// As for [`unmap`](Self::unmap).
     unsafe fn unmap_and_sync(&self, iova: u64, length: usize) -> bool {
-        pin_init::stack_pin_init!(let gather = Gather::new());
+        pin_init::stack_pin_init!(let gather = IotlbGather::new());
 
         // SAFETY: The caller keeps the contract of `unmap`.
         let gone = unsafe { self.unmap(iova, length, gather.as_mut()) };
