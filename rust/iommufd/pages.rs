@@ -10,20 +10,20 @@
 //!
 //! ```text
 //! SharedPages ─┬─ PinnedPages   memory of a process or a file: pinned page by page
-//!              │    held          who holds which pages, cut where somebody's range begins or ends
+//!              │    held_ranges   who holds which pages, cut where somebody's range begins or ends
 //!              │    frames        lists of page frames
 //!              │    kernel_use    users in the kernel
-//!              │    alone         the short way in and out
+//!              │    fast_path     the short way in and out
 //!              └─ DevicePages   memory of a device behind a dma-buf, which may be revoked
 //! window       what page tables show of either
 //! windows      all of that, found by page
 //! ```
 
-mod alone;
-mod bill;
+mod deferred_charge;
 mod device;
+mod fast_path;
 mod frames;
-mod held;
+mod held_ranges;
 mod kernel_use;
 mod mapping;
 mod pinned;

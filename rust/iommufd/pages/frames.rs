@@ -4,7 +4,7 @@
 //!
 //! Pure: no kernel calls.
 
-use super::held::Split;
+use super::held_ranges::Split;
 use crate::{
     base::{push, reserve, Result, Vec},
     mm::PfnRun,

@@ -4,7 +4,7 @@
 
 use super::{
     frames::FrameList,
-    held,
+    held_ranges,
     pinned::{PinnedPages, State},
     release::unpin_list,
     window::Chunk,
@@ -55,7 +55,7 @@ impl PinnedPages {
             return Err(error);
         }
         for node in state.accessed.iter(pages.clone()) {
-            let mut at = held::pages(node).start - pages.start;
+            let mut at = held_ranges::pages(node).start - pages.start;
 
             for run in node.value.value.iter(0, usize::MAX) {
                 // SAFETY: By the type invariant of `State` the pages are pinned.
@@ -74,7 +74,7 @@ impl PinnedPages {
         let end = gap.start + frames.count();
 
         if end != gap.start {
-            let new = held::new_range(gap.start..end, frames);
+            let new = held_ranges::new_range(gap.start..end, frames);
             state.accessed.insert(room, new);
         }
         listed.inspect_err(|_| state.release_accessed(gap.start..end))
@@ -183,7 +183,7 @@ impl PinnedPages {
             };
 
             if let Some(node) = accessed {
-                let from = page - held::pages(node).start;
+                let from = page - held_ranges::pages(node).start;
                 copy(&mut node.value.value.iter(from, next - page));
             } else if state.frames(page..next, &mut chunk) {
                 copy(&mut chunk.runs());

@@ -12,10 +12,10 @@
 //! list, so that page tables may come and go beside them.
 
 use super::{
-    alone::PageAlone,
-    bill::Bill,
+    deferred_charge::Bill,
+    fast_path::PageAlone,
     frames::FrameList,
-    held::{self, HeldRanges, Split},
+    held_ranges::{self, HeldRanges, Split},
     window::{Chunk, Mapped, NotShown, Window},
     windows::{WindowId, Windows},
 };
@@ -360,7 +360,7 @@ impl PinnedPages {
         let filled = self.pin_and_show(state, window, gap.clone(), &mut new);
 
         if new.end != gap.start {
-            let range = held::new_range(gap.start..new.end, new.extent);
+            let range = held_ranges::new_range(gap.start..new.end, new.extent);
             state.extents.insert(room, range);
         }
         filled.map_err(|error| Stopped {
@@ -385,7 +385,7 @@ impl PinnedPages {
             let (accessed, next) = state.accessed.at(new.end..gap.end);
 
             if let Some(node) = accessed {
-                let first = held::pages(node).start;
+                let first = held_ranges::pages(node).start;
                 let frames = node.value.value.iter(new.end - first, next - new.end);
 
                 if let Err(not_mapped) = new.show(window, frames) {
@@ -488,7 +488,7 @@ impl State {
 
         match &node.value.value {
             Extent::Listed(frames) => {
-                let from = pages.start - held::pages(node).start;
+                let from = pages.start - held_ranges::pages(node).start;
                 chunk.fill(frames.iter(from, end - pages.start));
             }
             Extent::InTables => {

@@ -5,7 +5,7 @@
 
 use super::{
     frames::FrameList,
-    held::{self, HeldRanges, Part, Split},
+    held_ranges::{self, HeldRanges, Part, Split},
     pinned::{Extent, State},
     window::{frames_of, Window, NO_RUN},
 };
@@ -25,7 +25,11 @@ impl State {
     pub(super) fn pin_for_ever(&mut self, pages: Range<usize>) {
         let mut page = pages.start;
 
-        while let Some(extent) = self.extents.first_in(page..pages.end).map(held::pages) {
+        while let Some(extent) = self
+            .extents
+            .first_in(page..pages.end)
+            .map(held_ranges::pages)
+        {
             self.extents.hold(extent.start);
             page = extent.end;
         }
@@ -197,7 +201,7 @@ fn only_in_tables(extent: Part<'_, Extent>) -> bool {
 fn held_pages<T: Split>(ranges: &HeldRanges<T>, pages: Range<usize>) -> usize {
     ranges
         .iter(pages.clone())
-        .map(held::pages)
+        .map(held_ranges::pages)
         .map(|part| part.end.min(pages.end) - part.start.max(pages.start))
         .sum()
 }

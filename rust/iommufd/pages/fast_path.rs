@@ -11,7 +11,7 @@
 
 use super::{
     frames::FrameList,
-    held,
+    held_ranges,
     pinned::{Extent, PinnedPages, State},
     window::{whole_pages, View, Window},
 };
@@ -124,7 +124,7 @@ impl State {
         };
         let alone = part.value.holders == 1
             && self.accessed.is_empty()
-            && held::pages(part) == window.view.pages();
+            && held_ranges::pages(part) == window.view.pages();
 
         alone.then(|| frames.only_run()).flatten()
     }

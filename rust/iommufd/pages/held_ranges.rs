@@ -331,5 +331,5 @@ impl<T: Split> HeldRanges<T> {
 }
 
 #[cfg(test)]
-#[path = "../tests/held.rs"]
+#[path = "../tests/held_ranges.rs"]
 mod tests;
