@@ -1,61 +1,67 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The charge for pinned pages, paid once all that somebody wants is pinned.
+//! The charge for pinned pages, made once all pages of a request are pinned.
 //!
-//! A range that is both too much and in part not there at all is then `EFAULT`, not `ENOMEM`, however
-//! the pages are divided into batches.
+//! A request that exceeds the limit and also contains a missing page therefore fails with `EFAULT`,
+//! not with `ENOMEM`, whatever the size of the batches.
 
 use crate::mm::Charge;
 use kernel::prelude::*;
 
-/// What has been paid for, and what has not yet.
-pub(super) struct Bill {
+/// A charge, and the number of pinned pages that it does not include yet.
+pub(super) struct DeferredCharge {
     charge: Charge,
-    /// Pages that are pinned and not charged. Zero while nobody is pinning.
-    unpaid: usize,
+    /// Pages that are pinned and not yet charged. Zero unless a request is pinning.
+    uncharged: usize,
 }
 
-impl Bill {
-    /// Nothing is pinned.
+impl DeferredCharge {
+    /// Creates the state in which no page is pinned. `charge` is empty.
     pub(super) fn new(charge: Charge) -> Self {
-        Self { charge, unpaid: 0 }
+        Self {
+            charge,
+            uncharged: 0,
+        }
     }
 
-    /// The charge.
-    pub(super) fn charge(&mut self) -> &mut Charge {
+    /// Returns the charge itself, for callers that charge at once.
+    pub(super) fn get_mut(&mut self) -> &mut Charge {
         &mut self.charge
     }
 
-    /// So many more pages are pinned.
-    pub(super) fn owe(&mut self, npages: usize) {
-        self.unpaid += npages;
+    /// Records that `npages` more pages are pinned; [`commit`](Self::commit) charges them.
+    pub(super) fn defer(&mut self, npages: usize) {
+        self.uncharged += npages;
     }
 
-    /// Charges for what is unpaid.
+    /// Charges all pages that were recorded since the last commit.
     ///
     /// # Errors
     ///
-    /// `ENOMEM` if that would pass the limit. The pages must be given back then.
-    pub(super) fn pay(&mut self) -> Result {
-        if self.unpaid != 0 {
-            self.charge.add(self.unpaid)?;
-            self.unpaid = 0;
+    /// `ENOMEM` if that exceeds the limit. The caller must unpin and [`uncharge`](Self::uncharge)
+    /// the pages then.
+    pub(super) fn commit(&mut self) -> Result {
+        if self.uncharged != 0 {
+            self.charge.add(self.uncharged)?;
+            self.uncharged = 0;
         }
         Ok(())
     }
 
-    /// So many pages are not pinned any more.
-    pub(super) fn give_back(&mut self, npages: usize) {
-        let unpaid = npages.min(self.unpaid);
+    /// Records that `npages` pages have been unpinned. Pages that are not yet charged come off
+    /// first.
+    pub(super) fn uncharge(&mut self, npages: usize) {
+        let uncharged = npages.min(self.uncharged);
 
-        self.unpaid -= unpaid;
-        if npages != unpaid {
-            self.charge.sub(npages - unpaid);
+        self.uncharged -= uncharged;
+        if npages != uncharged {
+            self.charge.sub(npages - uncharged);
         }
     }
 
-    /// What is pinned and still unpaid after a failure stays pinned for ever, and nobody is charged.
-    pub(super) fn forget(&mut self) {
-        self.unpaid = 0;
+    /// Drops the record of uncharged pages after a failure. Those that are still pinned are leaked,
+    /// and stay uncharged.
+    pub(super) fn abandon(&mut self) {
+        self.uncharged = 0;
     }
 }

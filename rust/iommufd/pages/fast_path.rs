@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The short way in and out for a window that has its pages for itself, in one page table and next
-//! to each other in physical memory.
+//! The fast path for a window that is the only user of its pages, in one page table, and whose
+//! pages are contiguous in physical memory: opening it for a single page, closing it for any such
+//! run.
 //!
-//! Who maps much at a time pays for the pages; who maps little, as an emulated IOMMU does on behalf
-//! of a guest, page after page, pays for the call. All that the long way must be ready for, others
-//! over the same pages, lists of frames, batches, is known not to be there here. What it leaves behind
-//! is the same. One thing is done in another order: the page is charged for before it is mapped, so
-//! that no device sees it meanwhile; who is over the limit is told that, whatever the table would say.
+//! An emulated IOMMU maps page by page on behalf of a guest, so that the cost of the call
+//! dominates. The general path handles other holders of the same pages, lists of page frames and
+//! batches of pins, none of which can occur here. The resulting state is the same.
+//!
+//! One step is in another order: the page is charged before it is mapped, so that no device can
+//! access a page that is over the limit. A caller that is over the limit gets `ENOMEM` even if the
+//! page table would have reported another error.
 
 use super::{
     frames::FrameList,
-    held_ranges,
     pinned::{Extent, PinnedPages, State},
     window::{whole_pages, View, Window},
 };
@@ -23,18 +25,18 @@ use crate::{
 use core::slice;
 use kernel::prelude::*;
 
-/// What the short way in is about.
-pub(super) struct PageAlone<'a> {
+/// The page of a window that takes the fast path.
+pub(super) struct SinglePage<'a> {
     memory: &'a UserMemory,
     view: &'a View,
     table: &'a Table,
-    /// The page.
+    /// Index of the page.
     index: usize,
 }
 
-impl<'a> PageAlone<'a> {
-    /// The only page of a window in one table, if it is memory of a process and nobody has any of
-    /// that.
+impl<'a> SinglePage<'a> {
+    /// Returns the page of `window` if the window has one page and one table, and the memory
+    /// belongs to a process and has no other holder.
     #[inline]
     pub(super) fn of(pages: &'a PinnedPages, state: &State, window: &'a Window) -> Option<Self> {
         let Memory::User(memory) = &pages.memory else {
@@ -51,11 +53,11 @@ impl<'a> PageAlone<'a> {
         })
     }
 
-    /// Pins the page, charges for it, and lets the table show it.
+    /// Pins the page, charges it, and maps it in the table.
     ///
     /// # Errors
     ///
-    /// What pinning, charging or the table reports. Nothing has changed then.
+    /// The error of pinning, charging or the table. Nothing has changed then.
     pub(super) fn fill(self, state: &mut State) -> Result {
         let Self { view, table, .. } = self;
         let page = PinnedPage::new(self.memory, self.index)?;
@@ -67,15 +69,17 @@ impl<'a> PageAlone<'a> {
 
         run.phys += view.page_offset() as u64;
         run.length = view.length;
-        state.bill.charge().add(1)?;
-        // SAFETY: The page is pinned, and stays so until the table shows it no more. The window has the
-        // claim to the range, in which the table shows nothing yet.
+        state.charge.get_mut().add(1)?;
+        // SAFETY: `page` holds a pin. It is dropped below only if the table reports that the page
+        // is not mapped; else the new extent holds it until `empty` or `empty_fast` has unmapped
+        // the page. The range is free: the `Mapping` that opens this window owns the claim to it,
+        // and maps there through this window only.
         let mapped = unsafe { table.map(view.iova, slice::from_ref(&run), view.access, true) };
 
         if let Err(MapError { error, undone }) = mapped {
-            state.bill.charge().sub(1);
+            state.charge.get_mut().sub(1);
             if !undone {
-                // A device may still reach the page: it stays pinned for ever.
+                // A device may still access the page, so its pin is leaked.
                 page.hand_on();
             }
             return Err(error);
@@ -84,48 +88,52 @@ impl<'a> PageAlone<'a> {
 
         state
             .extents
-            .insert_lone(self.index..self.index + 1, extent);
+            .insert_first(self.index..self.index + 1, extent);
         page.hand_on();
         Ok(())
     }
 }
 
 impl State {
-    /// Takes a window in one table out of it and unpins its pages, if nobody else has any of them and
-    /// they are one run. Whether that is so; nothing has changed if not.
+    /// Unmaps a window and unpins its pages if it has one table, is the only holder of its pages,
+    /// and these are one run. Returns false, and changes nothing, if that does not hold.
     #[inline]
-    pub(super) fn empty_alone(&mut self, window: &Window) -> bool {
+    pub(super) fn empty_fast(&mut self, window: &Window) -> bool {
         let Some(table) = window.tables.only() else {
             return false;
         };
-        let Some(run) = self.run_alone(window) else {
+        let Some(run) = self.sole_run(window) else {
             return false;
         };
         let view = &window.view;
 
-        // SAFETY: By the type invariant the table shows all of the view.
+        // SAFETY: By the type invariant of `State` the tables of each open window map all of its
+        // view. `close` took this window out of `windows` and has not unmapped it yet. The whole
+        // view ends where its mapping ended, so no entry reaches across.
         if !unsafe { table.unmap(view.iova, view.length) } {
-            // A device may still reach the pages: they stay pinned for ever.
+            // A device may still access the pages, so their pins are leaked: the extent stays.
             return true;
         }
-        self.extents.forget_lone();
-        // SAFETY: No table shows these pages any more, and nobody else holds them.
+        self.extents.remove_only();
+        // SAFETY: The extent that owned these pins was removed just now. Its only holder was this
+        // window, whose only table has unmapped the pages and flushed the IOTLB, and `sole_run`
+        // checked that no user in the kernel holds pages.
         unsafe { Unpinner::unpin_run(run, self.writable) };
-        self.bill.give_back(run.count);
+        self.charge.uncharge(run.count);
         true
     }
 
-    /// The page frames of a window, if they are one run and it is their only holder.
+    /// Returns the page frames of a window if they are one run and the window is their only holder.
     #[inline]
-    fn run_alone(&self, window: &Window) -> Option<PfnRun> {
+    fn sole_run(&self, window: &Window) -> Option<PfnRun> {
         let part = self.extents.only()?;
         let Extent::Listed(frames) = &part.value.value else {
             return None;
         };
-        let alone = part.value.holders == 1
+        let is_only = part.value.holders == 1
             && self.accessed.is_empty()
-            && held_ranges::pages(part) == window.view.pages();
+            && part.pages() == window.view.pages();
 
-        alone.then(|| frames.only_run()).flatten()
+        is_only.then(|| frames.only_run()).flatten()
     }
 }

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Ranges of pages that several hold at the same time.
+//! Ranges of pages that have several holders at the same time.
 //!
-//! Whoever holds a range may overlap others in any way. The map is therefore cut wherever somebody's
-//! range begins or ends: what lies between two cuts has one number of holders and is given back as a
-//! whole. Cuts are made, and memory for them is allocated, when a holder comes. When one goes,
-//! nothing is needed: that cannot fail. Pure: no kernel calls.
+//! The ranges of two holders may overlap in any way. The map is therefore cut wherever the range of
+//! a holder begins or ends, so that all pages between two cuts have the same holders and are
+//! released together. Cuts are made, and memory for them is allocated, when a holder is added.
+//! Removing a holder needs no memory and cannot fail.
+//!
+//! Pure: this file calls no kernel function and is also compiled for the host.
 
 use crate::{
     base::{fill_slot, new_slot, unbox, Result, Slot},
@@ -13,10 +15,10 @@ use crate::{
 };
 use core::ops::Range;
 
-/// What belongs to a range of pages and can be divided with it.
+/// A value that belongs to a range of pages and can be divided with it.
 pub(crate) trait Split: Sized {
-    /// Divides it in front of page `at`, counted from its first: keeps the lower part, returns the
-    /// upper.
+    /// Divides the value in front of page `at`, counted from the first of the range. Keeps the
+    /// lower part and returns the upper.
     ///
     /// # Errors
     ///
@@ -24,52 +26,46 @@ pub(crate) trait Split: Sized {
     fn split_off(&mut self, at: usize) -> Result<Self>;
 }
 
-/// A value and how many hold it.
-pub(crate) struct Held<T> {
-    /// Never zero while it is in the map.
+/// A value with the number of its holders.
+pub(crate) struct Counted<T> {
+    /// Number of holders. Never zero while the value is in the map.
     pub(crate) holders: usize,
-    /// What is held.
+    /// The value.
     pub(crate) value: T,
 }
 
-/// A range that is held, as it lies in the tree.
-type HeldNode<T> = Node<Held<T>>;
+/// A range as a node of the tree.
+type RangeNode<T> = Node<Counted<T>>;
 
-/// A range that is held by itself.
-pub(crate) struct Lone<T> {
+/// A range outside of the tree.
+pub(crate) struct RangeEntry<T> {
     pages: Range<usize>,
-    value: Held<T>,
+    value: Counted<T>,
 }
 
-/// A range of the map.
+/// A range of the map, wherever it is stored.
 pub(crate) struct Part<'a, T> {
     first: usize,
     last: usize,
-    /// What belongs to it.
-    pub(crate) value: &'a Held<T>,
+    /// The value of the range, and its holders.
+    pub(crate) value: &'a Counted<T>,
 }
 
-/// Ranges of pages with values, none overlapping, and the number of holders of each.
+/// Ranges of pages that do not overlap, each with a value and a number of holders.
 pub(crate) struct HeldRanges<T> {
-    /// One of them: nearly always there is no other, and it costs no allocation, nor the links of a
+    /// One of the ranges. Most maps have only one, which then needs neither an allocation nor a
     /// tree.
-    lone: Option<Lone<T>>,
-    others: IntervalMap<Held<T>>,
+    inline: Option<RangeEntry<T>>,
+    others: IntervalMap<Counted<T>>,
 }
 
-/// Room for one more range.
-pub(crate) struct Room<T>(Option<Slot<HeldNode<T>>>);
+/// Memory for one more range.
+pub(crate) struct Room<T>(Option<Slot<RangeNode<T>>>);
 
-/// The pages of a range.
-pub(crate) fn pages<T>(part: Part<'_, T>) -> Range<usize> {
-    part.first..part.last + 1
-}
-
-/// A new range with one holder.
-pub(crate) fn new_range<T>(pages: Range<usize>, value: T) -> Lone<T> {
-    Lone {
-        pages,
-        value: Held { holders: 1, value },
+impl<T> Part<'_, T> {
+    /// The pages of the range.
+    pub(crate) fn pages(self) -> Range<usize> {
+        self.first..self.last + 1
     }
 }
 
@@ -81,9 +77,10 @@ impl<T> Clone for Part<'_, T> {
 
 impl<T> Copy for Part<'_, T> {}
 
-impl<'a, T> From<&'a HeldNode<T>> for Part<'a, T> {
-    fn from(node: &'a HeldNode<T>) -> Self {
-        // Page indexes: they come out as they went in.
+impl<'a, T> From<&'a RangeNode<T>> for Part<'a, T> {
+    fn from(node: &'a RangeNode<T>) -> Self {
+        // CAST: The addresses of these nodes are page indexes, which `into_node` converted from
+        // `usize`.
         Self {
             first: node.first() as usize,
             last: node.last() as usize,
@@ -92,7 +89,15 @@ impl<'a, T> From<&'a HeldNode<T>> for Part<'a, T> {
     }
 }
 
-impl<T> Lone<T> {
+impl<T> RangeEntry<T> {
+    /// A range with one holder.
+    pub(crate) fn new(pages: Range<usize>, value: T) -> Self {
+        Self {
+            pages,
+            value: Counted { holders: 1, value },
+        }
+    }
+
     fn part(&self) -> Part<'_, T> {
         Part {
             first: self.pages.start,
@@ -101,7 +106,7 @@ impl<T> Lone<T> {
         }
     }
 
-    fn into_node(self) -> HeldNode<T> {
+    fn into_node(self) -> RangeNode<T> {
         let (first, last) = (self.pages.start as u64, (self.pages.end - 1) as u64);
 
         Node::new(first, last, self.value)
@@ -109,71 +114,72 @@ impl<T> Lone<T> {
 }
 
 impl<T: Split> HeldRanges<T> {
-    /// Nothing is held.
+    /// Creates an empty map.
     pub(crate) const fn new() -> Self {
         Self {
-            lone: None,
+            inline: None,
             others: IntervalMap::new(),
         }
     }
 
-    /// Whether nothing is held.
+    /// Returns whether there are no ranges.
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
-        self.lone.is_none() && self.others.is_empty()
+        self.inline.is_none() && self.others.is_empty()
     }
 
-    /// The range that there is, if there is one.
+    /// Returns the only range of a map that has exactly one, stored inline.
     #[inline]
     pub(crate) fn only(&self) -> Option<Part<'_, T>> {
-        match &self.lone {
-            Some(lone) if self.others.is_empty() => Some(lone.part()),
+        match &self.inline {
+            Some(inline) if self.others.is_empty() => Some(inline.part()),
             _ => None,
         }
     }
 
-    /// Adds the first range.
+    /// Adds a range, with one holder, to an empty map.
     #[inline]
-    pub(crate) fn insert_lone(&mut self, pages: Range<usize>, value: T) {
+    pub(crate) fn insert_first(&mut self, pages: Range<usize>, value: T) {
         debug_assert!(self.is_empty());
-        self.lone = Some(new_range(pages, value));
+        self.inline = Some(RangeEntry::new(pages, value));
     }
 
-    /// Takes the [only](Self::only) range out, whoever holds it.
+    /// Removes the [only](Self::only) range, whatever its number of holders.
     #[inline]
-    pub(crate) fn forget_lone(&mut self) {
-        self.lone = None;
+    pub(crate) fn remove_only(&mut self) {
+        self.inline = None;
     }
 
-    /// The first range that has pages of `range`.
+    /// Returns the lowest range that has pages of `range`.
     #[inline]
     pub(crate) fn first_in(&self, range: Range<usize>) -> Option<Part<'_, T>> {
-        let lone = self
-            .lone
+        let inline = self
+            .inline
             .as_ref()
-            .filter(|lone| lone.pages.start < range.end && lone.pages.end > range.start)
-            .map(Lone::part);
+            .filter(|inline| inline.pages.start < range.end && inline.pages.end > range.start)
+            .map(RangeEntry::part);
 
         if self.others.is_empty() || range.is_empty() {
-            return lone.filter(|_| !range.is_empty());
+            return inline.filter(|_| !range.is_empty());
         }
         let (first, last) = (range.start as u64, (range.end - 1) as u64);
 
-        match (lone, self.others.first_in(first, last).map(Part::from)) {
-            (Some(lone), Some(other)) if other.first < lone.first => Some(other),
-            (lone, other) => lone.or(other),
+        match (inline, self.others.first_in(first, last).map(Part::from)) {
+            (Some(inline), Some(other)) if other.first < inline.first => Some(other),
+            (inline, other) => inline.or(other),
         }
     }
 
-    /// The range that begins with page `first`.
-    fn get_mut(&mut self, first: usize) -> Option<&mut Held<T>> {
-        match &mut self.lone {
-            Some(lone) if lone.pages.start == first => Some(&mut lone.value),
+    /// Returns the value of the range that begins with page `first`.
+    fn get_mut(&mut self, first: usize) -> Option<&mut Counted<T>> {
+        match &mut self.inline {
+            Some(inline) if inline.pages.start == first => Some(&mut inline.value),
             _ => self.others.get_mut(first as u64),
         }
     }
 
-    /// What holds page `range.start`, and where, at most at `range.end`, that answer ends.
+    /// Looks up page `range.start`. Returns the range that has it, if any, and the page up to which
+    /// the answer is the same, `range.end` at most.
     #[inline]
     pub(crate) fn at(&self, range: Range<usize>) -> (Option<Part<'_, T>>, usize) {
         if self.is_empty() {
@@ -185,24 +191,24 @@ impl<T: Split> HeldRanges<T> {
     fn held_at(&self, range: Range<usize>) -> (Option<Part<'_, T>>, usize) {
         match self.first_in(range.clone()) {
             None => (None, range.end),
-            Some(node) if pages(node).start > range.start => (None, pages(node).start),
-            Some(node) => (Some(node), pages(node).end.min(range.end)),
+            Some(node) if node.pages().start > range.start => (None, node.pages().start),
+            Some(node) => (Some(node), node.pages().end.min(range.end)),
         }
     }
 
-    /// The ranges that have pages of `range`, in order.
+    /// Iterates over the ranges that have pages of `range`, in ascending order.
     pub(crate) fn iter(&self, range: Range<usize>) -> impl Iterator<Item = Part<'_, T>> {
         let mut next = range.start;
 
         core::iter::from_fn(move || {
             let node = self.first_in(next..range.end)?;
 
-            next = pages(node).end;
+            next = node.pages().end;
             Some(node)
         })
     }
 
-    /// Cuts in front of page `at`, so that no range lies on both sides of it.
+    /// Cuts the map in front of page `at`, so that no range has pages on both sides of the cut.
     ///
     /// # Errors
     ///
@@ -217,7 +223,7 @@ impl<T: Split> HeldRanges<T> {
 
     fn cut_held(&mut self, at: usize) -> Result {
         let whole = match self.at(at..at + 1) {
-            (Some(node), _) if pages(node).start < at => pages(node),
+            (Some(node), _) if node.pages().start < at => node.pages(),
             _ => return Ok(()),
         };
         let room = self.room()?;
@@ -228,21 +234,21 @@ impl<T: Split> HeldRanges<T> {
         let value = held.value.split_off(at - whole.start)?;
 
         self.shorten(whole.start, at);
-        let upper = Lone {
+        let upper = RangeEntry {
             pages: at..whole.end,
-            value: Held { holders, value },
+            value: Counted { holders, value },
         };
         self.insert(room, upper);
         Ok(())
     }
 
-    /// Lets the range that begins with page `first` end in front of page `end`.
+    /// Shortens the range that begins with page `first`, so that it ends in front of page `end`.
     fn shorten(&mut self, first: usize, end: usize) {
         let last = (end - 1) as u64;
 
-        if let Some(lone) = &mut self.lone {
-            if lone.pages.start == first {
-                lone.pages.end = end;
+        if let Some(inline) = &mut self.inline {
+            if inline.pages.start == first {
+                inline.pages.end = end;
                 return;
             }
         }
@@ -253,25 +259,25 @@ impl<T: Split> HeldRanges<T> {
         }
     }
 
-    /// Makes room for one more range, which is to be the next that is added.
+    /// Allocates memory for one more range, which must be the next one that is added.
     ///
     /// # Errors
     ///
     /// `ENOMEM`.
     #[inline]
     pub(crate) fn room(&self) -> Result<Room<T>> {
-        Ok(Room(match self.lone {
+        Ok(Room(match self.inline {
             None => None,
             Some(_) => Some(new_slot()?),
         }))
     }
 
-    /// Adds a range where nothing is held.
+    /// Adds a range, none of whose pages is in the map.
     #[inline]
-    pub(crate) fn insert(&mut self, room: Room<T>, new: Lone<T>) {
+    pub(crate) fn insert(&mut self, room: Room<T>, new: RangeEntry<T>) {
         let Some(slot) = room.0 else {
-            debug_assert!(self.lone.is_none());
-            self.lone = Some(new);
+            debug_assert!(self.inline.is_none());
+            self.inline = Some(new);
             return;
         };
         let inserted = self.others.insert(fill_slot(slot, new.into_node()));
@@ -286,25 +292,25 @@ impl<T: Split> HeldRanges<T> {
         }
     }
 
-    /// Whether all of `range` is held, with cuts at both ends.
+    /// Returns whether all pages of `range` are in the map, and the map is cut at both ends of it.
     pub(crate) fn has_exactly(&self, range: Range<usize>) -> bool {
         let mut next = range.start;
 
         for node in self.iter(range.clone()) {
-            if pages(node).start != next {
+            if node.pages().start != next {
                 return false;
             }
-            next = pages(node).end;
+            next = node.pages().end;
         }
         next == range.end
     }
 
-    /// Takes a holder away from all of `range`, which was cut at both ends when that holder came.
-    /// Gives `gone` what nobody holds any more.
+    /// Removes one holder from all of `range`, at both ends of which the map was cut when the
+    /// holder was added. Removes the ranges that have no holder left, and passes them to `gone`.
     pub(crate) fn release(&mut self, range: Range<usize>, mut gone: impl FnMut(Range<usize>, T)) {
         let mut next = range.start;
 
-        while let Some(part) = self.first_in(next..range.end).map(pages) {
+        while let Some(part) = self.first_in(next..range.end).map(Part::pages) {
             next = part.end;
 
             let Some(held) = self.get_mut(part.start) else {
@@ -320,9 +326,9 @@ impl<T: Split> HeldRanges<T> {
         }
     }
 
-    fn remove(&mut self, first: usize) -> Option<Held<T>> {
-        if let Some(lone) = self.lone.take_if(|lone| lone.pages.start == first) {
-            return Some(lone.value);
+    fn remove(&mut self, first: usize) -> Option<Counted<T>> {
+        if let Some(inline) = self.inline.take_if(|inline| inline.pages.start == first) {
+            return Some(inline.value);
         }
         self.others
             .remove(first as u64)
