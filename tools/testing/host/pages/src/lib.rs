@@ -27,6 +27,9 @@ mod run;
 #[path = "../../../../../rust/iommufd/pages/windows.rs"]
 mod windows;
 
+// For the documentation tests.
+pub use interval::{IntervalMap, Node};
+
 mod mm {
     pub(crate) use crate::pfn_run::PfnRun;
 }
