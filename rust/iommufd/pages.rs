@@ -173,7 +173,7 @@ impl SharedPages {
         self.kernel_memory()?.pin(first, out)
     }
 
-    /// Undoes [`pin`](Self::pin) for the same pages. Returns false, and changes nothing, if these
+    /// Undoes [`pin`](Self::pin) for the same pages. Returns false, without any effect, if these
     /// pages are not pinned for a user in the kernel.
     pub fn unpin(&self, first: usize, count: usize) -> bool {
         self.kernel_memory()

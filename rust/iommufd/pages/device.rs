@@ -129,7 +129,7 @@ impl DevicePages {
     ///
     /// # Errors
     ///
-    /// The error of a page table, or `ENOMEM`. Nothing has changed then.
+    /// The error of a page table, or `ENOMEM`. All state is unchanged then.
     pub(super) fn open(&self, window: Window) -> Result<WindowId> {
         let mut state = self.shown.state.lock();
         let room = state.windows.room()?;
@@ -153,8 +153,8 @@ impl DevicePages {
     ///
     /// # Errors
     ///
-    /// `EINVAL` if the window has the table already; the error of the table; `ENOMEM`. Nothing has
-    /// changed then.
+    /// `EINVAL` if the window has the table already; the error of the table; `ENOMEM`. All state is
+    /// unchanged then.
     pub(super) fn add_table(&self, id: WindowId, table: &Table) -> Result {
         let mut state = self.shown.state.lock();
 

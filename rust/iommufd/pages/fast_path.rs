@@ -57,7 +57,7 @@ impl<'a> SinglePage<'a> {
     ///
     /// # Errors
     ///
-    /// The error of pinning, charging or the table. Nothing has changed then.
+    /// The error of pinning, charging or the table. All state is unchanged then.
     pub(super) fn fill(self, state: &mut State) -> Result {
         let Self { view, table, .. } = self;
         let page = PinnedPage::new(self.memory, self.index)?;
@@ -96,7 +96,7 @@ impl<'a> SinglePage<'a> {
 
 impl State {
     /// Unmaps a window and unpins its pages if it has one table, is the only holder of its pages,
-    /// and these are one run. Returns false, and changes nothing, if that does not hold.
+    /// and these are one run. Returns false, without any effect, if that does not hold.
     #[inline]
     pub(super) fn empty_fast(&mut self, window: &Window) -> bool {
         let Some(table) = window.tables.only() else {

@@ -22,7 +22,7 @@ pub(crate) trait Split: Sized {
     ///
     /// # Errors
     ///
-    /// `ENOMEM`; nothing has changed then.
+    /// `ENOMEM`; the value is unchanged then.
     fn split_off(&mut self, at: usize) -> Result<Self>;
 }
 
@@ -212,7 +212,7 @@ impl<T: Split> HeldRanges<T> {
     ///
     /// # Errors
     ///
-    /// `ENOMEM`; nothing has changed then.
+    /// `ENOMEM`; no range has changed then.
     #[inline]
     pub(crate) fn cut(&mut self, at: usize) -> Result {
         if self.is_empty() {

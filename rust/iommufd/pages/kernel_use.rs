@@ -31,7 +31,7 @@ impl PinnedPages {
     ///
     /// # Errors
     ///
-    /// The error of pinning or charging, or `ENOMEM`. Nothing has changed then.
+    /// The error of pinning or charging, or `ENOMEM`. All state is unchanged then.
     pub(super) fn pin(&self, first: usize, mut out: PageSlots<'_>) -> Result {
         let pages = first..first + out.len();
         let mut guard = self.state.lock();
@@ -69,7 +69,7 @@ impl PinnedPages {
         Ok(())
     }
 
-    /// Pins pages that no other user in the kernel holds. On failure nothing has changed.
+    /// Pins pages that no other user in the kernel holds. On failure all state is unchanged.
     fn pin_gap(&self, state: &mut State, gap: Range<usize>) -> Result {
         let room = state.accessed.room()?;
         let mut frames = FrameList::new();
@@ -121,7 +121,7 @@ impl PinnedPages {
         Ok(())
     }
 
-    /// Undoes [`pin`](Self::pin) for the same pages. Returns false, and changes nothing, if these
+    /// Undoes [`pin`](Self::pin) for the same pages. Returns false, without any effect, if these
     /// pages are not pinned for a user in the kernel.
     pub(super) fn unpin(&self, first: usize, count: usize) -> bool {
         let pages = first..first.saturating_add(count);

@@ -79,7 +79,7 @@ impl Mapping {
     /// `EPERM` if the view lets devices write to read-only memory; `EINVAL` if there are no page
     /// tables, the view exceeds the pages, the claim is to another range, or a page table belongs
     /// to another address space; `EIO` if a page table has failed to unmap a range before; else the
-    /// error of pinning, charging or a page table. Nothing has changed then.
+    /// error of pinning, charging or a page table. All state is unchanged then.
     pub fn new(
         claim: IovaClaim,
         pages: SharedPages,
@@ -132,7 +132,7 @@ impl Mapping {
     ///
     /// `EINVAL` for a page table that has the mapping already or belongs to another address space;
     /// `EIO` if it has failed to unmap a range before; else the error of the page table, or
-    /// `ENOMEM`. Nothing has changed then.
+    /// `ENOMEM`. All state is unchanged then.
     pub fn add_table(&mut self, table: &Table) -> Result {
         if table.space() != self.claim.space() {
             return Err(EINVAL);
@@ -166,7 +166,8 @@ impl Mapping {
     /// # Errors
     ///
     /// `EINVAL` if byte `at` is not the first byte of a page, or if an entry of a page table may
-    /// cover both sides; `EOPNOTSUPP` for memory of a device; `ENOMEM`. Nothing has changed then.
+    /// cover both sides; `EOPNOTSUPP` for memory of a device; `ENOMEM`. All state is unchanged
+    /// then.
     pub fn split(&mut self, at: usize) -> Result<Self> {
         let OpenWindow { pages, id, tables } = &self.window;
         let Pages::Pinned(pinned) = &pages.0 else {

@@ -202,7 +202,7 @@ impl PinnedPages {
     ///
     /// # Errors
     ///
-    /// The error of pinning, charging or a page table. Nothing has changed then.
+    /// The error of pinning, charging or a page table. All state is unchanged then.
     pub(super) fn open(&self, window: Window) -> Result<WindowId> {
         let mut state = self.state.lock();
         let state = &mut *state;
@@ -233,8 +233,8 @@ impl PinnedPages {
     ///
     /// # Errors
     ///
-    /// `EINVAL` if the window has the table already; the error of the table; `ENOMEM`. Nothing has
-    /// changed then.
+    /// `EINVAL` if the window has the table already; the error of the table; `ENOMEM`. All state is
+    /// unchanged then.
     pub(super) fn add_table(&self, id: WindowId, table: &Table) -> Result {
         let mut state = self.state.lock();
 
@@ -285,7 +285,7 @@ impl PinnedPages {
     /// # Errors
     ///
     /// `EINVAL` if byte `at` of the view is not the first byte of a page, or if an entry of a table
-    /// may cover both sides; `ENOMEM`. Nothing has changed then.
+    /// may cover both sides; `ENOMEM`. All state is unchanged then.
     pub(super) fn split(&self, id: WindowId, at: usize) -> Result<WindowId> {
         let mut state = self.state.lock();
         let room = state.windows.room()?;
@@ -309,7 +309,7 @@ impl PinnedPages {
     }
 
     /// Maps a window in its tables, and makes it a holder of its pages. On failure its tables map
-    /// none of it, and nothing has changed.
+    /// none of it, and the other state is unchanged.
     #[inline(never)]
     fn fill(&self, state: &mut State, window: &Window) -> Result {
         let pages = window.view.pages();

@@ -65,7 +65,7 @@ proptest! {
     }
 
     #[test]
-    fn without_memory_nothing_changes(runs in runs(), left in 0usize..6) {
+    fn without_memory_the_list_is_unchanged(runs in runs(), left in 0usize..6) {
         let mut list = FrameList::new();
         let mut pushed = std::vec::Vec::new();
 
