@@ -13,7 +13,7 @@
 //!
 //! ```text
 //! SharedPages ─┬─ PinnedPages   memory of a process or a file: pinned page by page
-//!              │    held_ranges   the holders of each page: ranges, cut where a holder begins or ends
+//!              │    held_ranges   the holders of each page, as ranges
 //!              │    frames        lists of page frames
 //!              │    kernel_use    users in the kernel
 //!              │    fast_path     mapping and unmapping a single page or run
