@@ -4,13 +4,14 @@
 //!
 //! A bound device has the DMA of its whole group: until it is attached, DMA is blocked.
 
+pub(crate) mod attach;
 pub(crate) mod hw_info;
 
 use crate::{
-    device_file::{Context, Iommufd},
+    context::{Context, Iommufd},
     group::{Group, GroupRef},
 };
-use iommufd_core::{allow_unsafe_interrupts, DeviceHead, OwnerRef, UserRef};
+use iommufd_core::{allow_unsafe_interrupts, DeviceHead, OwnerRef};
 use kernel::{
     device::{self, Bound},
     prelude::*,
@@ -24,7 +25,6 @@ pub(crate) struct Device {
     head: DeviceHead<Iommufd>,
     owner: Arc<DmaOwner>,
     group: GroupRef,
-    enforces_cache_coherency: bool,
 }
 
 impl Device {
@@ -50,7 +50,6 @@ impl Device {
                 GFP_KERNEL_ACCOUNT,
             )?,
             group,
-            enforces_cache_coherency: iommu::is_capable(dev, Capability::EnforceCacheCoherency),
         };
         Ok(context.reserve(|_| Ok(device))?.publish_owned())
     }
@@ -68,11 +67,6 @@ impl Device {
     /// The claim on the DMA of its group.
     pub(crate) fn owner(&self) -> &Arc<DmaOwner> {
         &self.owner
-    }
-
-    /// Whether its page tables must ignore requests to bypass the CPU's caches.
-    pub(crate) fn enforces_cache_coherency(&self) -> bool {
-        self.enforces_cache_coherency
     }
 }
 

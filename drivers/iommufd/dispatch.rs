@@ -3,9 +3,8 @@
 //! From an ioctl to the function that carries it out: one table.
 
 use crate::{
-    device,
-    device_file::Context,
-    hwpt, ioas, option,
+    context::Context,
+    device, hwpt, ioas, option,
     uapi::{
         self, Command, Destroy, GetHwInfo, HwptAlloc, IoasAlloc, IoasAllowIovas, IoasChangeProcess,
         IoasCopy, IoasIovaRanges, IoasMap, IoasMapFile, IoasUnmap, IommuOption, VfioIoas,

@@ -5,13 +5,12 @@
 pub(crate) mod alloc;
 
 use crate::{
-    device::Device,
-    device_file::Context,
+    context::Context,
     ioas::{Ioas, ListedHwpt, TableId},
 };
-use iommufd_core::{ObjectId, Reserved, Table, UserRef};
+use iommufd_core::{Reserved, Table, UserRef};
 use kernel::{prelude::*, sync::SetOnce};
-use kernel_ext::iommu::{Domain, DomainFeatures, UserData};
+use kernel_ext::iommu::{is_capable, Capability, DmaOwner, Domain, DomainFeatures, UserData};
 
 /// Who has made a page table, which decides when it goes.
 #[derive(Clone, Copy)]
@@ -77,15 +76,16 @@ impl Hwpt {
     pub(crate) fn reserve<'a>(
         context: &'a Context,
         ioas: UserRef<Ioas>,
-        device: &Device,
+        device: &DmaOwner,
         origin: Origin,
     ) -> Result<Reserved<'a, Self>> {
         let (automatic, features, data) = match origin {
             Origin::Automatic => (true, DomainFeatures::default(), None),
             Origin::User { features, data } => (false, features, data),
         };
-        let domain = Domain::new(device.owner(), features, data)?;
-        let enforces_cache_coherency = device.enforces_cache_coherency();
+        let domain = Domain::new(device, features, data)?;
+        let enforces_cache_coherency =
+            is_capable(device.device(), Capability::EnforceCacheCoherency);
 
         // Before anything is mapped: some page tables keep this in each entry.
         if enforces_cache_coherency && kernel::warn_on!(!domain.enforce_cache_coherency()) {
@@ -142,14 +142,13 @@ pub(crate) fn start_mirroring(hwpt: &Hwpt) -> Result {
     Ok(())
 }
 
-/// Lets everybody see a page table, and its address space know of it. `hwpts` is the list of that
-/// address space, locked, with room for one more.
-pub(crate) fn publish(hwpt: Reserved<'_, Hwpt>, hwpts: &mut KVec<ListedHwpt>) -> Result<ObjectId> {
+/// Lets the address space know of a page table that is about to be published; it is passed over
+/// until then. `hwpts` is the list of that address space, locked, with room for one more.
+pub(crate) fn list(hwpt: &Reserved<'_, Hwpt>, hwpts: &mut KVec<ListedHwpt>) -> Result {
     let table = TableId::of(&hwpt.table);
-    let id = hwpt.id();
 
     hwpts.push_within_capacity(ListedHwpt {
-        id,
+        id: hwpt.id(),
         table,
         automatic: hwpt.automatic,
         enforces_cache_coherency: hwpt.enforces_cache_coherency,
@@ -158,5 +157,5 @@ pub(crate) fn publish(hwpt: Reserved<'_, Hwpt>, hwpts: &mut KVec<ListedHwpt>) ->
         ioas: hwpt.ioas.clone(),
         table,
     });
-    Ok(hwpt.publish())
+    Ok(())
 }

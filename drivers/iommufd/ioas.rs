@@ -11,19 +11,19 @@
 //! of the pages, then those of memory management. While pages come or go, their thread holds `users`
 //! for reading, so that no page table comes or goes meanwhile. Only [`process`] locks several maps.
 
-mod access;
 pub(crate) mod allow;
 mod area;
 pub(crate) mod ioctl;
 mod map;
+mod members;
 pub(crate) mod process;
 mod tables;
 mod unmap;
 
-pub(crate) use access::Membership;
+pub(crate) use members::{Member, Membership};
 pub(crate) use tables::TableId;
 
-use crate::iova_map::{IovaMap, Reserved};
+use crate::iova_map::{IovaMap, ReservedRange};
 use area::Area;
 use iommufd_core::{iova::SpaceId, ObjectId};
 use kernel::{new_mutex, prelude::*, sync::Mutex};
@@ -156,7 +156,7 @@ impl Ioas {
 
 fn reserve(map: &mut Map, first: u64, last: u64, owner: Owner) -> Result {
     map.reserve(SlabBox::new(
-        Reserved::new(first, last, owner),
+        ReservedRange::new(first, last, owner),
         GFP_KERNEL_ACCOUNT,
     )?)
 }

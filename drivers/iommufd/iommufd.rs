@@ -5,7 +5,7 @@
 //! A request takes this way:
 //!
 //! ```text
-//! ioctl ─ dispatch (one table) ─ device_file (one open file: objects, groups)
+//! ioctl ─ dispatch (one table) ─ context (one open file) ─ objects (what it holds)
 //!       └ ioas: iova_map (areas by IOVA, reserved ranges, hole search)
 //!             └ pages: user memory → pinned runs, one charge
 //!                   └ hwpt: a page table that mirrors the map, behind the trait PageTable
@@ -24,8 +24,8 @@
 
 mod access;
 mod base;
+mod context;
 mod device;
-mod device_file;
 mod dispatch;
 mod group;
 mod hwpt;
@@ -33,13 +33,14 @@ mod ioas;
 mod iova_map;
 mod iova_walk;
 mod kernel_api;
+mod objects;
 mod option;
 #[cfg(CONFIG_IOMMUFD_RUST_TEST)]
 mod selftest;
 mod uapi;
 mod vfio_compat;
 
-use device_file::Iommufd;
+use context::Iommufd;
 use iommufd_core::{iova, ContextDevice};
 use kernel::prelude::*;
 use kernel_ext::{interval, miscdev};

@@ -14,13 +14,13 @@ use crate::{
 };
 
 /// What the map must know of the areas in it.
-pub(crate) trait Area {
+pub(crate) trait PageOffset {
     /// Where in its first page the memory begins, in bytes.
     fn page_offset(&self) -> u64;
 }
 
 /// A range in which nothing may be mapped, on behalf of an owner: for [`IovaMap::reserve`].
-pub(crate) type Reserved<O> = Node<O>;
+pub(crate) type ReservedRange<O> = Node<O>;
 
 /// Ranges that user space has to itself; none restricts nothing. They do not overlap.
 pub(crate) struct AllowedRanges(IntervalMap<()>);
@@ -77,7 +77,7 @@ pub(crate) struct IovaMap<A, O> {
     large_page: u64,
 }
 
-impl<A: Area, O: PartialEq> IovaMap<A, O> {
+impl<A: PageOffset, O: PartialEq> IovaMap<A, O> {
     /// An address space in which all is free, for memory whose large pages have the given size.
     pub(crate) fn new(large_page: u64) -> Self {
         Self {
@@ -268,7 +268,7 @@ impl<A: Area, O: PartialEq> IovaMap<A, O> {
     /// # Errors
     ///
     /// `EADDRINUSE` if something is mapped there, or user space has it to itself.
-    pub(crate) fn reserve(&mut self, range: Box<Reserved<O>>) -> Result {
+    pub(crate) fn reserve(&mut self, range: Box<ReservedRange<O>>) -> Result {
         let (first, last) = (range.first(), range.last());
 
         if self.areas.first_in(first, last).is_some()

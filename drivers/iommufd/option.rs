@@ -3,7 +3,7 @@
 //! `IOMMU_OPTION`: options of a context, and of its address spaces.
 
 use crate::{
-    device_file::Context,
+    context::Context,
     dispatch::Call,
     ioas::Ioas,
     uapi::{switch, IommuOption, OptionId, OptionOp},

@@ -10,7 +10,7 @@ mod dma;
 mod info;
 
 use crate::{
-    device_file::{Context, Iommufd},
+    context::{Context, Iommufd},
     dispatch::Call,
     ioas::Ioas,
     uapi::{vfio, VfioIoas, VfioIoasOp},
@@ -19,7 +19,7 @@ use iommufd_core::{iova::SpaceId, ObjectGuard, ObjectId, Reserved, VfioCompat};
 use kernel::{new_mutex, prelude::*, sync::Mutex, uaccess::UserPtr};
 use kernel_ext::capability::{capable, Capability};
 
-iommufd_core::export_vfio_compat!(Iommufd);
+iommufd_core::export_kernel_api!(vfio_compat: Iommufd);
 
 /// What a context has of a container.
 #[pin_data]

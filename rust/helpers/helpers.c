@@ -65,6 +65,28 @@ void kernel_ext_iommu_registry_unlock(void)
 	mutex_unlock(&iommu_registry);
 }
 
+static DECLARE_RWSEM(iommu_instances);
+
+void kernel_ext_iommu_instances_down_read(void)
+{
+	down_read(&iommu_instances);
+}
+
+void kernel_ext_iommu_instances_up_read(void)
+{
+	up_read(&iommu_instances);
+}
+
+void kernel_ext_iommu_instances_down_write(void)
+{
+	down_write(&iommu_instances);
+}
+
+void kernel_ext_iommu_instances_up_write(void)
+{
+	up_write(&iommu_instances);
+}
+
 struct iommu_group *kernel_ext_pci_device_group(struct device *dev)
 {
 	return dev_is_pci(dev) ? pci_device_group(dev) :

@@ -32,6 +32,10 @@ void kernel_ext_iotlb_sync(struct iommu_domain *domain,
 
 void kernel_ext_iommu_registry_lock(void);
 void kernel_ext_iommu_registry_unlock(void);
+void kernel_ext_iommu_instances_down_read(void);
+void kernel_ext_iommu_instances_up_read(void);
+void kernel_ext_iommu_instances_down_write(void);
+void kernel_ext_iommu_instances_up_write(void);
 struct iommu_group *kernel_ext_pci_device_group(struct device *dev);
 
 void *kernel_ext_kmalloc_account(size_t size);

@@ -4,7 +4,7 @@
 
 use super::{
     c_table::CTable,
-    driver::{find_page_table, paging_domain, Driver},
+    driver::{find_page_table, DomainRef, Driver},
     features::{DomainFeatures, UserData},
     group::DmaOwner,
     page_table::{Geometry, PageTable},
@@ -118,10 +118,10 @@ impl Domain {
         }
     }
 
-    /// Returns the data of the driver `T` for this domain, if it is a domain of that driver.
-    pub fn downcast<T: Driver>(&self) -> Option<&T::Domain> {
-        // SAFETY: By the type invariant the domain is valid.
-        unsafe { paging_domain::<T>(self.raw) }
+    /// Returns the domain as a domain of the driver `T`, if it is one.
+    pub fn downcast<T: Driver>(&self) -> Option<DomainRef<'_, T>> {
+        // SAFETY: By the type invariant the domain is valid while `self` is borrowed.
+        unsafe { DomainRef::from_raw(self.raw) }
     }
 
     /// Makes the domain ignore requests of devices to bypass the caches of the CPU. Must be called

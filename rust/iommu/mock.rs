@@ -5,7 +5,7 @@
 //! The kernel has a bus, and a way to add devices to it that are translated by an IOMMU of this bus
 //! and of no other, for the tests of iommufd (`drivers/iommu/iommu-priv.h`).
 
-use super::driver::{Driver, Listed, Named};
+use super::driver::{unlist, Driver, Listed, Named};
 use crate::{bindings, shim::device_ptr};
 use core::{cell::UnsafeCell, ptr, ptr::NonNull};
 use kernel::{
@@ -94,9 +94,10 @@ impl Drop for RegisteredBus {
 ///
 /// # Invariants
 ///
-/// `iommu_device_register_bus()` succeeded for all of it.
+/// `iommu` is on the list of the operations of `T`, and `iommu_device_register_bus()` succeeded for all of
+/// it.
 pub struct Registration<T: Driver> {
-    iommu: Listed<T>,
+    iommu: Named<T>,
     notifier: Pin<KBox<Opaque<bindings::notifier_block>>>,
     bus: RegisteredBus,
 }
@@ -119,7 +120,8 @@ impl<T: Driver> Registration<T> {
         driver: impl PinInit<T, Error>,
     ) -> Result<Self> {
         let bus = RegisteredBus::new(bus)?;
-        let iommu = Listed::new(Named::new(parent, name, driver)?);
+        let iommu = Named::new(parent, name, driver)?;
+        let listed = Listed::new(&iommu);
         let notifier = KBox::pin(Opaque::new(pin_init::zeroed()), GFP_KERNEL)?;
         let lock = Lock::take();
 
@@ -134,7 +136,8 @@ impl<T: Driver> Registration<T> {
         })?;
         bus.0.set_iommu(&lock, iommu.instance().as_raw());
         drop(lock);
-        // INVARIANT: It succeeded.
+        listed.keep();
+        // INVARIANT: It succeeded, and the IOMMU stays on the list.
         Ok(Self {
             iommu,
             notifier,
@@ -149,6 +152,8 @@ impl<T: Driver> Drop for Registration<T> {
         let lock = Lock::take();
 
         bus.set_iommu(&lock, ptr::null_mut());
+        // Before the core lets go of its devices, so that none of them comes back.
+        unlist(&self.iommu);
         // SAFETY: By the type invariant it is registered.
         unsafe {
             bindings::iommu_device_unregister_bus(

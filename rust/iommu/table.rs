@@ -12,6 +12,7 @@
 //! | `memory.rs`, `pages.rs` | where tables live: the trait, and the kernel's pages |
 //! | `layout.rs` | the shape of a tree and of the links in it |
 //! | `tree.rs` | the tables, and the links between them |
+//! | `leaf.rs` | how a leaf is put together |
 //! | `format.rs`, `permissions.rs` | what a format is: a type with constants |
 //! | `page_table.rs`, `error.rs` | a page table: a tree, its limits, who may call what |
 //! | `place.rs` | the way from the root to an entry |
@@ -30,6 +31,7 @@ mod format;
 mod gather;
 mod grow;
 mod layout;
+mod leaf;
 mod map;
 mod memory;
 mod page_table;
@@ -47,6 +49,7 @@ pub use error::Error;
 pub use format::{Format, Leaf};
 pub use gather::Gather;
 pub use layout::{CountField, TableLayout, TableShape, MAX_LEVELS};
+pub use leaf::{AddressField, LeafLayout, LeafShape, Pattern};
 pub use memory::TableMemory;
 pub use page_table::{Limits, PageTable};
 pub use pages::{IommuPages, RetiredPages, TableAllocation};

@@ -93,7 +93,7 @@ impl AccessUser for Driver {
 pub(super) mod entry {
     use super::*;
     use crate::{
-        capi::{borrow, errno},
+        capi::{borrow, context, errno, give},
         mm::PAGE_SIZE,
         shim::error_ptr,
     };
@@ -114,7 +114,7 @@ pub(super) mod entry {
         id: *mut u32,
     ) -> *mut c_void {
         // SAFETY: The caller has a reference.
-        let ctx = unsafe { &*(ctx as *const Context<T::Family>) };
+        let ctx = unsafe { context(ctx) };
         // INVARIANT: The caller vouches for it until the access goes, and this value goes with it.
         let driver = Driver {
             ops: ops.cast(),
@@ -125,11 +125,8 @@ pub(super) mod entry {
             .and_then(|driver| T::create(ctx, driver));
 
         match access {
-            Ok(access) => {
-                // SAFETY: The caller vouches for `id`.
-                unsafe { *id = access.id().0 };
-                access.into_raw().as_ptr().cast()
-            }
+            // SAFETY: The caller vouches for `id`.
+            Ok(access) => unsafe { give(access, id) },
             Err(error) => error_ptr(error),
         }
     }

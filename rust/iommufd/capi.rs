@@ -2,7 +2,11 @@
 
 //! What other modules call: the functions of `include/linux/iommufd.h`.
 //!
-//! Each only turns C's pointers into references and back, and then calls [`KernelApi`].
+//! Each is made in the same way. A safe trait ([`KernelApi`],
+//! [`AccessObject`](super::AccessObject), [`VfioCompat`](super::VfioCompat)) says what it does; a
+//! generic function of the module `entry` beside the trait turns C's pointers into references and
+//! back and calls the trait; and [`export_kernel_api!`](crate::export_kernel_api) gives that
+//! function its C name.
 
 use super::{Context, ContextDevice, Iommufd, Object, ObjectId, ObjectType, OwnerRef};
 use crate::{bindings, iommu::Group, shim::error_ptr};
@@ -43,7 +47,7 @@ pub trait KernelApi: Iommufd {
 /// The start of a bound device, as C reads it (`iommufd_vdevice_to_device()`).
 #[repr(C)]
 pub struct DeviceHead<I: Iommufd> {
-    context: ARef<Context<I>>,
+    _context: ARef<Context<I>>,
     /// `igroup` and `group_item`, which no C code reads on this architecture.
     _group: [usize; 3],
     dev: ARef<Device>,
@@ -70,15 +74,10 @@ impl<I: Iommufd> DeviceHead<I> {
     /// For a `dev` that is being bound to `context`; keeps both.
     pub fn new(context: &Context<I>, dev: &Device) -> Self {
         Self {
-            context: context.to_aref(),
+            _context: context.to_aref(),
             _group: [0; 3],
             dev: dev.into(),
         }
-    }
-
-    /// The context that the device is bound to.
-    pub fn context(&self) -> &Context<I> {
-        &self.context
     }
 
     /// The device.
@@ -87,13 +86,34 @@ impl<I: Iommufd> DeviceHead<I> {
     }
 }
 
+/// The context behind C's pointer.
+///
+/// # Safety
+///
+/// `ctx` is a context of an `I`, to which the caller has a reference as long as it uses the result.
+pub(super) unsafe fn context<'a, I: Iommufd>(ctx: *mut c_void) -> &'a Context<I> {
+    // SAFETY: The caller has a reference.
+    unsafe { &*ctx.cast() }
+}
+
+/// Gives C a new object, and its ID. [`borrow`] finds it again.
+///
+/// # Safety
+///
+/// `id` is valid for writing.
+pub(super) unsafe fn give<T: ObjectType>(object: OwnerRef<T>, id: *mut u32) -> *mut c_void {
+    // SAFETY: The caller vouches for `id`.
+    unsafe { *id = object.id().0 };
+    object.into_raw().as_ptr().cast()
+}
+
 /// An `OwnerRef` that stays with C.
 ///
 /// # Safety
 ///
-/// `object` came from a function of [`entry`] that gives out a `T`, and C has not given it back.
+/// `object` came from [`give`] for a `T`, and C has not given it back.
 pub(super) unsafe fn borrow<T: ObjectType>(object: *mut c_void) -> ManuallyDrop<OwnerRef<T>> {
-    // SAFETY: That function gave the reference out, and never null; `ManuallyDrop` leaves it there.
+    // SAFETY: `give` gave the reference out, and never null; `ManuallyDrop` leaves it with C.
     ManuallyDrop::new(unsafe {
         OwnerRef::from_raw(core::ptr::NonNull::new_unchecked(
             object.cast::<Object<T>>(),
@@ -112,16 +132,14 @@ pub mod entry {
     use super::*;
     use crate::miscdev::private_data;
 
-    pub use crate::access::entry::*;
-
-    type Ctx<I> = *mut Context<I>;
+    pub use crate::{access::entry::*, compat::entry::*};
 
     /// # Safety
     ///
     /// `ctx` is a context to which the caller has a reference.
     pub unsafe fn ctx_get<I: Iommufd>(ctx: *mut c_void) {
         // SAFETY: The caller has a reference.
-        let ctx = unsafe { &*(ctx as Ctx<I>) };
+        let ctx = unsafe { context::<I>(ctx) };
         // SAFETY: C's references are references to the file.
         unsafe { ctx.get_file() };
     }
@@ -130,11 +148,13 @@ pub mod entry {
     ///
     /// `ctx` is a context, and the caller gives a reference to it up.
     pub unsafe fn ctx_put<I: Iommufd>(ctx: *mut c_void) {
-        // SAFETY: The caller has a reference, if it is not null.
-        if let Some(ctx) = unsafe { (ctx as Ctx<I>).as_ref() } {
-            // SAFETY: The caller gives the reference up, which is one to the file.
-            unsafe { ctx.put_file() };
+        if ctx.is_null() {
+            return;
         }
+        // SAFETY: The caller has a reference until that is given up here.
+        let ctx = unsafe { context::<I>(ctx) };
+        // SAFETY: C's references are references to the file.
+        unsafe { ctx.put_file() };
     }
 
     /// # Safety
@@ -180,7 +200,7 @@ pub mod entry {
             return false;
         };
         // SAFETY: The caller has a reference.
-        I::has_group(unsafe { &*(ctx as Ctx<I>) }, &group)
+        I::has_group(unsafe { context(ctx) }, &group)
     }
 
     /// # Safety
@@ -192,7 +212,7 @@ pub mod entry {
         id: *mut u32,
     ) -> *mut c_void {
         // SAFETY: The caller has a reference.
-        let ctx = unsafe { &*(ctx as Ctx<I>) };
+        let ctx = unsafe { context(ctx) };
         // SAFETY: The caller has a reference, and is the driver bound to the device.
         let dev = unsafe { Device::<Bound>::from_raw(dev.cast()) };
 
@@ -210,8 +230,7 @@ pub mod entry {
                 // SAFETY: The caller has a reference.
                 unsafe { ctx.get_file() };
                 // SAFETY: The caller vouches for `id`.
-                unsafe { *id = device.id().0 };
-                device.into_raw().as_ptr().cast()
+                unsafe { give(device, id) }
             }
             Err(error) => error_ptr(error),
         }
@@ -223,7 +242,7 @@ pub mod entry {
     pub unsafe fn unbind<I: KernelApi>(device: *mut c_void) {
         // SAFETY: The caller gives the device back.
         let device = ManuallyDrop::into_inner(unsafe { borrow::<I::Device>(device) });
-        let context = (*device).as_ref().context().to_aref();
+        let context = device.context().to_aref();
 
         I::unbind(device);
         // SAFETY: `bind` took this reference.
@@ -281,9 +300,8 @@ pub mod entry {
     pub unsafe fn device_to_ctx<I: KernelApi>(device: *mut c_void) -> *mut c_void {
         // SAFETY: The caller vouches for `device`.
         let device = unsafe { borrow::<I::Device>(device) };
-        let context: *const Context<I> = (**device).as_ref().context();
 
-        context.cast_mut().cast()
+        (&raw const *device.context()).cast_mut().cast()
     }
 
     /// # Safety
@@ -295,8 +313,9 @@ pub mod entry {
     }
 }
 
-/// Defines the functions of `include/linux/iommufd.h` for the [`KernelApi`] of a type, or for an
-/// [`AccessObject`](super::AccessObject).
+/// Defines the functions of `include/linux/iommufd.h`: those on contexts and devices for the
+/// [`KernelApi`] of a type, those on accesses for an [`AccessObject`](super::AccessObject), and
+/// those in place of a VFIO container for a [`VfioCompat`](super::VfioCompat).
 ///
 /// A C file of the module exports them.
 #[macro_export]
@@ -318,6 +337,14 @@ macro_rules! export_kernel_api {
             iommufd_access_rw = access_rw(
                 access: *mut c_void, iova: usize, data: *mut c_void, length: usize, flags: u32
             ) -> i32;
+        );
+    };
+    (vfio_compat: $type:ty) => {
+        $crate::export_kernel_api!(@fns $type;
+            iommufd_vfio_compat_ioas_get_id =
+                compat_ioas_get_id(ctx: *mut c_void, id: *mut u32) -> i32;
+            iommufd_vfio_compat_ioas_create = compat_ioas_create(ctx: *mut c_void) -> i32;
+            iommufd_vfio_compat_set_no_iommu = compat_set_no_iommu(ctx: *mut c_void) -> i32;
         );
     };
     ($type:ty) => {

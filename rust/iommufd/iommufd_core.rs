@@ -53,8 +53,6 @@ pub use attach::{AttachHandle, Attachment};
 #[doc(hidden)]
 pub use capi::entry;
 pub use capi::{DeviceHead, KernelApi};
-#[doc(hidden)]
-pub use compat::compat_entry;
 pub use compat::VfioCompat;
 pub use context::{Context, ContextDevice, Iommufd, OpenContext, OpenRef, Reserved};
 pub use object::{

@@ -6,6 +6,8 @@
 //! another file of this name.
 
 pub(crate) use kernel_ext::iommu::{
-    table::{CountField, Format, Permissions, TableLayout},
+    table::{
+        AddressField, CountField, Format, LeafLayout, Pattern, Permissions, TableLayout, MAX_LEVELS,
+    },
     MemoryKind,
 };

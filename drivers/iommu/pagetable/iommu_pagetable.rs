@@ -1,26 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The formats of IO page tables that IOMMUs walk, for the page tables of `kernel_ext::iommu::table`.
+//! The formats of IO page tables that IOMMUs walk, for the page tables of [`kernel_ext::iommu::table`].
 //!
-//! Pure but for `domain.rs`: `no_std` (Kbuild says so for every crate), nothing of the kernel is called.
-//! There is no `unsafe`, and the same source runs in the kernel and in tests on the host.
+//! An IOMMU driver chooses a format ([`vtd`], [`vmsa`]) for each domain. The formats call no function
+//! of the kernel, and no file contains `unsafe`, so that the same source is tested on the host.
 //!
-//! | file | what it owns |
+//! | file | contents |
 //! |---|---|
-//! | `vtd/`, `vmsa/`, `mock.rs` | the formats, with the bits of the specifications |
-//! | `domain.rs` | a page table as the kernel's IOMMU drivers want it |
+//! | `vtd.rs`, `vmsa.rs`, `mock.rs` | the formats, with the bits of the specifications |
 //!
-//! The pictures in `Documentation/driver-api/page-table-formats.rst` have the architectures' numbers
-//! of levels beside ours.
+//! Levels are counted from the leaves: entries of level 0 are pages. The pictures in
+//! `Documentation/driver-api/page-table-formats.rst` also show the level numbers of the
+//! architectures.
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
 mod base;
-mod domain;
 mod mock;
 pub mod vmsa;
 pub mod vtd;
 
-pub use domain::DomainTable;
 pub use mock::Mock;

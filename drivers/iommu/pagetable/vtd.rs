@@ -4,8 +4,10 @@
 //! Specification, revision 4): second-stage tables (3.7, 9.8) and first-stage tables (3.6, 9.7).
 //!
 //! Both have tables of 512 entries and pages of 4 KiB, 2 MiB and 1 GiB. Where the hardware's
-//! capabilities lack a size (CAP_REG.SLLPS, FS1GP), the driver leaves it out of
-//! [`Limits`](crate::Limits).
+//! capabilities lack a size (CAP_REG.SLLPS, FS1GP), the driver leaves it out of the limits of a page
+//! table.
+
+use crate::base::AddressField;
 
 mod first_stage;
 mod second_stage;
@@ -15,8 +17,13 @@ pub use second_stage::{SecondStage, SecondStageOptions};
 
 /// Bits 51:12, the address in entries of both formats.
 const ADDRESS: u64 = ((1 << 52) - 1) & !((1 << 12) - 1);
-/// A page, not a table, above level 0.
+/// The same bits, as the address of a page.
+const PAGE_ADDRESS: AddressField = AddressField {
+    own: ADDRESS,
+    high: (0, 0),
+};
+/// Above level 0, the entry is a page and not a table.
 const PAGE_SIZE: u64 = 1 << 7;
-/// Ignored by the hardware in pages of both formats: where we note that it is MMIO, which VT-d maps
-/// no other than memory.
+/// The hardware ignores this bit of pages of both formats. It marks pages that are mapped as MMIO,
+/// which VT-d does not distinguish from memory.
 const IGNORED_MMIO: u64 = 1 << 52;

@@ -7,7 +7,7 @@ use crate::{
     dispatch::Call,
     uapi::{GetHwInfo, HwCapabilities},
 };
-use iommufd_core::{ObjectGuard, ObjectId};
+use iommufd_core::ObjectId;
 use kernel::{
     prelude::*,
     uaccess::{UserPtr, UserSlice},
@@ -21,14 +21,24 @@ use kernel_ext::iommu::{is_capable, Capability, HwInfo, PasidSupport};
 /// `ENOENT` if there is no such device, `EOPNOTSUPP` if its driver does not know what is asked for.
 pub(crate) fn get_hw_info(command: &mut GetHwInfo, call: &Call<'_>) -> Result {
     let wanted = command.check()?;
-    let device: ObjectGuard<'_, Device> = call.context.get(ObjectId(command.dev_id))?;
-    let info = HwInfo::of(device.owner(), wanted)?;
+    // The device is given back here: user space can stall a copy to its memory, and unbinding waits
+    // for calls that have the device.
+    let (info, pasids, capabilities) = ask(&*call.context.get(ObjectId(command.dev_id))?, wanted)?;
 
     write_and_clear(command, info.bytes())?;
     command.data_type = info.kind();
     // How much there is, even if there was room for less.
     command.data_len = info.bytes().len() as u32;
+    command.out_max_pasid_log2 = pasids
+        .and_then(|pasids| pasids.count.checked_ilog2())
+        .map_or(0, |bits| bits as u8);
+    command.out_capabilities = capabilities.bits();
+    call.respond(command)
+}
 
+/// Asks the IOMMU all that there is to tell.
+fn ask(device: &Device, wanted: u32) -> Result<(HwInfo, Option<PasidSupport>, HwCapabilities)> {
+    let info = HwInfo::of(device.owner(), wanted)?;
     let pasids = PasidSupport::of(device.owner());
     let capabilities = HwCapabilities {
         dirty_tracking: is_capable(device.device(), Capability::DirtyTracking),
@@ -37,11 +47,7 @@ pub(crate) fn get_hw_info(command: &mut GetHwInfo, call: &Call<'_>) -> Result {
         ats: is_capable(device.device(), Capability::PciAts),
     };
 
-    command.out_max_pasid_log2 = pasids
-        .and_then(|pasids| pasids.count.checked_ilog2())
-        .map_or(0, |bits| bits as u8);
-    command.out_capabilities = capabilities.bits();
-    call.respond(command)
+    Ok((info, pasids, capabilities))
 }
 
 /// Writes what fits of `bytes` to the caller, and zeroes into the rest of the room there.

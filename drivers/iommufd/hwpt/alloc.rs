@@ -2,7 +2,7 @@
 
 //! `IOMMU_HWPT_ALLOC`: page tables that user space asks for.
 
-use super::{publish, start_mirroring, Hwpt, Origin};
+use super::{list, start_mirroring, Hwpt, Origin};
 use crate::{device::Device, dispatch::Call, ioas::Ioas, uapi::HwptAlloc};
 use iommufd_core::{ObjectGuard, ObjectId};
 use kernel::{prelude::*, uaccess::UserPtr};
@@ -43,19 +43,25 @@ pub(crate) fn alloc(command: &mut HwptAlloc, call: &Call<'_>) -> Result {
         },
         data: user_data(command),
     };
-    let hwpt = Hwpt::reserve(call.context, ioas.to_user(), &device, origin)?;
+    let hwpt = Hwpt::reserve(call.context, ioas.to_user(), device.owner(), origin)?;
 
+    // From here on no device is needed. User space can stall pinning and copying, and unbinding
+    // waits for calls that have the device.
+    drop(device);
     start_mirroring(&hwpt)?;
     if flags.faults {
         // Nobody handles faults: there are no such objects.
         return Err(ENOENT);
     }
-    let mut hwpts = ioas.hwpts.lock();
+    {
+        let mut hwpts = ioas.hwpts.lock();
 
-    hwpts.reserve(1, GFP_KERNEL_ACCOUNT)?;
+        hwpts.reserve(1, GFP_KERNEL_ACCOUNT)?;
+        list(&hwpt, &mut hwpts)?;
+    }
     command.out_hwpt_id = hwpt.id().0;
     call.respond(command)?;
-    publish(hwpt, &mut hwpts)?;
+    hwpt.publish();
     Ok(())
 }
 

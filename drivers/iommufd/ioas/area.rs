@@ -2,7 +2,7 @@
 
 //! What is mapped at a range of IOVA.
 
-use crate::{interval::Node, iova_map};
+use crate::{interval::Node, iova_map::PageOffset};
 use iommufd_core::{iova::IovaClaim, Mapping, SharedPages, View};
 use kernel::{
     prelude::*,
@@ -139,7 +139,7 @@ impl Area {
     }
 }
 
-impl iova_map::Area for Area {
+impl PageOffset for Area {
     fn page_offset(&self) -> u64 {
         self.slice.page_offset()
     }

@@ -6,7 +6,7 @@ use super::{
     area::{bytes_from, Area, Hold, Slice},
     Ioas, Map,
 };
-use crate::{device_file::Context, interval::Node};
+use crate::{context::Context, interval::Node};
 use iommufd_core::{iova::IovaClaim, Mapping, NotMapped, SharedPages};
 use kernel::prelude::*;
 use kernel_ext::{

@@ -3,8 +3,8 @@
 //! The page tables that mirror an address space, and what they ask of it.
 
 use super::{
-    access::Accesses,
     area::{Area, Hold},
+    members::Members,
     reserve, Ioas, Map, Owner,
 };
 use iommufd_core::{iova::SpaceId, Mapping, NotMapped, Table, TableList};
@@ -28,7 +28,7 @@ pub(crate) struct Users {
     /// The page tables.
     pub(super) tables: TableList,
     /// The users in the kernel.
-    pub(super) accesses: Accesses,
+    pub(super) members: Members,
     /// Whether entries of page tables may cover several pages.
     pub(super) large_pages: bool,
 }
@@ -37,7 +37,7 @@ impl Users {
     pub(super) const fn new(space: SpaceId) -> Self {
         Self {
             tables: TableList::new(space),
-            accesses: Accesses::new(),
+            members: Members::new(),
             large_pages: true,
         }
     }
@@ -53,7 +53,7 @@ impl Users {
         } else {
             PAGE_SIZE as u64
         };
-        granules.fold(least.max(self.accesses.alignment()), u64::max)
+        granules.fold(least.max(self.members.alignment()), u64::max)
     }
 }
 

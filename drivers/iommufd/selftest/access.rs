@@ -10,7 +10,7 @@ use super::uapi::{
     ACCESS_NEEDS_PAGES, ACCESS_SLOW_PATH, ACCESS_SYZ, ACCESS_WRITE,
 };
 use crate::{access::Access, dispatch::Call, ioas::Ioas, uapi::IoasCopy, IommufdModule};
-use iommufd_core::{AccessObject, AccessUser, CopyPath, ObjectId, OwnerRef, UserRef, WeakRef};
+use iommufd_core::{AccessObject, AccessUser, CopyPath, ObjectId, OwnerRef, WeakRef};
 use kernel::{
     fs::file::{flags::O_CLOEXEC, FileDescriptorReservation},
     module::this_module,

@@ -10,11 +10,11 @@ use super::{
     },
 };
 use crate::{
+    context::{Context, Iommufd},
     device::Device,
-    device_file::{Context, Iommufd},
     dispatch::Call,
 };
-use iommufd_core::{KernelApi, ObjectId, OwnerRef, UserRef};
+use iommufd_core::{KernelApi, ObjectId, OwnerRef};
 use kernel::prelude::*;
 use kernel_ext::iommu::mock;
 

@@ -3,7 +3,7 @@
 //! `VFIO_IOMMU_GET_INFO`: page sizes, and what may be mapped.
 
 use super::container_ioas;
-use crate::{device_file::Context, uapi::vfio::Type1Info};
+use crate::{context::Context, uapi::vfio::Type1Info};
 use kernel::{
     prelude::*,
     uaccess::{UserPtr, UserSlice},

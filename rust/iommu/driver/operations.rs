@@ -3,9 +3,10 @@
 //! A driver as the kernel's `struct iommu_ops`.
 
 use super::{
-    domain::Domain,
+    domain::DomainRef,
+    instances::{Exclusive, Shared},
     registration::Instance,
-    registry::{Entry, Lock},
+    registry::Entry,
     DefaultDomain, Driver, Grouping, Target,
 };
 use crate::{
@@ -16,7 +17,10 @@ use crate::{
     },
     shim::error_ptr,
 };
-use core::{cell::UnsafeCell, ptr};
+use core::{
+    cell::UnsafeCell,
+    ptr::{self, NonNull},
+};
 use kernel::{
     alloc::KVec,
     device::Device,
@@ -25,15 +29,51 @@ use kernel::{
     types::{ForeignOwnable, Opaque},
 };
 
-/// What the kernel calls of driver `T`, and the IOMMUs of that driver.
+/// The operations of a driver.
+///
+/// Implemented by [`iommu_driver_operations!`](crate::iommu_driver_operations).
+///
+/// # Safety
+///
+/// [`operations`](Self::operations) always returns the same `static`, which [`Operations::new`] was
+/// called for.
+pub unsafe trait DriverOperations: Sized {
+    /// The operations.
+    fn operations() -> &'static Operations<Self>
+    where
+        Self: Driver;
+}
+
+/// Declares the operations of a driver: a `static`, for a [`Driver`] in the module of this type.
 ///
 /// ```ignore
-/// static OPERATIONS: Operations<Mock> = Operations::new(&OPERATIONS, this_module::<Module>());
+/// iommu_driver_operations! { static OPERATIONS: Unit, Module }
 /// ```
+#[macro_export]
+macro_rules! iommu_driver_operations {
+    (static $operations:ident: $driver:ty, $module:ty) => {
+        static $operations: $crate::iommu::driver::Operations<$driver> = {
+            let module = $crate::kernel::module::this_module::<$module>();
+
+            // SAFETY: The result is the static that it refers to.
+            unsafe { $crate::iommu::driver::Operations::new(&$operations, module) }
+        };
+
+        // SAFETY: It is one static, made for itself.
+        unsafe impl $crate::iommu::driver::DriverOperations for $driver {
+            fn operations() -> &'static $crate::iommu::driver::Operations<Self> {
+                &$operations
+            }
+        }
+    };
+}
+
+/// What the kernel calls of driver `T`, and the IOMMUs of that driver.
 ///
 /// # Invariants
 ///
-/// The functions are those of `T`. `instances` is accessed with the [`Lock`] held.
+/// The functions are those of `T`. `instances` is read with the lock of `instances.rs` held, and
+/// written with it held for writing.
 pub struct Operations<T: Driver> {
     raw: bindings::iommu_ops,
     /// The domain that a device is attached to when it is attached to nothing.
@@ -42,13 +82,18 @@ pub struct Operations<T: Driver> {
     instances: UnsafeCell<*const Instance<T>>,
 }
 
-// SAFETY: The functions do not change, the entry and the list are protected by the lock, and the
+// SAFETY: The functions do not change, the entry and the list are protected by locks of theirs, and the
 // blocking domain by locks of the core.
 unsafe impl<T: Driver> Sync for Operations<T> {}
 
 impl<T: Driver> Operations<T> {
-    /// The operations of a driver in `module`. `this` is the `static` that the result is for.
-    pub const fn new(this: &'static Self, module: &ThisModule) -> Self {
+    /// The operations of a driver in `module`.
+    ///
+    /// # Safety
+    ///
+    /// `this` is the `static` that the result is for.
+    #[doc(hidden)]
+    pub const unsafe fn new(this: &'static Self, module: &ThisModule) -> Self {
         let blocked: *mut bindings::iommu_domain = (&raw const this.blocked).cast_mut().cast();
         let mut raw: bindings::iommu_ops = pin_init::zeroed();
 
@@ -60,6 +105,8 @@ impl<T: Driver> Operations<T> {
         raw.device_group = Some(device_group::<T>);
         raw.owner = module.as_ptr();
         raw.blocked_domain = blocked;
+        // A device that goes is attached to it while the domain that it leaves is still there.
+        raw.release_domain = blocked;
         if matches!(T::DEFAULT_DOMAIN, DefaultDomain::Blocked) {
             raw.default_domain = blocked;
         }
@@ -72,7 +119,7 @@ impl<T: Driver> Operations<T> {
                 ..pin_init::zeroed()
             }),
             // SAFETY: What has these operations as its owner is a domain of `T`.
-            entry: unsafe { Entry::new(Domain::<T>::page_table) },
+            entry: unsafe { Entry::new(DomainRef::<T>::page_table) },
             instances: UnsafeCell::new(ptr::null()),
         }
     }
@@ -87,7 +134,7 @@ impl<T: Driver> Operations<T> {
     }
 
     /// Whether this is the blocking domain.
-    pub(super) fn is_blocked(&self, domain: *const bindings::iommu_domain) -> bool {
+    fn is_blocked(&self, domain: *const bindings::iommu_domain) -> bool {
         ptr::eq(self.blocked.get(), domain)
     }
 
@@ -95,36 +142,37 @@ impl<T: Driver> Operations<T> {
     ///
     /// # Safety
     ///
-    /// It is [removed](Self::remove) before it goes, and these are the operations of `T`.
+    /// It is [removed](Self::remove) before it goes.
     pub(super) unsafe fn add(&'static self, instance: &Instance<T>) {
-        let lock = Lock::take();
+        let list = Exclusive::lock();
         let first = self.instances.get();
 
-        self.entry.add(&lock, self.as_raw());
-        // SAFETY: By the type invariant the lock makes the list ours.
-        instance.set_next(&lock, unsafe { first.replace(instance) });
+        self.entry.add(self.as_raw());
+        // SAFETY: By the type invariant the lock is the permission to write the list.
+        instance.set_next(&list, unsafe { first.replace(instance) });
     }
 
-    /// Undoes [`add`](Self::add).
+    /// Undoes [`add`](Self::add). No device is offered to the IOMMU when this returns.
     pub(super) fn remove(&'static self, instance: &Instance<T>) {
-        let lock = Lock::take();
+        let list = Exclusive::lock();
         let mut at = self.instances.get();
 
-        self.entry.remove(&lock);
-        // SAFETY: By the type invariant the lock makes the list ours; what is on it is valid, and
-        // the instance is on it.
+        self.entry.remove();
+        // SAFETY: By the type invariant the lock is the permission to use the list; what is on it is
+        // valid, and the instance is on it.
         while !ptr::eq(unsafe { *at }, instance) {
             // SAFETY: As above.
-            at = unsafe { &**at }.next(&lock);
+            at = unsafe { &**at }.next(&list);
         }
         // SAFETY: As above.
-        unsafe { *at = *instance.next(&lock) };
+        unsafe { *at = *instance.next(&list) };
     }
 
     /// Offers a device to the IOMMUs of the driver, until one takes it.
     fn probe(&self, dev: &Device) -> Result<(*mut bindings::iommu_device, T::Device)> {
-        let lock = Lock::take();
-        // SAFETY: By the type invariant the lock makes the list ours.
+        // Those that look up page tables, and other drivers that probe, are not held up.
+        let list = Shared::lock();
+        // SAFETY: By the type invariant the lock is the permission to read the list.
         let mut next = unsafe { *self.instances.get() };
 
         // SAFETY: As above; what is on the list is valid.
@@ -134,10 +182,22 @@ impl<T: Driver> Operations<T> {
                 Err(error) => return Err(error),
                 Ok(device) => return Ok((instance.as_raw(), device)),
             }
-            // SAFETY: As above.
-            next = unsafe { *instance.next(&lock) };
+            next = instance.read_next(&list);
         }
         Err(ENODEV)
+    }
+
+    /// What the kernel means by a domain, if it is one of this driver or its blocking one.
+    ///
+    /// # Safety
+    ///
+    /// `raw` is null, or a domain that is valid as long as the result is used.
+    unsafe fn target<'a>(&self, raw: *mut bindings::iommu_domain) -> Option<Target<'a, T>> {
+        if self.is_blocked(raw) {
+            return Some(Target::Blocked);
+        }
+        // SAFETY: The caller keeps the domain valid.
+        unsafe { DomainRef::from_raw(NonNull::new(raw)?) }.map(Target::Domain)
     }
 }
 
@@ -256,10 +316,10 @@ unsafe extern "C" fn domain_alloc_paging_flags<T: Driver>(
 
     let domain = DomainFeatures::from_bits(flags)
         .ok_or(EOPNOTSUPP)
-        .and_then(|features| Domain::<T>::allocate(driver, device, features, data));
+        .and_then(|features| driver.new_domain(device, features, data));
 
     match domain {
-        Ok(domain) => domain.as_ptr(),
+        Ok(domain) => domain.into_raw(),
         Err(error) => error_ptr(error).cast(),
     }
 }
@@ -273,14 +333,20 @@ pub(super) unsafe extern "C" fn attach<T: Driver>(
     dev: *mut bindings::device,
     old: *mut bindings::iommu_domain,
 ) -> c_int {
-    from_result(|| {
-        // SAFETY: The domain is valid.
-        let to: Target<'_, T> = unsafe { Domain::<T>::target(domain) }.ok_or(EINVAL)?;
-        // SAFETY: As the caller says.
-        let from = unsafe { Domain::<T>::target(old) };
+    let operations = T::operations();
+    // SAFETY: The domain is valid during the call.
+    let to = unsafe { operations.target(domain) };
+    // SAFETY: As above, or null.
+    let from = unsafe { operations.target(old) };
+    // SAFETY: The device is one of `T`.
+    let device = unsafe { device::<T>(dev) };
 
-        // SAFETY: The device is one of `T`.
-        T::attach(unsafe { device::<T>(dev) }, to, from)?;
-        Ok(0)
+    from_result(|| {
+        let to = to.ok_or(EINVAL)?;
+        let blocks = matches!(to, Target::Blocked);
+        let result = T::attach(device, to, from);
+
+        kernel::warn_on!(blocks && result.is_err());
+        result.map(|()| 0)
     })
 }

@@ -4,7 +4,10 @@
 //!
 //! Each step owns the one before, so that dropping the last undoes all in reverse order.
 
-use super::{registry::Lock, Driver};
+use super::{
+    instances::{Exclusive, Shared},
+    Driver,
+};
 use crate::{bindings, shim::device_ptr};
 use core::{cell::UnsafeCell, ptr};
 use kernel::{
@@ -19,7 +22,7 @@ use kernel::{
 /// # Invariants
 ///
 /// Every `struct iommu_device` that has the functions of `T` is the start of one of these. `next` is
-/// accessed with the [`Lock`] held.
+/// read with the lock of `instances.rs` held, and written with it held for writing.
 #[repr(C)]
 #[pin_data]
 pub(in crate::iommu) struct Instance<T: Driver> {
@@ -70,13 +73,19 @@ impl<T: Driver> Instance<T> {
     }
 
     /// The link to the next IOMMU of the driver, to be used while the lock is held.
-    pub(super) fn next(&self, _lock: &Lock) -> *mut *const Self {
+    pub(super) fn next(&self, _list: &Exclusive) -> *mut *const Self {
         self.next.get()
     }
 
-    pub(super) fn set_next(&self, _lock: &Lock, next: *const Self) {
-        // SAFETY: By the type invariant the lock makes it ours.
+    pub(super) fn set_next(&self, _list: &Exclusive, next: *const Self) {
+        // SAFETY: By the type invariant the lock is the permission to write the link.
         unsafe { *self.next.get() = next };
+    }
+
+    /// The next IOMMU of the driver, or null.
+    pub(super) fn read_next(&self, _list: &Shared) -> *const Self {
+        // SAFETY: By the type invariant the lock is the permission to read the link.
+        unsafe { *self.next.get() }
     }
 }
 
@@ -117,30 +126,45 @@ impl<T: Driver> Drop for Named<T> {
     }
 }
 
-/// An IOMMU that devices are offered to when the core offers them to the driver.
-///
-/// # Invariants
-///
-/// It is on the list of the operations of `T`.
-pub(in crate::iommu) struct Listed<T: Driver>(Named<T>);
-
-impl<T: Driver> Listed<T> {
-    pub(in crate::iommu) fn new(named: Named<T>) -> Self {
-        // INVARIANT: It is on the list now.
-        // SAFETY: It is removed when the result is dropped, and the box does not move what is in it.
-        unsafe { T::operations().add(&named.0) };
-        Self(named)
-    }
-
+impl<T: Driver> Named<T> {
     pub(in crate::iommu) fn instance(&self) -> &Instance<T> {
-        &self.0 .0
+        &self.0
     }
 }
 
-impl<T: Driver> Drop for Listed<T> {
-    fn drop(&mut self) {
-        T::operations().remove(self.instance());
+/// An IOMMU that devices are offered to when the core offers them to the driver.
+///
+/// It leaves the list when this is dropped, unless it was [kept](Self::keep) there.
+///
+/// # Invariants
+///
+/// `0` is on the list of the operations of `T`.
+pub(in crate::iommu) struct Listed<'a, T: Driver>(&'a Named<T>);
+
+impl<'a, T: Driver> Listed<'a, T> {
+    pub(in crate::iommu) fn new(named: &'a Named<T>) -> Self {
+        // INVARIANT: It is on the list now.
+        // SAFETY: It is removed when the result is dropped, or by the caller of `keep`; the box does
+        // not move what is in it.
+        unsafe { T::operations().add(named.instance()) };
+        Self(named)
     }
+
+    /// Leaves the IOMMU on the list. The caller [unlists](unlist) it before it drops `0`.
+    pub(in crate::iommu) fn keep(self) {
+        core::mem::forget(self);
+    }
+}
+
+impl<T: Driver> Drop for Listed<'_, T> {
+    fn drop(&mut self) {
+        unlist(self.0);
+    }
+}
+
+/// Takes an IOMMU that is listed off the list: no further device is offered to it.
+pub(in crate::iommu) fn unlist<T: Driver>(named: &Named<T>) {
+    T::operations().remove(named.instance());
 }
 
 /// An IOMMU that is part of the system; dropping it takes it away.
@@ -151,8 +175,8 @@ impl<T: Driver> Drop for Listed<T> {
 ///
 /// # Invariants
 ///
-/// `iommu_device_register()` succeeded for it.
-pub struct Registration<T: Driver>(Listed<T>);
+/// It is on the list of the operations of `T`, and `iommu_device_register()` succeeded for it.
+pub struct Registration<T: Driver>(Named<T>);
 
 impl<T: Driver> Registration<T> {
     /// Adds an IOMMU, which is the device `parent`, under a name in sysfs. The devices that are there
@@ -166,23 +190,27 @@ impl<T: Driver> Registration<T> {
         name: &CStr,
         driver: impl PinInit<T, Error>,
     ) -> Result<Self> {
-        let listed = Listed::new(Named::new(parent, name, driver)?);
+        let named = Named::new(parent, name, driver)?;
+        let listed = Listed::new(&named);
 
         // SAFETY: The instance is valid until it is unregistered, the functions for ever.
         to_result(unsafe {
             bindings::iommu_device_register(
-                listed.instance().as_raw(),
+                named.instance().as_raw(),
                 T::operations().as_raw(),
                 device_ptr(parent),
             )
         })?;
-        // INVARIANT: It succeeded.
-        Ok(Self(listed))
+        listed.keep();
+        // INVARIANT: It succeeded, and the IOMMU stays on the list.
+        Ok(Self(named))
     }
 }
 
 impl<T: Driver> Drop for Registration<T> {
     fn drop(&mut self) {
+        // Before the core lets go of its devices, so that none of them comes back.
+        unlist(&self.0);
         // SAFETY: By the type invariant it is registered.
         unsafe { bindings::iommu_device_unregister(self.0.instance().as_raw()) };
     }

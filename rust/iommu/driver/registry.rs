@@ -42,11 +42,11 @@ unsafe impl Sync for First {}
 
 static FIRST: First = First(UnsafeCell::new(ptr::null()));
 
-/// The lock of the list and of each driver's list of IOMMUs. May sleep.
-pub(super) struct Lock(());
+/// The lock of the list. May sleep. No driver is called while it is held.
+struct Lock(());
 
 impl Lock {
-    pub(super) fn take() -> Self {
+    fn take() -> Self {
         // SAFETY: There is nothing to it.
         unsafe { bindings::kernel_ext_iommu_registry_lock() };
         Self(())
@@ -79,7 +79,8 @@ impl Entry {
     }
 
     /// One more IOMMU of the driver with these functions.
-    pub(super) fn add(&'static self, _lock: &Lock, ops: *const bindings::iommu_ops) {
+    pub(super) fn add(&'static self, ops: *const bindings::iommu_ops) {
+        let _lock = Lock::take();
         // SAFETY: By the type invariant the lock makes it ours.
         let links = unsafe { &mut *self.links.get() };
 
@@ -92,7 +93,8 @@ impl Entry {
     }
 
     /// One IOMMU less.
-    pub(super) fn remove(&'static self, _lock: &Lock) {
+    pub(super) fn remove(&'static self) {
+        let _lock = Lock::take();
         // SAFETY: By the type invariant the lock makes it ours.
         let links = unsafe { &mut *self.links.get() };
 

@@ -120,10 +120,7 @@ impl<F: Format, M: TableMemory> PageTable<F, M> {
 
                 if !F::is_grouped(entry)
                     || F::is_link(level, entry)
-                    || slot.replace_leaf(
-                        entry,
-                        F::leaf(level, F::phys(entry), F::attributes_of(entry)),
-                    )
+                    || slot.replace_leaf(entry, F::ungrouped(entry))
                 {
                     break;
                 }

@@ -1,116 +1,98 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a format of page tables is: a type whose constants say all that the code needs to know.
+//! A format of page tables: a type whose constants say all that the code needs to know.
 //!
-//! Nothing of this is looked up while walking. A table with another number of levels is another
-//! type, and the compiler unrolls the walk for each.
+//! No constant is looked up during a walk. Tables with different numbers of levels are different
+//! types, and the compiler unrolls the walk of each.
 
-use super::{layout::TableShape, permissions::Permissions, run::MemoryKind};
+use super::{
+    layout::TableLayout,
+    leaf::{CheckedLeaves, LeafShape},
+    permissions::Permissions,
+    run::MemoryKind,
+};
+use core::marker::PhantomData;
 
 /// A page of a page table.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Leaf {
-    /// IOVA of its first byte.
+    /// The IOVA of its first byte.
     pub iova: u64,
-    /// Physical address of its first byte.
+    /// The physical address of its first byte.
     pub phys: u64,
     /// Its size in bytes.
     pub size: u64,
-    /// What the device may do.
+    /// What the device may do with it.
     pub permissions: Permissions,
-    /// What kind of memory it was mapped as.
+    /// The kind of memory as which it was mapped.
     pub kind: MemoryKind,
 }
 
-/// A format of page tables, by which bits mean what in an entry.
+/// A format of page tables: the meaning of the bits of an entry.
 ///
-/// An *entry* is what stands in a table. A *leaf* is an entry that maps memory. *Attributes* are the
-/// bits of a leaf without those of the address.
-pub trait Format: TableShape + 'static {
-    /// Its name, for people.
+/// [`TableLayout`] describes the tables and the links between them, [`LeafLayout`](super::LeafLayout)
+/// where the bits of a leaf are, and this trait what its attributes mean. A driver chooses a format; it
+/// does not call these functions.
+pub trait Format: LeafShape + 'static {
+    /// The name of the format in messages and reports.
     const NAME: &'static str;
 
     /// Choices that a driver makes once for a whole table.
     type Options: Copy + Send + Sync;
 
-    /// Log2 of the bytes of IOVA that can be translated; IOVAs begin at zero.
-    const INPUT_BITS: u32 =
-        Self::GRANULE_BITS + (Self::LEVELS - 1) * Self::INDEX_BITS + Self::ROOT_BITS;
-    /// Log2 of the physical addresses that a leaf can hold.
-    const OUTPUT_BITS: u32;
-    /// How many levels can hold leaves, from level 0 on.
-    const LEAF_LEVELS: u32;
-    /// May a large page in use be replaced by a table of smaller ones?
+    /// Log2 of the number of bytes of IOVA that a table translates; IOVAs begin at zero.
+    const INPUT_BITS: u32 = shape_bits::<Self>();
+    /// Whether the hardware allows a large page in use to be replaced by a table of smaller pages.
     const CAN_CUT: bool;
 
-    /// Log2 of how many leaves of a level make a group that can be cached as one page, if they lie
-    /// next to each other and are marked; 0 where there are no such groups.
-    #[inline(always)]
-    fn group_bits(_level: u32) -> u32 {
-        0
-    }
-
-    /// Do tables with these options leave it to the hardware to note what was written to? Then no
-    /// groups are made: in a group it may note that in any entry.
+    /// Returns whether, with these options, the hardware records writes in the tables.
+    ///
+    /// No groups are made then: in a group, the hardware may record a write in any of the entries.
     #[inline(always)]
     fn tracks_dirty(_options: Self::Options) -> bool {
         false
     }
 
-    /// The attributes of leaves at level 0; nothing if the format cannot say this.
+    /// Returns the attributes of a leaf of level 0, or `None` if the format cannot express them.
     fn attributes(
         options: Self::Options,
         permissions: Permissions,
         kind: MemoryKind,
     ) -> Option<u64>;
 
-    /// The leaf for `phys`, which is aligned to the size of a leaf at this level and below
-    /// `1 << OUTPUT_BITS`.
-    fn leaf(level: u32, phys: u64, attributes: u64) -> u64;
-
-    /// `leaf`, marked as one of a group.
-    #[inline(always)]
-    fn grouped(leaf: u64) -> u64 {
-        leaf
-    }
-
-    /// Is `leaf` one of a group?
-    #[inline(always)]
-    fn is_grouped(_leaf: u64) -> bool {
-        false
-    }
-
-    /// The physical address in `leaf`.
-    fn phys(leaf: u64) -> u64;
-
-    /// The attributes of `leaf`, as [`attributes`](Self::attributes) gave them, and what the
-    /// hardware noted in them since.
-    fn attributes_of(leaf: u64) -> u64;
-
-    /// What the device may do through `leaf`.
+    /// Returns what the device may do through `leaf`.
     fn permissions(leaf: u64) -> Permissions;
+}
 
-    /// The kind of memory `leaf` is mapped as.
-    fn kind(leaf: u64) -> MemoryKind;
+/// Log2 of the bytes that a tree of this shape covers.
+const fn shape_bits<L: TableLayout + ?Sized>() -> u32 {
+    L::GRANULE_BITS + (L::LEVELS - 1) * L::INDEX_BITS + L::ROOT_BITS
+}
 
-    /// Has the device written through `leaf`?
-    fn is_dirty(leaf: u64) -> bool;
+/// What a format must keep to.
+pub(super) struct CheckedFormat<F>(PhantomData<F>);
 
-    /// `leaf`, as if the device had not written through it.
-    fn cleaned(leaf: u64) -> u64;
+impl<F: Format> CheckedFormat<F> {
+    pub(super) const FORMAT: () = {
+        let () = CheckedLeaves::<F>::LAYOUT;
 
-    /// `leaf`, as if the device had written through it: for those who play the device.
-    fn dirtied(leaf: u64) -> u64;
+        assert!(F::INPUT_BITS <= shape_bits::<F>());
+    };
+}
 
-    /// Log2 of the size of a leaf, or of its group, in bytes.
-    #[inline(always)]
-    fn leaf_bits(level: u32, leaf: u64) -> u32 {
-        let group = if Self::is_grouped(leaf) {
-            Self::group_bits(level)
-        } else {
-            0
-        };
+/// Returns the attributes that `F` chooses, without other bits.
+///
+/// A leaf that could be mistaken for an empty entry is not made: some bit is set in it, whatever the
+/// address, also when it is [cleaned](LeafShape::cleaned).
+#[inline(always)]
+pub(super) fn attributes<F: Format>(
+    options: F::Options,
+    permissions: Permissions,
+    kind: MemoryKind,
+) -> Option<u64> {
+    let always_set = F::PAGE_FLAGS != 0 && F::LARGE_PAGE_FLAGS != 0;
 
-        Self::span_bits(level) + group
-    }
+    F::attributes(options, permissions, kind)
+        .map(F::attributes_of)
+        .filter(|attributes| always_set || attributes & !F::DIRTY_FLAG != 0)
 }

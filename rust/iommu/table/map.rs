@@ -9,7 +9,7 @@
 
 use super::{
     error::Error,
-    format::Format,
+    format::{attributes, Format},
     gather::Gather,
     grow::Stop,
     memory::TableMemory,
@@ -96,7 +96,7 @@ impl<F: Format, M: TableMemory> PageTable<F, M> {
             }
         }
         let attributes = [MemoryKind::Normal, MemoryKind::Mmio]
-            .map(|kind| F::attributes(self.options, permissions, kind));
+            .map(|kind| attributes::<F>(self.options, permissions, kind));
         let mut cursor = Cursor {
             iova,
             runs,
@@ -138,7 +138,7 @@ impl<F: Format, M: TableMemory> PageTable<F, M> {
         {
             return None;
         }
-        F::attributes(self.options, permissions, run.kind)
+        attributes::<F>(self.options, permissions, run.kind)
     }
 
     /// Maps one page of the smallest size, as the DMA API does all day.

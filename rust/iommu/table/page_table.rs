@@ -1,24 +1,44 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A page table: a tree of tables in one format, and the limits that it keeps.
+//! A page table: a tree of tables in one format, and its limits.
 
-use super::{error::Error, format::Format, memory::TableMemory, tree::Tree};
+use super::{
+    error::Error,
+    format::{CheckedFormat, Format},
+    memory::TableMemory,
+    tree::Tree,
+};
 use core::ops::RangeInclusive;
 
-/// What a driver knows of the hardware that will walk a table.
+/// The limits of the hardware that walks a page table.
+///
+/// # Examples
+///
+/// Hardware with physical addresses of 46 bits and without pages of 1 GiB:
+///
+/// ```
+/// use iommu_pagetable::Limits;
+///
+/// let limits = Limits {
+///     output_bits: 46,
+///     page_sizes: 1 << 12 | 1 << 21,
+/// };
+/// # assert_ne!(limits, Limits::default());
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Limits {
-    /// Log2 of the physical addresses that the hardware can output.
+    /// Log2 of the end of the physical addresses that the hardware can output.
     pub output_bits: u32,
-    /// The sizes of pages that may be used, a bit for each: bit 12 for 4 KiB. Sizes that the format
-    /// does not have are ignored, and so are those above one that is missing; the smallest one must
-    /// be there. Groups of pages that may be cached as one are not made without the bit for the size
-    /// of the group.
+    /// The sizes of pages that may be used, in bytes, or-ed together: bit 12 stands for 4 KiB.
+    ///
+    /// The smallest size of the format must be among them. Sizes that the format does not have are
+    /// ignored, and so are those above a size that is missing. Groups of pages, which the hardware
+    /// may cache as one page, are made only if the bit for the size of the group is set.
     pub page_sizes: u64,
 }
 
 impl Default for Limits {
-    /// All that the format has.
+    /// Returns the limits of hardware that supports everything in the format.
     fn default() -> Self {
         Self {
             output_bits: 64,
@@ -27,37 +47,79 @@ impl Default for Limits {
     }
 }
 
-/// A page table in the format `F`, whose tables live in `M`.
+/// A page table in the format `F`, whose tables are allocated from `M`.
 ///
-/// # Who may call what at the same time
+/// # Concurrency
 ///
-/// No lock is taken. [`map`](Self::map), [`unmap`](Self::unmap) and [`cut`](Self::cut) may run at the
-/// same time for ranges that do not meet; everything that only looks, or reads and clears what is
-/// dirty, may run at any time, and sees of a range that is being changed what was there or what will
-/// be there, entry by entry. Whoever
-/// owns the ranges sees to that they do not meet: if they do, translations get lost or mixed up,
-/// as they would with any page table, but nothing worse comes of it for the CPU.
+/// No function takes a lock. [`map`](Self::map), [`unmap`](Self::unmap) and [`cut`](Self::cut) may
+/// be called at the same time for ranges that do not overlap. Functions that read the page table, or
+/// read and clear dirty flags, may be called at any time. Of a range that is being changed they see,
+/// entry by entry, the old or the new state.
+///
+/// The caller ensures that the ranges do not overlap. If they do, translations are lost or mixed up,
+/// as in any page table, but memory safety is not affected.
+///
+/// # Examples
+///
+/// Tables of VT-d's second stage with 4 levels. The memory is `IommuPages` in the kernel and
+/// `HostMemory` on the host, which has no flags for allocations:
+///
+/// ```
+/// use iommu_pagetable::{
+///     vtd::{SecondStage, SecondStageOptions},
+///     Access, Error, Gather, Limits, MemoryKind, PageTable, PhysRun,
+/// };
+/// # use iommu_pagetable::memory::HostMemory;
+///
+/// let options = SecondStageOptions { snoop: true, ..Default::default() };
+/// let limits = Limits { output_bits: 46, ..Default::default() };
+/// let table = PageTable::<SecondStage<4>, _>::new(HostMemory::default(), options, limits, ())?;
+///
+/// // Map 8 KiB and a page of registers to adjacent IOVAs.
+/// let runs = [
+///     PhysRun { phys: 0x7000, length: 0x2000, kind: MemoryKind::Normal },
+///     PhysRun { phys: 0xfe00_0000, length: 0x1000, kind: MemoryKind::Mmio },
+/// ];
+/// let access = Access { read: true, write: true };
+/// let mut gather = Gather::new();
+/// let mapped = table.map(0x10_0000, &runs, access.into(), (), &mut gather);
+///
+/// gather.flush(&table, |gather| {
+///     // Invalidate the IOTLB for gather.range() here.
+/// #   let _ = gather;
+/// });
+/// mapped?;
+/// assert_eq!(table.translate(0x10_1008), Some(0x8008));
+/// assert_eq!(table.translate(0x10_2000), Some(0xfe00_0000));
+/// assert_eq!(table.translate(0x10_3000), None);
+/// # Ok::<(), Error>(())
+/// ```
 pub struct PageTable<F: Format, M: TableMemory> {
     pub(super) tree: Tree<F, M>,
     pub(super) options: F::Options,
-    /// Physical addresses above this, inclusive, cannot be mapped.
+    /// The last physical address that can be mapped.
     pub(super) last_output: u64,
-    /// A bit for each size, those of groups among them.
+    /// The sizes of pages and of groups, or-ed together.
     pub(super) page_sizes: u64,
 }
 
 impl<F: Format, M: TableMemory> PageTable<F, M> {
-    /// An empty page table.
+    /// Creates an empty page table.
+    ///
+    /// `options` must agree with the fields that the driver writes into the hardware's structures;
+    /// `flags` say how `memory` may allocate the root.
     ///
     /// # Errors
     ///
-    /// [`Error::NoMemory`]; [`Error::Unsupported`] if the hardware cannot use the smallest page.
+    /// - [`Error::NoMemory`] if the root could not be allocated.
+    /// - [`Error::Unsupported`] if `limits` lack the smallest page of the format.
     pub fn new(
         memory: M,
         options: F::Options,
         limits: Limits,
         flags: M::Flags,
     ) -> Result<Self, Error> {
+        const { CheckedFormat::<F>::FORMAT };
         let page_sizes = Self::usable_sizes(limits.page_sizes, !F::tracks_dirty(options));
 
         if page_sizes & (1 << F::GRANULE_BITS) == 0 {
@@ -71,8 +133,11 @@ impl<F: Format, M: TableMemory> PageTable<F, M> {
         })
     }
 
-    /// The sizes of the format that are among `allowed`: of pages, and of groups of such pages. None
-    /// above a page that is missing: a large page is cut into pages of the next smaller size.
+    /// Returns the sizes of the format that are in `allowed`: those of pages, and those of groups of
+    /// such pages.
+    ///
+    /// Sizes above a missing page size are not used, because a large page is cut into pages of the
+    /// next smaller size.
     fn usable_sizes(allowed: u64, groups: bool) -> u64 {
         (0..F::LEAF_LEVELS.min(F::LEVELS))
             .map(|level| (F::span_bits(level), F::group_bits(level)))
@@ -86,28 +151,29 @@ impl<F: Format, M: TableMemory> PageTable<F, M> {
             })
     }
 
-    /// The physical address of the topmost table, for the device.
+    /// Returns the physical address of the root table, which the hardware is given.
     pub fn root(&self) -> u64 {
         self.tree.root_phys()
     }
 
-    /// Where the tables live.
+    /// Returns the memory that the tables are allocated from.
     pub fn memory(&self) -> &M {
         self.tree.memory()
     }
 
-    /// The IOVAs that can be mapped, both ends inclusive.
+    /// Returns the range of IOVAs that can be mapped.
     pub fn aperture(&self) -> RangeInclusive<u64> {
         0..=last_of(F::INPUT_BITS)
     }
 
-    /// The sizes of pages that are used, a bit for each: bit 12 for 4 KiB. Groups of pages that the
-    /// hardware may cache as one are among them.
+    /// Returns the sizes of the pages that are used, in bytes, or-ed together.
+    ///
+    /// The sizes of groups of pages, which the hardware may cache as one page, are included.
     pub fn page_sizes(&self) -> u64 {
         self.page_sizes
     }
 
-    /// Are leaves of `level` put in groups?
+    /// Returns whether leaves of `level` are put in groups.
     #[inline(always)]
     pub(super) fn has_groups(&self, level: u32) -> bool {
         let bits = F::group_bits(level);
@@ -115,13 +181,13 @@ impl<F: Format, M: TableMemory> PageTable<F, M> {
         bits != 0 && self.page_sizes & (1 << (F::span_bits(level) + bits)) != 0
     }
 
-    /// The size in bytes of the largest page, or group of pages, that is used.
+    /// Returns the size in bytes of the largest page, or group of pages, that is used.
     #[inline(always)]
     pub(super) fn largest_page(&self) -> u64 {
         1 << (63 - (self.page_sizes | 1).leading_zeros())
     }
 
-    /// The last byte of `length` bytes from `iova` on.
+    /// Returns the last IOVA of a range, which must be aligned and within the aperture.
     #[inline(always)]
     pub(super) fn last(iova: u64, length: u64) -> Result<u64, Error> {
         let granule = 1u64 << F::GRANULE_BITS;
@@ -136,7 +202,7 @@ impl<F: Format, M: TableMemory> PageTable<F, M> {
     }
 }
 
-/// The last address that has `bits` bits.
+/// Returns the last address of `bits` bits.
 #[inline(always)]
 pub(super) const fn last_of(bits: u32) -> u64 {
     if bits >= 64 {

@@ -41,7 +41,7 @@ use core::{marker::PhantomData, ptr, ptr::NonNull};
 ///
 /// `root` is a table of level `LEVELS - 1` that this value owns. A link in a table of level `n` of
 /// the tree holds the address of a table of level `n - 1`, to which no other link points.
-pub struct Tree<L: TableLayout, M: TableMemory> {
+pub(super) struct Tree<L: TableLayout, M: TableMemory> {
     root: NonNull<Word>,
     /// How many [`Retired`] may hold tables that the device was not told of.
     unflushed: Word,
@@ -56,7 +56,7 @@ unsafe impl<L: TableLayout, M: TableMemory> Sync for Tree<L, M> {}
 
 impl<L: TableLayout, M: TableMemory> Tree<L, M> {
     /// A tree with an empty root; nothing if there is no memory for it.
-    pub fn new(memory: M, flags: M::Flags) -> Option<Self> {
+    pub(super) fn new(memory: M, flags: M::Flags) -> Option<Self> {
         const { Checked::<L>::LAYOUT };
         let root = memory.allocate(Self::words(L::LEVELS - 1), flags)?;
 
@@ -70,19 +70,19 @@ impl<L: TableLayout, M: TableMemory> Tree<L, M> {
     }
 
     /// The address of the root for the device.
-    pub fn root_phys(&self) -> u64 {
+    pub(super) fn root_phys(&self) -> u64 {
         self.memory.phys(self.root)
     }
 
     /// Where the tables live.
     #[inline(always)]
-    pub fn memory(&self) -> &M {
+    pub(super) fn memory(&self) -> &M {
         &self.memory
     }
 
     /// Begins to look into the tree. Who holds the result does not sleep.
     #[inline(always)]
-    pub fn read(&self) -> Reader<'_, L, M> {
+    pub(super) fn read(&self) -> Reader<'_, L, M> {
         Reader {
             tree: self,
             _reading: self.memory.read(),
@@ -91,7 +91,7 @@ impl<L: TableLayout, M: TableMemory> Tree<L, M> {
 
     /// A table of zeroes for below the root, not linked yet; nothing if there is no memory, or none
     /// whose address fits into a link.
-    pub fn allocate(&self, level: u32, flags: M::Flags) -> Option<Frame<'_, L, M>> {
+    pub(super) fn allocate(&self, level: u32, flags: M::Flags) -> Option<Frame<'_, L, M>> {
         let words = self.memory.allocate(Self::words(level), flags)?;
         // INVARIANT: New, and of `level`; what does not fit is freed.
         let frame = Frame {
@@ -106,13 +106,13 @@ impl<L: TableLayout, M: TableMemory> Tree<L, M> {
     /// May the device know the way to a table that is gone? Meaningful to who has just reserved an
     /// entry, or filled an empty place, by a compare-and-exchange.
     #[inline(always)]
-    pub fn has_unflushed(&self) -> bool {
+    pub(super) fn has_unflushed(&self) -> bool {
         self.unflushed.load() != 0
     }
 
     /// Gives tables back to where they came from. The device has forgotten them.
     #[inline(always)]
-    pub fn reclaim(&self, retired: Retired<M>) {
+    pub(super) fn reclaim(&self, retired: Retired<M>) {
         // Who holds tables is counted.
         if retired.counted {
             self.reclaim_tables(retired.tables);
@@ -187,7 +187,7 @@ impl<L: TableLayout, M: TableMemory> Drop for Tree<L, M> {
 }
 
 /// Tables that were removed from a tree, and that the device may still know.
-pub struct Retired<M: TableMemory> {
+pub(super) struct Retired<M: TableMemory> {
     tables: M::Retired,
     /// The tree counts it.
     counted: bool,
@@ -203,7 +203,7 @@ impl<M: TableMemory> Default for Retired<M> {
 }
 
 /// Somebody who looks into a tree: tables that it has found stay valid while it exists.
-pub struct Reader<'t, L: TableLayout, M: TableMemory> {
+pub(super) struct Reader<'t, L: TableLayout, M: TableMemory> {
     tree: &'t Tree<L, M>,
     _reading: M::Reading<'t>,
 }
@@ -211,7 +211,7 @@ pub struct Reader<'t, L: TableLayout, M: TableMemory> {
 impl<L: TableLayout, M: TableMemory> Reader<'_, L, M> {
     /// The topmost table.
     #[inline(always)]
-    pub fn root(&self) -> Table<'_, L, M> {
+    pub(super) fn root(&self) -> Table<'_, L, M> {
         // INVARIANT: By the invariant of `Tree`, and the tree outlives the reader.
         Table {
             tree: self.tree,
@@ -226,7 +226,7 @@ impl<L: TableLayout, M: TableMemory> Reader<'_, L, M> {
 /// # Invariants
 ///
 /// `words` is a table of `level` of `tree`, valid for `'r`.
-pub struct Table<'r, L: TableLayout, M: TableMemory> {
+pub(super) struct Table<'r, L: TableLayout, M: TableMemory> {
     tree: &'r Tree<L, M>,
     words: NonNull<Word>,
     level: u32,
@@ -244,13 +244,13 @@ impl<L: TableLayout, M: TableMemory> Copy for Table<'_, L, M> {}
 impl<'r, L: TableLayout, M: TableMemory> Table<'r, L, M> {
     /// Levels below it.
     #[inline(always)]
-    pub fn level(self) -> u32 {
+    pub(super) fn level(self) -> u32 {
         self.level
     }
 
     /// The entry in which `iova` lies.
     #[inline(always)]
-    pub fn slot(self, iova: u64) -> Slot<'r, L, M> {
+    pub(super) fn slot(self, iova: u64) -> Slot<'r, L, M> {
         // SAFETY: `index` is below the number of words of a table of this level.
         let word = unsafe { self.words.add(L::index(self.level, iova)) };
 
@@ -266,7 +266,10 @@ impl<'r, L: TableLayout, M: TableMemory> Table<'r, L, M> {
     /// The entries from that of `iova` on. Those of level 0 may be written as the caller likes; of a
     /// table above it they are for looking, and for writing leaves with [`Slot::set_leaf`].
     #[inline(always)]
-    pub fn slots_from(self, iova: u64) -> impl ExactSizeIterator<Item = Slot<'r, L, M>> + Clone {
+    pub(super) fn slots_from(
+        self,
+        iova: u64,
+    ) -> impl ExactSizeIterator<Item = Slot<'r, L, M>> + Clone {
         let first = L::index(self.level, iova);
         let count = Tree::<L, M>::words(self.level) - first;
         // SAFETY: `index` is below the number of words of a table of this level.
@@ -284,7 +287,7 @@ impl<'r, L: TableLayout, M: TableMemory> Table<'r, L, M> {
 
     /// Makes a walker that is not coherent see `count` entries from that of `iova` on.
     #[inline(always)]
-    pub fn flush(self, iova: u64, count: usize) {
+    pub(super) fn flush(self, iova: u64, count: usize) {
         if M::COHERENT {
             return;
         }
@@ -300,7 +303,7 @@ impl<'r, L: TableLayout, M: TableMemory> Table<'r, L, M> {
 }
 
 /// What an entry holds.
-pub enum Entry<'r, L: TableLayout, M: TableMemory> {
+pub(super) enum Entry<'r, L: TableLayout, M: TableMemory> {
     /// Nothing.
     Empty,
     /// Something that is not a link: its value.
@@ -310,7 +313,7 @@ pub enum Entry<'r, L: TableLayout, M: TableMemory> {
 }
 
 /// Why a table cannot be written to now.
-pub enum Refused {
+pub(super) enum Refused {
     /// It is no longer part of the tree.
     Gone,
     /// Too many are about to write to it.
@@ -322,7 +325,7 @@ pub enum Refused {
 /// # Invariants
 ///
 /// `word` belongs to a table of `level` of `tree`.
-pub struct Slot<'r, L: TableLayout, M: TableMemory> {
+pub(super) struct Slot<'r, L: TableLayout, M: TableMemory> {
     tree: &'r Tree<L, M>,
     word: &'r Word,
     level: u32,
@@ -340,20 +343,20 @@ impl<L: TableLayout, M: TableMemory> Copy for Slot<'_, L, M> {}
 impl<'r, L: TableLayout, M: TableMemory> Slot<'r, L, M> {
     /// The entry as it stands there.
     #[inline(always)]
-    pub fn raw(self) -> u64 {
+    pub(super) fn raw(self) -> u64 {
         self.word.load()
     }
 
     /// The entry, and the table that it points to.
     #[inline(always)]
-    pub fn load(self) -> Entry<'r, L, M> {
+    pub(super) fn load(self) -> Entry<'r, L, M> {
         self.entry_of(self.word.load())
     }
 
     /// As [`load`](Self::load). A walker that is not coherent sees a link by the time that this
     /// returns it.
     #[inline(always)]
-    pub fn load_visible(self) -> Entry<'r, L, M> {
+    pub(super) fn load_visible(self) -> Entry<'r, L, M> {
         let entry = self.word.load();
 
         if !M::COHERENT && L::is_link(self.level, entry) && entry & L::VISIBLE == 0 {
@@ -388,7 +391,7 @@ impl<'r, L: TableLayout, M: TableMemory> Slot<'r, L, M> {
     ///
     /// The caller is the only one who writes to the entry, and whoever wrote the last one counted.
     #[inline(always)]
-    pub fn set_leaf(self, value: u64) -> bool {
+    pub(super) fn set_leaf(self, value: u64) -> bool {
         // A link that is overwritten, by a caller that writes where others do, is lost with its
         // table, which nobody frees before the tree: a leak, and so within the invariants.
         let leaf = !L::is_link(self.level, value);
@@ -401,7 +404,7 @@ impl<'r, L: TableLayout, M: TableMemory> Slot<'r, L, M> {
 
     /// Replaces a leaf by another one unless it is no longer `old`. Whether it was.
     #[inline(always)]
-    pub fn replace_leaf(self, old: u64, new: u64) -> bool {
+    pub(super) fn replace_leaf(self, old: u64, new: u64) -> bool {
         !L::is_link(self.level, old)
             && !L::is_link(self.level, new)
             && self.word.compare_exchange(old, new).is_ok()
@@ -413,7 +416,7 @@ impl<'r, L: TableLayout, M: TableMemory> Slot<'r, L, M> {
     ///
     /// [`Refused`]: the table is no longer below, or there is no room for the number.
     #[inline(always)]
-    pub fn reserve(self, table: Table<'r, L, M>, count: u64) -> Result<(), Refused> {
+    pub(super) fn reserve(self, table: Table<'r, L, M>, count: u64) -> Result<(), Refused> {
         let link = self.tree.memory.phys(table.words) | L::LINK_TAG;
         let mut entry = self.word.load();
 
@@ -439,7 +442,7 @@ impl<'r, L: TableLayout, M: TableMemory> Slot<'r, L, M> {
     /// Takes `count` from what the table below counts; if nothing is left, the table loses its
     /// link and goes to `retired`. Whether it did: then the table of this slot has an entry less.
     #[inline(always)]
-    pub fn give_back(self, count: u64, retired: &mut Retired<M>) -> bool {
+    pub(super) fn give_back(self, count: u64, retired: &mut Retired<M>) -> bool {
         let mut entry = self.word.load();
 
         loop {
@@ -479,7 +482,7 @@ impl<'r, L: TableLayout, M: TableMemory> Slot<'r, L, M> {
     /// # Errors
     ///
     /// The table back, if the entry is no longer `old`.
-    pub fn link<'t>(
+    pub(super) fn link<'t>(
         self,
         old: u64,
         frame: Frame<'t, L, M>,
@@ -517,7 +520,7 @@ impl<'r, L: TableLayout, M: TableMemory> Slot<'r, L, M> {
 
     /// Makes a walker that is not coherent see the entry.
     #[inline(always)]
-    pub fn flush(self) {
+    pub(super) fn flush(self) {
         if !M::COHERENT {
             self.tree.memory.flush(core::slice::from_ref(self.word));
         }
@@ -529,7 +532,7 @@ impl<'r, L: TableLayout, M: TableMemory> Slot<'r, L, M> {
 /// # Invariants
 ///
 /// `words` is memory for a table of `level` from the memory of `tree`, owned by this value.
-pub struct Frame<'t, L: TableLayout, M: TableMemory> {
+pub(super) struct Frame<'t, L: TableLayout, M: TableMemory> {
     tree: &'t Tree<L, M>,
     words: NonNull<Word>,
     level: u32,
@@ -537,7 +540,7 @@ pub struct Frame<'t, L: TableLayout, M: TableMemory> {
 
 impl<L: TableLayout, M: TableMemory> Frame<'_, L, M> {
     /// The level of the table.
-    pub fn level(&self) -> u32 {
+    pub(super) fn level(&self) -> u32 {
         self.level
     }
 
@@ -546,7 +549,7 @@ impl<L: TableLayout, M: TableMemory> Frame<'_, L, M> {
     }
 
     /// Fills the table with leaves, by their index. Whether all were leaves.
-    pub fn fill(&mut self, mut leaf: impl FnMut(usize) -> u64) -> bool {
+    pub(super) fn fill(&mut self, mut leaf: impl FnMut(usize) -> u64) -> bool {
         let count = Tree::<L, M>::words(self.level);
         // SAFETY: By the type invariant the memory is valid, and has this many words.
         let words = unsafe { core::slice::from_raw_parts(self.words.as_ptr(), count) };

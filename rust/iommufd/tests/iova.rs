@@ -11,6 +11,14 @@ fn area(first: u64, last: u64) -> Box<Node<()>> {
     Box::new(Node::new(first, last, ()))
 }
 
+/// The claim to a range in which there is no area.
+fn claim_to(areas: &mut Areas<()>, first: u64, last: u64) -> IovaClaim {
+    areas
+        .insert(area(first, last))
+        .ok()
+        .expect("the range is free")
+}
+
 #[derive(Clone, Copy, Debug)]
 enum Step {
     Insert(u64, u64),
@@ -87,7 +95,7 @@ proptest! {
 #[test]
 fn a_range_is_free_once_its_claim_is_back() {
     let mut areas = Areas::new();
-    let claim = areas.insert(area(0, 9)).unwrap();
+    let claim = claim_to(&mut areas, 0, 9);
 
     assert!(areas.insert(area(9, 9)).is_err());
     assert!(areas.remove(claim).is_some());
@@ -98,7 +106,7 @@ fn a_range_is_free_once_its_claim_is_back() {
 fn a_claim_to_another_address_space_removes_no_area() {
     let mut areas = Areas::new();
     let _claim = areas.insert(area(0, 9));
-    let foreign = Areas::new().insert(area(0, 9)).unwrap();
+    let foreign = claim_to(&mut Areas::new(), 0, 9);
 
     assert!(areas.remove(foreign).is_none());
     assert!(areas.first_in(0, 9).is_some());
@@ -107,7 +115,7 @@ fn a_claim_to_another_address_space_removes_no_area() {
 #[test]
 fn both_parts_of_an_area_go_with_both_parts_of_its_claim() {
     let mut areas = Areas::new();
-    let mut lower = areas.insert(area(0, 9)).unwrap();
+    let mut lower = claim_to(&mut areas, 0, 9);
     let upper = lower.split_off(4).unwrap();
 
     assert_eq!(areas.split(0, 3, Box::new, |()| Ok::<_, ()>(())), Ok(true));

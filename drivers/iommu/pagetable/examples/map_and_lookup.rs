@@ -9,7 +9,7 @@
 
 #![forbid(unsafe_code)]
 
-use iommu_pagetable_pure::{
+use iommu_pagetable::{
     memory::HostMemory,
     vtd::{SecondStage, SecondStageOptions},
     Access, Error, Gather, Limits, MemoryKind, PageTable, PhysRun,

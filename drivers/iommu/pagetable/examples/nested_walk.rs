@@ -14,7 +14,7 @@
 
 #![forbid(unsafe_code)]
 
-use iommu_pagetable_pure::{
+use iommu_pagetable::{
     vmsa::{Granule4K, Stage1, Stage2},
     window::WindowMemory,
     Error, Format, Gather, Limits, MemoryKind, PageTable, Permissions, PhysRun,

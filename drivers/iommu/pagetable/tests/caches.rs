@@ -4,7 +4,7 @@
 
 #![forbid(unsafe_code)]
 
-use iommu_pagetable_pure::{
+use iommu_pagetable::{
     memory::HostMemory,
     vmsa::{Granule4K, Stage2, Stage2Options},
     vtd::SecondStage,

@@ -6,7 +6,7 @@
 
 mod model;
 
-use iommu_pagetable_pure::{
+use iommu_pagetable::{
     vmsa::{Granule16K, Granule4K, Granule64K, Stage1, Stage2},
     vtd::{FirstStage, SecondStage},
     Mock,

@@ -28,7 +28,7 @@ pub use session::Care;
 pub use steps::RECORD;
 
 use formats::Tested;
-use iommu_pagetable_pure::Limits;
+use iommu_pagetable::Limits;
 use pages::Pages;
 use session::{Meaning, Session};
 use subject::{Real, Subject};

@@ -7,7 +7,7 @@
 
 #![forbid(unsafe_code)]
 
-use iommu_pagetable_pure::{
+use iommu_pagetable::{
     memory::HostMemory,
     vmsa::{Granule4K, Stage1, Stage2},
     vtd::{FirstStage, SecondStage},

@@ -3,7 +3,7 @@
 //! Every format that is tested, its options, and what it makes of permissions.
 
 use super::hardware::{self, Found, Seen};
-use iommu_pagetable_pure::{
+use iommu_pagetable::{
     vmsa::{Granule, Stage1, Stage1Options, Stage2, Stage2Options},
     vtd::{FirstStage, FirstStageOptions, SecondStage, SecondStageOptions},
     Format, Mock, Permissions, TableLayout,

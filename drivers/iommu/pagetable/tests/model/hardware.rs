@@ -5,7 +5,7 @@
 //! The walkers know nothing of the library that wrote the tables, nor it of them.
 
 use super::subject::Subject;
-use iommu_pagetable_pure::vmsa::Granule;
+use iommu_pagetable::vmsa::Granule;
 use iommu_walk::{
     vmsa::{
         self, FlagUpdates, Stage1 as Stage1Walk, Stage1Config, Stage2 as Stage2Walk, Stage2Config,

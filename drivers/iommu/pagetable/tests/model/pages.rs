@@ -6,7 +6,7 @@
 //! them. Nothing here is taken from the library but the shape of the format.
 
 use super::subject::Shape;
-use iommu_pagetable_pure::{Error, Leaf, MemoryKind, Permissions, PhysRun};
+use iommu_pagetable::{Error, Leaf, MemoryKind, Permissions, PhysRun};
 use std::collections::BTreeMap;
 
 /// A page, whose IOVA is its key.

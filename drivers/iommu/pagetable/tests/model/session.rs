@@ -9,7 +9,7 @@ use super::{
     steps::{blank, Step, RECORD},
     subject::{Forgotten, Subject},
 };
-use iommu_pagetable_pure::{Error, MemoryKind, Permissions, PhysRun};
+use iommu_pagetable::{Error, MemoryKind, Permissions, PhysRun};
 use iommu_walk::{Access, Request};
 
 /// What a format makes of what it is told, under the options that were chosen.

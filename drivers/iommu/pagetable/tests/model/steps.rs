@@ -6,7 +6,7 @@
 //! wrong: at the ends of the aperture, at borders of tables, next to what is mapped.
 
 use super::pages::{Page, Pages};
-use iommu_pagetable_pure::{MemoryKind, Permissions, PhysRun};
+use iommu_pagetable::{MemoryKind, Permissions, PhysRun};
 
 /// Bytes that make a step.
 pub const RECORD: usize = 12;

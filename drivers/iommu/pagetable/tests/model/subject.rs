@@ -5,7 +5,7 @@
 //! Everything that is done here is done to the library; what it should have answered is known
 //! elsewhere.
 
-use iommu_pagetable_pure::{
+use iommu_pagetable::{
     memory::HostMemory, Error, Format, Gather, Leaf, Limits, PageTable, Permissions, PhysRun,
 };
 use std::ops::ControlFlow;

@@ -3,7 +3,7 @@
 //! Bits that change while a table is in use: dirty state, and what a walker has seen.
 
 use crate::rows::{row, Filled, ADDRESS_16K, ADDRESS_4K, ADDRESS_64K, ADDRESS_VTD, RWX};
-use iommu_pagetable_pure::{
+use iommu_pagetable::{
     vmsa::{Granule16K, Granule4K, Granule64K, Stage1, Stage1Options, Stage2, Stage2Options, MAIR},
     vtd::{FirstStage, FirstStageOptions, SecondStage, SecondStageOptions},
     Format,

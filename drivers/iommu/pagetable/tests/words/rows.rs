@@ -2,7 +2,7 @@
 
 //! Rows of what is mapped and which words it makes, and how those are found.
 
-use iommu_pagetable_pure::{
+use iommu_pagetable::{
     memory::HostMemory, Format, Gather, Limits, MemoryKind, PageTable, Permissions, PhysRun,
 };
 

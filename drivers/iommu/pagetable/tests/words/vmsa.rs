@@ -6,7 +6,7 @@ use crate::rows::{
     at, compare, mmio, row, ADDRESS_16K, ADDRESS_4K, ADDRESS_64K, GIB, KIB, MIB, PRIVILEGED, RW,
     RWX, RX, WX,
 };
-use iommu_pagetable_pure::vmsa::{
+use iommu_pagetable::vmsa::{
     Granule16K, Granule4K, Granule64K, Stage1, Stage1Options, Stage2, Stage2Options,
 };
 

@@ -5,7 +5,7 @@
 use crate::rows::{
     at, compare, mmio, row, ADDRESS_VTD, GIB, KIB, MIB, PRIVILEGED, RW, RWX, RX, WX,
 };
-use iommu_pagetable_pure::{
+use iommu_pagetable::{
     vtd::{FirstStage, FirstStageOptions, SecondStage, SecondStageOptions},
     Mock,
 };

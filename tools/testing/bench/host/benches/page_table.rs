@@ -9,7 +9,7 @@
 #![forbid(unsafe_code)]
 
 use criterion::{criterion_group, criterion_main, Criterion};
-use iommu_pagetable_pure::{
+use iommu_pagetable::{
     bench_memory::BenchMemory,
     vmsa::{Granule4K, Stage1, Stage2},
     vtd::{FirstStage, SecondStage},

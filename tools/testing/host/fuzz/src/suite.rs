@@ -8,7 +8,7 @@ mod tests {
 }
 
 use crate::for_each_format;
-use iommu_pagetable_pure::{
+use iommu_pagetable::{
     vmsa::{Granule16K, Granule4K, Granule64K, Stage1, Stage2},
     vtd::{FirstStage, SecondStage},
     Mock,

@@ -4,5 +4,7 @@
 
 pub(crate) use crate::{
     run::MemoryKind,
-    table::{CountField, Format, Permissions, TableLayout},
+    table::{
+        AddressField, CountField, Format, LeafLayout, Pattern, Permissions, TableLayout, MAX_LEVELS,
+    },
 };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `rust/iommu/table` and the formats of `drivers/iommu/pagetable`, as they stand there, over `std`
-//! instead of the kernel.
+//! The sources of `rust/iommu/table` and of the formats in `drivers/iommu/pagetable`, compiled with
+//! `std` instead of the kernel.
 //!
 //! Their tests are in `drivers/iommu/pagetable/tests`.
 
@@ -27,6 +27,6 @@ mod pagetable {
 pub use pagetable::{mock::Mock, vmsa, vtd};
 pub use run::{Access, MemoryKind, PhysRun};
 pub use table::{
-    CountField, Error, Format, Gather, Leaf, Limits, PageTable, Permissions, TableLayout,
-    TableMemory, TableShape, View,
+    AddressField, CountField, Error, Format, Gather, Leaf, LeafLayout, LeafShape, Limits,
+    PageTable, Pattern, Permissions, TableLayout, TableMemory, TableShape, View,
 };

@@ -16,6 +16,8 @@ mod gather;
 mod grow;
 #[path = "../../../../../rust/iommu/table/layout.rs"]
 mod layout;
+#[path = "../../../../../rust/iommu/table/leaf.rs"]
+mod leaf;
 #[path = "../../../../../rust/iommu/table/map.rs"]
 mod map;
 #[path = "../../../../../rust/iommu/table/memory.rs"]
@@ -39,7 +41,8 @@ use crate::run;
 pub use error::Error;
 pub use format::{Format, Leaf};
 pub use gather::Gather;
-pub use layout::{CountField, TableLayout, TableShape};
+pub use layout::{CountField, TableLayout, TableShape, MAX_LEVELS};
+pub use leaf::{AddressField, LeafLayout, LeafShape, Pattern};
 pub use memory::TableMemory;
 pub use page_table::{Limits, PageTable};
 pub use permissions::Permissions;

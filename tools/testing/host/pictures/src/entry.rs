@@ -6,7 +6,7 @@ use crate::{
     leaf::{fields, refusals, Choice, Field},
     walk::size,
 };
-use iommu_pagetable_pure::Format;
+use iommu_pagetable::Format;
 use std::fmt::Write;
 
 /// A 64-bit word as letters, one for each bit.

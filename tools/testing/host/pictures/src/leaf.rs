@@ -2,7 +2,7 @@
 
 //! What each bit of a leaf depends on, found by asking for all leaves that there are.
 
-use iommu_pagetable_pure::{Format, MemoryKind, Permissions};
+use iommu_pagetable::{Format, MemoryKind, Permissions};
 
 /// Options of a format, and what to call them; the first of a list is the default.
 pub type Choice<O> = (&'static str, O);

@@ -7,7 +7,7 @@ use crate::{
     leaf::Choice,
     walk::{self, Numbering},
 };
-use iommu_pagetable_pure::{
+use iommu_pagetable::{
     vmsa::{
         Granule, Granule16K, Granule4K, Granule64K, Stage1, Stage1Options, Stage2, Stage2Options,
     },

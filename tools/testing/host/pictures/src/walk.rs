@@ -2,7 +2,7 @@
 
 //! The way from an IOVA to a page: which of its bits select what.
 
-use iommu_pagetable_pure::Format;
+use iommu_pagetable::Format;
 use std::fmt::Write;
 
 /// How an architecture numbers the levels.

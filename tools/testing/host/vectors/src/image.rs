@@ -2,7 +2,7 @@
 
 //! What lies in the memory of the machine, before QEMU gets it.
 
-use iommu_pagetable_pure::window::WindowMemory;
+use iommu_pagetable::window::WindowMemory;
 use iommu_walk::{BusError, WalkMemory};
 use serde_json::{json, Value};
 use std::collections::BTreeMap;

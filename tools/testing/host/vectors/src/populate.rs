@@ -3,7 +3,7 @@
 //! What is mapped in every table, and where one asks about it.
 
 use crate::image::Image;
-use iommu_pagetable_pure::{
+use iommu_pagetable::{
     window::WindowMemory, Format, Gather, MemoryKind, PageTable, Permissions, PhysRun,
 };
 use std::collections::BTreeSet;

@@ -7,7 +7,7 @@ use crate::{
     image::Image,
     populate::{map, poked, populate, run, Poke, Table, Targets},
 };
-use iommu_pagetable_pure::{
+use iommu_pagetable::{
     vmsa::{Granule, Granule16K, Granule4K, Granule64K, Stage1, Stage2},
     window::WindowMemory,
     Format, Gather, Limits, PageTable, Permissions, TableLayout,

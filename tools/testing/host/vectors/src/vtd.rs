@@ -7,7 +7,7 @@ use crate::{
     image::Image,
     populate::{poked, populate, Poke, Table, Targets},
 };
-use iommu_pagetable_pure::{
+use iommu_pagetable::{
     vtd::{FirstStage, SecondStage},
     window::WindowMemory,
     Format, Limits, PageTable,

@@ -1,11 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `/dev/iommu`, and `/dev/vfio/vfio` where it is ours: what each open file owns, and which types of
-//! objects it may hold.
+//! The top of the crate: what an open file holds, and which types of objects there may be in it.
+//!
+//! Here every type of object is named, and the ioctls are handed to [`dispatch`]. No module below
+//! names this one: it is reached through [`Context`], whose parts each belong to one module.
 
 use crate::{
-    access::Access, device::Device, dispatch, group::Groups, hwpt::Hwpt, ioas::Ioas,
-    vfio_compat::Container, IommufdModule,
+    access::Access,
+    context::{Context, Iommufd},
+    device::Device,
+    dispatch,
+    group::Groups,
+    hwpt::Hwpt,
+    ioas::Ioas,
+    vfio_compat::Container,
+    IommufdModule,
 };
 use iommufd_core::ContextDevice;
 use kernel::{
@@ -20,12 +29,6 @@ use kernel_ext::{
     sync::RwSem,
 };
 
-/// The device.
-pub(crate) struct Iommufd;
-
-/// An open `/dev/iommu`.
-pub(crate) type Context = iommufd_core::Context<Iommufd>;
-
 /// What an open file has beside its objects.
 #[pin_data]
 pub(crate) struct State {
@@ -36,8 +39,8 @@ pub(crate) struct State {
     #[pin]
     pub(crate) container: Container,
     charges_process: Atomic<bool>,
-    /// Whoever locks all address spaces at the same time holds this for writing, and whoever publishes
-    /// one for reading: so that all are all.
+    /// Held for writing while all address spaces are locked, and for reading while one is published,
+    /// so that none is missed.
     #[pin]
     pub(crate) all_address_spaces: RwSem<()>,
 }

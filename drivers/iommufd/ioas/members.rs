@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Users in the kernel of an address space: who they are, and what they do with its memory.
+//! Members of an address space: its users in the kernel, and what they do with its memory.
 //!
 //! Pages are pinned, given back and copied with `map` locked for reading, so that users do not wait for
 //! each other: each area counts what they have of it, and the pages have a lock of their own. UNMAP
@@ -10,25 +10,35 @@ use super::{
     area::{bytes_from, Area},
     Ioas, Map,
 };
-use crate::{access::Access, iova_walk::Piece};
+use crate::iova_walk::Piece;
 use core::ops::Range;
-use iommufd_core::{CopyPath, ObjectId, UserRef, WeakRef};
-use kernel::{prelude::*, types::ScopeGuard};
+use iommufd_core::{CopyPath, ObjectId, UserRef};
+use kernel::{prelude::*, sync::Arc, types::ScopeGuard};
 use kernel_ext::mm::{CopyBuffer, PageSlots, PAGE_SIZE};
 
-/// The accesses that are attached to an address space.
-pub(super) struct Accesses {
+/// A user in the kernel of an address space.
+pub(crate) trait Member: Send + Sync {
+    /// Its ID, by which the members of an address space are told apart.
+    fn id(&self) -> ObjectId;
+
+    /// Has it give back what it has pinned of `length` bytes at `iova`, unless it is being destroyed.
+    /// Called with no lock held.
+    fn unmap(&self, iova: u64, length: u64);
+}
+
+/// The members of an address space.
+pub(super) struct Members {
     /// Sorted by ID, so that one can go through them while others come and go.
     sorted: KVec<Listed>,
 }
 
 struct Listed {
-    access: WeakRef<Access>,
+    member: Arc<dyn Member>,
     alignment: u64,
 }
 
-impl Accesses {
-    /// No accesses.
+impl Members {
+    /// No members.
     pub(super) const fn new() -> Self {
         Self {
             sorted: KVec::new(),
@@ -42,46 +52,46 @@ impl Accesses {
         alignments.fold(1, u64::max)
     }
 
-    /// Where an access with this ID is listed, or would be.
+    /// Where a member with this ID is listed, or would be.
     fn position(&self, id: ObjectId) -> usize {
         self.sorted
-            .partition_point(|listed| listed.access.id().0 < id.0)
+            .partition_point(|listed| listed.member.id().0 < id.0)
     }
 }
 
-/// An access is attached to an address space: it hears of what is unmapped there, and everything there
-/// is aligned as it needs it. Dropping this ends both.
+/// That a user in the kernel is a member of an address space: it hears of what is unmapped there, and
+/// everything there is aligned as it needs it. Dropping this ends both.
 pub(crate) struct Membership {
     ioas: UserRef<Ioas>,
-    access: ObjectId,
+    member: ObjectId,
 }
 
 impl Membership {
-    /// Attaches an access that is not attached to this address space.
+    /// Adds a member to an address space of which it is none.
     ///
     /// # Errors
     ///
     /// `EADDRINUSE` if something is mapped that is not aligned; `ENOMEM`.
     pub(crate) fn new(
         ioas: UserRef<Ioas>,
-        access: WeakRef<Access>,
+        member: Arc<dyn Member>,
         alignment: u64,
     ) -> Result<Self> {
-        let id = access.id();
+        let id = member.id();
         {
             let mut users = ioas.users.write();
             let mut map = ioas.map.write();
-            let accesses = &mut users.accesses;
-            let position = accesses.position(id);
+            let members = &mut users.members;
+            let position = members.position(id);
             let needed = map.alignment().max(alignment);
 
-            accesses.sorted.reserve(1, GFP_KERNEL_ACCOUNT)?;
+            members.sorted.reserve(1, GFP_KERNEL_ACCOUNT)?;
             map.set_alignment(needed)?;
-            accesses
+            members
                 .sorted
-                .insert_within_capacity(position, Listed { access, alignment })?;
+                .insert_within_capacity(position, Listed { member, alignment })?;
         }
-        Ok(Self { ioas, access: id })
+        Ok(Self { ioas, member: id })
     }
 
     /// The address space.
@@ -94,8 +104,8 @@ impl Drop for Membership {
     fn drop(&mut self) {
         let mut users = self.ioas.users.write();
         let mut map = self.ioas.map.write();
-        let position = users.accesses.position(self.access);
-        let listed = users.accesses.sorted.remove(position);
+        let position = users.members.position(self.member);
+        let listed = users.members.sorted.remove(position);
         // Lowering it cannot fail.
         let lowered = map.set_alignment(users.alignment());
 
@@ -104,25 +114,22 @@ impl Drop for Membership {
 }
 
 impl Ioas {
-    /// The first of the accesses from an ID on.
-    fn access_from(&self, id: ObjectId) -> Option<WeakRef<Access>> {
+    /// The first of the members from an ID on.
+    fn member_from(&self, id: ObjectId) -> Option<Arc<dyn Member>> {
         let users = self.users.read();
-        let accesses = &users.accesses;
-        let listed = accesses.sorted.get(accesses.position(id))?;
+        let members = &users.members;
+        let listed = members.sorted.get(members.position(id))?;
 
-        Some(listed.access.clone())
+        Some(listed.member.clone())
     }
 
-    /// Tells all accesses to give back what they have of `length` bytes at `iova`. No lock may be held.
+    /// Tells all members to give back what they have of `length` bytes at `iova`. No lock may be held.
     pub(super) fn notify_unmap(&self, iova: u64, length: u64) {
         let mut next = ObjectId(0);
 
-        while let Some(listed) = self.access_from(next) {
-            // One that is being destroyed has given back everything, or is about to.
-            if let Some(access) = listed.upgrade() {
-                access.user().unmap(iova, length);
-            }
-            next = ObjectId(listed.id().0.saturating_add(1));
+        while let Some(member) = self.member_from(next) {
+            member.unmap(iova, length);
+            next = ObjectId(member.id().0.saturating_add(1));
         }
     }
 
