@@ -168,7 +168,7 @@ pub(super) fn physical_range(reservation: &Reservation<'_>) -> Option<Result<Phy
     }))
 }
 
-/// Returns the private data of a dma-buf of this exporter; `None` for a dma-buf of another exporter.
+/// Returns the private data of a dma-buf of this exporter, or `None` for one of another exporter.
 fn backing(buffer: &DmaBuf) -> Option<&Backing> {
     // SAFETY: `buffer` is a reference to the dma-buf, whose operations and private data never
     // change.
