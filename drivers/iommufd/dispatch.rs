@@ -3,8 +3,9 @@
 //! From an ioctl to the function that carries it out: one table.
 
 use crate::{
+    commands,
     context::Context,
-    device, hwpt, ioas, option,
+    ioas,
     uapi::{
         self, Command, Destroy, GetHwInfo, HwptAlloc, IoasAlloc, IoasAllowIovas, IoasChangeProcess,
         IoasCopy, IoasIovaRanges, IoasMap, IoasMapFile, IoasUnmap, IommuOption, VfioIoas,
@@ -135,19 +136,19 @@ impl Execute for Destroy {
 
 impl Execute for GetHwInfo {
     fn execute(&mut self, call: &Call<'_>) -> Result {
-        device::hw_info::get_hw_info(self, call)
+        commands::device::get_hw_info(self, call)
     }
 }
 
 impl Execute for HwptAlloc {
     fn execute(&mut self, call: &Call<'_>) -> Result {
-        hwpt::alloc::alloc(self, call)
+        commands::hwpt::alloc(self, call)
     }
 }
 
 impl Execute for IoasAlloc {
     fn execute(&mut self, call: &Call<'_>) -> Result {
-        ioas::ioctl::alloc(self, call)
+        commands::ioas::alloc(self, call)
     }
 }
 
@@ -165,37 +166,37 @@ impl Execute for IoasChangeProcess {
 
 impl Execute for IoasCopy {
     fn execute(&mut self, call: &Call<'_>) -> Result {
-        ioas::ioctl::copy(self, call)
+        commands::ioas::copy(self, call)
     }
 }
 
 impl Execute for IoasIovaRanges {
     fn execute(&mut self, call: &Call<'_>) -> Result {
-        ioas::ioctl::iova_ranges(self, call)
+        commands::ioas::iova_ranges(self, call)
     }
 }
 
 impl Execute for IoasMap {
     fn execute(&mut self, call: &Call<'_>) -> Result {
-        ioas::ioctl::map(self, call)
+        commands::ioas::map(self, call)
     }
 }
 
 impl Execute for IoasMapFile {
     fn execute(&mut self, call: &Call<'_>) -> Result {
-        ioas::ioctl::map_file(self, call)
+        commands::ioas::map_file(self, call)
     }
 }
 
 impl Execute for IoasUnmap {
     fn execute(&mut self, call: &Call<'_>) -> Result {
-        ioas::ioctl::unmap(self, call)
+        commands::ioas::unmap(self, call)
     }
 }
 
 impl Execute for IommuOption {
     fn execute(&mut self, call: &Call<'_>) -> Result {
-        option::option(self, call)
+        commands::option::option(self, call)
     }
 }
 

@@ -13,13 +13,13 @@
 
 pub(crate) mod allow;
 mod area;
-pub(crate) mod ioctl;
 mod map;
 mod members;
 pub(crate) mod process;
 mod tables;
 mod unmap;
 
+pub(crate) use map::FilePart;
 pub(crate) use members::{Member, Membership};
 pub(crate) use tables::TableId;
 

@@ -24,6 +24,7 @@
 
 mod access;
 mod base;
+mod commands;
 mod context;
 mod device;
 mod dispatch;
@@ -34,7 +35,6 @@ mod iova_map;
 mod iova_walk;
 mod kernel_api;
 mod objects;
-mod option;
 #[cfg(CONFIG_IOMMUFD_RUST_TEST)]
 mod selftest;
 mod uapi;

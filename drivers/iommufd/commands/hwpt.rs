@@ -2,10 +2,10 @@
 
 //! `IOMMU_HWPT_ALLOC`: page tables that user space asks for.
 
-use super::{list, start_mirroring, Hwpt, Origin};
 use crate::{
     device::Device,
     dispatch::Call,
+    hwpt::{list, start_mirroring, Hwpt, Origin},
     ioas::Ioas,
     uapi::{HwptAlloc, HwptOffer},
 };

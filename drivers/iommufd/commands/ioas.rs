@@ -2,9 +2,9 @@
 
 //! The ioctls on IO address spaces.
 
-use super::{map::FilePart, Ioas};
 use crate::{
     dispatch::Call,
+    ioas::{FilePart, Ioas},
     uapi::{
         IoasAlloc, IoasCopy, IoasIovaRanges, IoasMap, IoasMapFile, IoasUnmap, IovaRange, MapFlags,
         UnmapRange,

@@ -2,8 +2,8 @@
 
 //! `IOMMU_GET_HW_INFO`: what the IOMMU can do for a device.
 
-use super::Device;
 use crate::{
+    device::Device,
     dispatch::Call,
     uapi::{GetHwInfo, HwCapabilities},
 };
