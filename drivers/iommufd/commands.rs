@@ -5,7 +5,24 @@
 //! Each file has the commands on one type of object. They stand above all types of objects, since a
 //! command may need several: `IOMMU_HWPT_ALLOC` names a device and an address space.
 
-pub(crate) mod device;
-pub(crate) mod hwpt;
-pub(crate) mod ioas;
-pub(crate) mod option;
+mod device;
+mod hwpt;
+mod ioas;
+mod option;
+mod vfio;
+
+use crate::{
+    call::{Call, Execute},
+    uapi::Destroy,
+};
+use iommufd_core::ObjectId;
+use kernel::prelude::*;
+
+/// # Errors
+///
+/// `ENOENT` if there is no such object, `EBUSY` while something uses it.
+impl Execute for Destroy {
+    fn execute(&mut self, call: &Call<'_>) -> Result {
+        call.context.destroy(ObjectId(self.id))
+    }
+}

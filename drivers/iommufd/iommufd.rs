@@ -24,6 +24,7 @@
 
 mod access;
 mod base;
+mod call;
 mod commands;
 mod context;
 mod device;

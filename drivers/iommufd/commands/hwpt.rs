@@ -3,8 +3,8 @@
 //! `IOMMU_HWPT_ALLOC`: page tables that user space asks for.
 
 use crate::{
+    call::{Call, Execute},
     device::Device,
-    dispatch::Call,
     hwpt::{list, start_mirroring, Hwpt, Origin},
     ioas::Ioas,
     uapi::{HwptAlloc, HwptOffer},
@@ -13,62 +13,62 @@ use iommufd_core::{ObjectGuard, ObjectId};
 use kernel::{prelude::*, uaccess::UserPtr};
 use kernel_ext::iommu::{DomainFeatures, UserData};
 
-/// Carries it out.
-///
 /// # Errors
 ///
 /// `ENOENT` if there is no such device, or no fault queue with that ID; `EINVAL` if there is
 /// nothing to build the page table on; `EOPNOTSUPP` for what is not offered; else those of
 /// [`Hwpt::reserve`] and [`start_mirroring`].
-pub(crate) fn alloc(command: &mut HwptAlloc, call: &Call<'_>) -> Result {
-    command.check()?;
+impl Execute for HwptAlloc {
+    fn execute(&mut self, call: &Call<'_>) -> Result {
+        self.check()?;
 
-    let device: ObjectGuard<'_, Device> = call.context.get(ObjectId(command.dev_id))?;
-    let parent = call
-        .context
-        .get_any(ObjectId(command.pt_id))
-        .map_err(|_| EINVAL)?;
-    let ioas = match parent.downcast::<Ioas>() {
-        Ok(ioas) => ioas,
-        Err(parent) => {
-            parent.downcast::<Hwpt>().map_err(|_| EINVAL)?;
-            return Err(no_parent(command, &device));
+        let device: ObjectGuard<'_, Device> = call.context.get(ObjectId(self.dev_id))?;
+        let parent = call
+            .context
+            .get_any(ObjectId(self.pt_id))
+            .map_err(|_| EINVAL)?;
+        let ioas = match parent.downcast::<Ioas>() {
+            Ok(ioas) => ioas,
+            Err(parent) => {
+                parent.downcast::<Hwpt>().map_err(|_| EINVAL)?;
+                return Err(no_parent(self, &device));
+            }
+        };
+        let flags = self.paging_flags()?;
+
+        flags.check_offered(HwptOffer {
+            features: device.owner().takes_domain_features(),
+            parents: can_be_parent(&device),
+        })?;
+
+        let origin = Origin::User {
+            features: DomainFeatures {
+                nest_parent: flags.nest_parent,
+                ..DomainFeatures::default()
+            },
+            data: user_data(self),
+        };
+        let hwpt = Hwpt::reserve(call.context, ioas.to_user(), device.owner(), origin)?;
+
+        // From here on no device is needed. User space can stall pinning and copying, and unbinding
+        // waits for calls that have the device.
+        drop(device);
+        start_mirroring(&hwpt)?;
+        if flags.faults {
+            // No object has this ID and type: fault queues cannot be made.
+            return Err(ENOENT);
         }
-    };
-    let flags = command.paging_flags()?;
+        {
+            let mut hwpts = ioas.hwpts.lock();
 
-    flags.check_offered(HwptOffer {
-        features: device.owner().takes_domain_features(),
-        parents: can_be_parent(&device),
-    })?;
-
-    let origin = Origin::User {
-        features: DomainFeatures {
-            nest_parent: flags.nest_parent,
-            ..DomainFeatures::default()
-        },
-        data: user_data(command),
-    };
-    let hwpt = Hwpt::reserve(call.context, ioas.to_user(), device.owner(), origin)?;
-
-    // From here on no device is needed. User space can stall pinning and copying, and unbinding
-    // waits for calls that have the device.
-    drop(device);
-    start_mirroring(&hwpt)?;
-    if flags.faults {
-        // No object has this ID and type: fault queues cannot be made.
-        return Err(ENOENT);
+            hwpts.reserve(1, GFP_KERNEL_ACCOUNT)?;
+            list(&hwpt, &mut hwpts)?;
+        }
+        self.out_hwpt_id = hwpt.id().0;
+        call.respond(self)?;
+        hwpt.publish();
+        Ok(())
     }
-    {
-        let mut hwpts = ioas.hwpts.lock();
-
-        hwpts.reserve(1, GFP_KERNEL_ACCOUNT)?;
-        list(&hwpt, &mut hwpts)?;
-    }
-    command.out_hwpt_id = hwpt.id().0;
-    call.respond(command)?;
-    hwpt.publish();
-    Ok(())
 }
 
 /// Whether page tables for `device` are made as parents of others. No program can nest any on them;
