@@ -5,7 +5,6 @@
 //! A bound device has the DMA of its whole group: until it is attached, DMA is blocked.
 
 pub(crate) mod attach;
-pub(crate) mod hw_info;
 
 use crate::{
     context::{Context, Iommufd},

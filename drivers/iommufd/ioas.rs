@@ -11,16 +11,16 @@
 //! of the pages, then those of memory management. While pages come or go, their thread holds `users`
 //! for reading, so that no page table comes or goes meanwhile. Only [`process`] locks several maps.
 
-pub(crate) mod allow;
 mod area;
-pub(crate) mod ioctl;
 mod map;
 mod members;
-pub(crate) mod process;
+mod process;
 mod tables;
 mod unmap;
 
+pub(crate) use map::FilePart;
 pub(crate) use members::{Member, Membership};
+pub(crate) use process::change_process;
 pub(crate) use tables::TableId;
 
 use crate::iova_map::{IovaMap, ReservedRange};

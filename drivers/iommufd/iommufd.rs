@@ -24,6 +24,8 @@
 
 mod access;
 mod base;
+mod call;
+mod commands;
 mod context;
 mod device;
 mod dispatch;
@@ -34,7 +36,6 @@ mod iova_map;
 mod iova_walk;
 mod kernel_api;
 mod objects;
-mod option;
 #[cfg(CONFIG_IOMMUFD_RUST_TEST)]
 mod selftest;
 mod uapi;

@@ -25,7 +25,7 @@ pub(crate) use device::MockDevice;
 pub(crate) use iommu::Mock;
 pub(crate) use uapi::TestCommand;
 
-use crate::{dispatch::Call, ioas::Ioas};
+use crate::{call::Call, ioas::Ioas};
 use iommu::MockIommu;
 use iommufd_core::ObjectId;
 use kernel::prelude::*;

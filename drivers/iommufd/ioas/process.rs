@@ -4,7 +4,7 @@
 //! it executes itself anew, pays from now on for what is mapped.
 
 use super::{area::Area, Ioas, Map};
-use crate::{dispatch::Call, interval::Node, uapi::IoasChangeProcess};
+use crate::{context::Context, interval::Node};
 use iommufd_core::{PagesKind, UserRef};
 use kernel::prelude::*;
 use kernel_ext::{
@@ -22,11 +22,9 @@ use kernel_ext::{
 /// `EINVAL` if something is mapped that is not a file: it belongs to its process. `EBUSY` while
 /// something is being mapped or unmapped; `ENOMEM` if the limit of the caller does not allow it.
 /// Nothing has changed then.
-pub(crate) fn change(command: &mut IoasChangeProcess, call: &Call<'_>) -> Result {
-    command.check()?;
-
-    let outer = call.context.all_address_spaces.write();
-    let spaces = address_spaces(call)?;
+pub(crate) fn change_process(context: &Context) -> Result {
+    let outer = context.all_address_spaces.write();
+    let spaces = address_spaces(context)?;
     let mut maps = KVVec::with_capacity(spaces.len(), GFP_KERNEL)?;
 
     for space in &spaces {
@@ -40,7 +38,7 @@ pub(crate) fn change(command: &mut IoasChangeProcess, call: &Call<'_>) -> Result
             return Err(EINVAL);
         }
     }
-    let reports = &call.context.limit_reports;
+    let reports = &context.limit_reports;
     let payers = [
         Payer::current_in_mode(ChargeMode::Nobody, reports)?,
         Payer::current_in_mode(ChargeMode::User, reports)?,
@@ -53,11 +51,11 @@ pub(crate) fn change(command: &mut IoasChangeProcess, call: &Call<'_>) -> Result
 }
 
 /// All address spaces of the context.
-fn address_spaces(call: &Call<'_>) -> Result<KVVec<UserRef<Ioas>>> {
+fn address_spaces(context: &Context) -> Result<KVVec<UserRef<Ioas>>> {
     let mut spaces = KVVec::new();
     let mut next = 0;
 
-    while let Some((space, behind)) = call.context.next_user(next) {
+    while let Some((space, behind)) = context.next_user(next) {
         spaces.push(space, GFP_KERNEL)?;
         next = behind;
     }

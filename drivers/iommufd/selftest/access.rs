@@ -9,7 +9,7 @@ use super::uapi::{
     AccessPages, AccessReplaceIoas, AccessRw, CreateAccess, DestroyAccessPages, TestCommand,
     ACCESS_NEEDS_PAGES, ACCESS_SLOW_PATH, ACCESS_SYZ, ACCESS_WRITE,
 };
-use crate::{access::Access, dispatch::Call, ioas::Ioas, uapi::IoasCopy, IommufdModule};
+use crate::{access::Access, call::Call, ioas::Ioas, uapi::IoasCopy, IommufdModule};
 use iommufd_core::{AccessObject, AccessUser, CopyPath, ObjectId, OwnerRef, WeakRef};
 use kernel::{
     fs::file::{flags::O_CLOEXEC, FileDescriptorReservation},

@@ -6,7 +6,7 @@ use super::{
     iommu::MockIommu,
     uapi::{CheckMap, CheckRefs, TestCommand},
 };
-use crate::{dispatch::Call, hwpt::Hwpt};
+use crate::{call::Call, hwpt::Hwpt};
 use iommufd_core::ObjectId;
 use kernel::{page::PAGE_SIZE, prelude::*};
 use kernel_ext::mm::UserPage;

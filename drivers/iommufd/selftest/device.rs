@@ -10,9 +10,9 @@ use super::{
     },
 };
 use crate::{
+    call::Call,
     context::{Context, Iommufd},
     device::Device,
-    dispatch::Call,
 };
 use iommufd_core::{KernelApi, ObjectId, OwnerRef};
 use kernel::prelude::*;
