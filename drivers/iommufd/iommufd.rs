@@ -36,7 +36,8 @@ mod iova_map;
 mod iova_walk;
 mod kernel_api;
 mod objects;
-#[cfg(CONFIG_IOMMUFD_RUST_TEST)]
+// The one place that tells a build for the kernel's selftests from any other.
+#[cfg_attr(not(CONFIG_IOMMUFD_RUST_TEST), path = "selftest_off.rs")]
 mod selftest;
 mod uapi;
 mod vfio_compat;
@@ -65,14 +66,12 @@ struct IommufdModule {
     #[pin]
     device: miscdev::Registration<ContextDevice<Iommufd>>,
     /// Goes after the device, through which it is used.
-    #[cfg(CONFIG_IOMMUFD_RUST_TEST)]
     mock: selftest::Mock,
 }
 
 impl kernel::InPlaceModule for IommufdModule {
     fn init(_module: &'static ThisModule) -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
-            #[cfg(CONFIG_IOMMUFD_RUST_TEST)]
             mock: selftest::Mock::new()?,
             device <- miscdev::Registration::new(miscdev::Options {
                 minor: None,
