@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Memory of processes and files: pinning its pages, and charging somebody for them.
+//! Memory of processes and files: pinning its pages, and charging them to an account.
 
 mod account;
 mod batch;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Inline functions and macros of the kernel as symbols that Rust can call.
- * Nothing is decided here.
+ * Inline functions and macros of the kernel as symbols that Rust can call. The
+ * logic is in Rust.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -31,7 +31,7 @@ bool kernel_ext_iommu_enforce_cache_coherency(struct iommu_domain *domain)
 	       domain->ops->enforce_cache_coherency(domain);
 }
 
-/* The PASID control register of a PCI device on which PASIDs are enabled, else 0. */
+/* Returns the PASID control register of a PCI device with PASIDs enabled, else 0. */
 int kernel_ext_pci_pasid_control(struct device *dev)
 {
 	int ctrl;
@@ -110,7 +110,7 @@ unsigned long kernel_ext_folio_nr_pages(struct folio *folio)
 	return folio_nr_pages(folio);
 }
 
-/* The huge page of hugetlbfs that @page is part of, if it is. */
+/* Returns the huge page of hugetlbfs that @page is part of, or NULL. */
 struct folio *kernel_ext_hugetlb_folio(struct page *page, unsigned long *npages,
 				       unsigned long *index)
 {
@@ -236,18 +236,18 @@ void kernel_ext_report_user_limit(struct task_struct *task,
 				  unsigned long wanted, unsigned long used,
 				  unsigned long limit)
 {
-	pr_notice_ratelimited("cannot pin %lu KiB for %s[%d]: user %u has locked %lu KiB, RLIMIT_MEMLOCK is %lu KiB\n",
-			      PAGES_TO_KIB(wanted), task->comm,
-			      task_tgid_nr(task),
-			      from_kuid(&init_user_ns, user->uid),
-			      PAGES_TO_KIB(used), PAGES_TO_KIB(limit));
+	pr_notice_ratelimited(
+		"cannot pin %lu KiB for %s[%d]: user %u has locked %lu KiB, RLIMIT_MEMLOCK is %lu KiB\n",
+		PAGES_TO_KIB(wanted), task->comm, task_tgid_nr(task),
+		from_kuid(&init_user_ns, user->uid), PAGES_TO_KIB(used),
+		PAGES_TO_KIB(limit));
 }
 
 void kernel_ext_report_mm_limit(struct task_struct *task, unsigned long wanted,
 				unsigned long used, unsigned long limit)
 {
-	pr_notice_ratelimited("cannot pin %lu KiB for %s[%d]: the process has locked %lu KiB, RLIMIT_MEMLOCK is %lu KiB\n",
-			      PAGES_TO_KIB(wanted), task->comm,
-			      task_tgid_nr(task), PAGES_TO_KIB(used),
-			      PAGES_TO_KIB(limit));
+	pr_notice_ratelimited(
+		"cannot pin %lu KiB for %s[%d]: the process has locked %lu KiB, RLIMIT_MEMLOCK is %lu KiB\n",
+		PAGES_TO_KIB(wanted), task->comm, task_tgid_nr(task),
+		PAGES_TO_KIB(used), PAGES_TO_KIB(limit));
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the Rust abstractions need from C and bindgen cannot give: inline
- * functions and macros as real symbols, and prototypes that the kernel keeps in
- * private headers.
+ * Declarations for the Rust abstractions that bindgen cannot generate: inline
+ * functions and macros as symbols, and prototypes from private headers of the
+ * kernel.
  */
 #ifndef _KERNEL_EXT_HELPERS_H
 #define _KERNEL_EXT_HELPERS_H

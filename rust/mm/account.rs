@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Who pays for pinned pages.
+//! Charging pinned pages.
 //!
-//! Every pinned page shows in the `VmPin` of a process. Beside that it counts against
-//! `RLIMIT_MEMLOCK`, either of the whole user (as io_uring counts) or of one process (as VFIO's
-//! type 1 driver counts, shown in `VmLck`), unless the process may lock as much as it likes.
+//! Every pinned page is counted in the `VmPin` of a process. It is also charged against
+//! `RLIMIT_MEMLOCK`, either of the whole user (as io_uring does) or of one process (as VFIO's type
+//! 1 driver does, shown in `VmLck`), unless the process has `CAP_IPC_LOCK`.
 
 use crate::{bindings, fault::should_fail};
 use core::ptr::NonNull;
@@ -19,10 +19,10 @@ use kernel::{
     task::Task,
 };
 
-/// What a charge counts against, beside `VmPin`.
+/// The limit that a charge counts against, in addition to `VmPin`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ChargeMode {
-    /// Nothing: the process has `CAP_IPC_LOCK`.
+    /// No limit: the process has `CAP_IPC_LOCK`.
     Nobody,
     /// `RLIMIT_MEMLOCK` of the process, against the sum over all processes of its user.
     User,
@@ -30,22 +30,22 @@ pub enum ChargeMode {
     Process,
 }
 
-/// A reference to the accounting of one user.
+/// A reference to the `struct user_struct` of a user.
 ///
 /// # Invariants
 ///
 /// `0` is valid and this value owns one reference to it.
 struct User(NonNull<bindings::user_struct>);
 
-// SAFETY: A `user_struct` may be used from any thread.
+// SAFETY: References to a `user_struct` are counted atomically and may be dropped by any task.
 unsafe impl Send for User {}
-// SAFETY: Its counters are atomic.
+// SAFETY: A `&User` gives access to `locked_vm` and the reference count, both of which are atomic.
 unsafe impl Sync for User {}
 
 impl User {
     fn current() -> Option<Self> {
-        // INVARIANT: The helper took the reference.
-        // SAFETY: A running task has a user.
+        // INVARIANT: The helper returns a new reference.
+        // SAFETY: This reads the credentials of the current task, which always have a user.
         NonNull::new(unsafe { bindings::kernel_ext_get_current_user() }).map(Self)
     }
 
@@ -56,16 +56,16 @@ impl User {
 
 impl Clone for User {
     fn clone(&self) -> Self {
-        // SAFETY: By the type invariant the pointer is valid.
+        // SAFETY: By the type invariant `self` owns a reference, so the count is not zero.
         unsafe { bindings::kernel_ext_get_user(self.as_ptr()) };
-        // INVARIANT: The new reference belongs to the new value.
+        // INVARIANT: The new value owns the reference that was taken just now.
         Self(self.0)
     }
 }
 
 impl Drop for User {
     fn drop(&mut self) {
-        // SAFETY: By the type invariant this value owns the reference.
+        // SAFETY: By the type invariant this value owns a reference, which is not used after this.
         unsafe { bindings::free_uid(self.as_ptr()) };
     }
 }
@@ -117,7 +117,7 @@ enum Limit {
 }
 
 impl Limit {
-    /// The limit of the calling process.
+    /// Returns the limit of the calling process.
     #[inline(never)]
     fn current(mode: ChargeMode, reports: &Arc<LimitReports>) -> Result<Self> {
         let limited = Limited {
@@ -133,7 +133,19 @@ impl Limit {
     }
 }
 
-/// A process, and how it is charged.
+/// A process that pinned pages are charged to, and the limit that applies.
+///
+/// # Examples
+///
+/// ```ignore
+/// let payer = Payer::current(ChargeMode::User)?;
+/// let file = SharedPages::pinned(Memory::File(file), payer.clone())?;
+///
+/// // A charge moves only if it is counted elsewhere.
+/// if !charge.payer().pays_like(&payer) {
+///     charge.move_to(&mut prepaid);
+/// }
+/// ```
 #[derive(Clone)]
 pub struct Payer {
     limit: Limit,
@@ -146,7 +158,7 @@ impl Payer {
     ///
     /// # Errors
     ///
-    /// `EFAULT` if the caller has no memory of its own (a kernel thread).
+    /// `EFAULT` if the caller has no address space (a kernel thread).
     #[inline]
     pub fn current(limited: ChargeMode, reports: &Arc<LimitReports>) -> Result<Self> {
         // SAFETY: This only reads the credentials of the calling task.
@@ -161,7 +173,7 @@ impl Payer {
         Self::current_in_mode(mode, reports)
     }
 
-    /// The calling process, charged as `mode` says.
+    /// Returns the calling process, charged in `mode`.
     ///
     /// # Errors
     ///
@@ -177,7 +189,7 @@ impl Payer {
         })
     }
 
-    /// What is charged.
+    /// Returns the mode in which the process is charged.
     pub fn mode(&self) -> ChargeMode {
         match &self.limit {
             Limit::Nobody => ChargeMode::Nobody,
@@ -186,10 +198,10 @@ impl Payer {
         }
     }
 
-    /// Whether a charge to `self` counts exactly where one to `other` does, so that nothing has to
-    /// move when the one takes the other's place.
+    /// Returns whether a charge to `self` changes the same counters as one to `other`, so that no
+    /// charge has to be moved when one replaces the other.
     ///
-    /// Even who pays against no limit is somebody: pinned pages show in his `VmPin`.
+    /// The address space matters in [`ChargeMode::Nobody`] too: its `VmPin` counts these pages.
     pub fn pays_like(&self, other: &Payer) -> bool {
         let same_limit = match (&self.limit, &other.limit) {
             (Limit::User(_, user), Limit::User(_, other)) => user.0 == other.0,
@@ -204,7 +216,8 @@ impl Payer {
         if !matches!(self.limit, Limit::Nobody) {
             self.charge_limit(npages)?;
         }
-        // SAFETY: `mm` is a valid mm; its counter is atomic.
+        // SAFETY: `self.mm` holds a reference to the `mm_struct`, so it is valid. The helper
+        // changes an atomic counter of it.
         unsafe { bindings::kernel_ext_mm_add_pinned(self.mm.as_raw(), npages as c_long) };
         Ok(())
     }
@@ -215,7 +228,8 @@ impl Payer {
         if !matches!(self.limit, Limit::Nobody) && !self.uncharge_limit(npages) {
             return false;
         }
-        // SAFETY: `mm` is a valid mm; its counter is atomic.
+        // SAFETY: `self.mm` holds a reference to the `mm_struct`, so it is valid. The helper
+        // changes an atomic counter of it.
         unsafe { bindings::kernel_ext_mm_add_pinned(self.mm.as_raw(), -(npages as c_long)) };
         true
     }
@@ -233,7 +247,8 @@ impl Payer {
     fn uncharge_limit(&self, npages: usize) -> bool {
         match &self.limit {
             Limit::Nobody => {}
-            // SAFETY: By the invariant of `User` the pointer is valid; so much was charged.
+            // SAFETY: By the invariant of `User` the pointer is valid. `Charge` uncharges at most
+            // as many pages as it has charged to this user.
             Limit::User(_, user) => unsafe {
                 bindings::kernel_ext_user_uncharge(user.as_ptr(), npages)
             },
@@ -270,7 +285,7 @@ impl Payer {
         true
     }
 
-    /// The address space, unless the process has exited.
+    /// Returns the address space, or `None` if the process has exited.
     fn address_space(&self) -> Option<ARef<MmWithUser>> {
         self.mm.mmget_not_zero()
     }
@@ -301,17 +316,31 @@ fn account(mm: &Mm, task: &Task, npages: usize, charge: bool) -> c_int {
     unsafe { bindings::kernel_ext_mm_account(mm.as_raw(), task.as_ptr(), npages, charge) }
 }
 
-/// `RLIMIT_MEMLOCK` in pages.
+/// Returns `RLIMIT_MEMLOCK` of a task, in pages.
 fn limit_of(task: &Task) -> usize {
-    // SAFETY: `task` is a valid task.
+    // SAFETY: `task` is a reference, so it points to a valid task.
     unsafe { bindings::kernel_ext_memlock_limit(task.as_ptr()) }
 }
 
-/// A number of pinned pages that somebody is charged for.
+/// A number of pinned pages that are charged to a process.
 ///
-/// Dropping it gives everything back, which cannot fail.
+/// Dropping a charge uncharges all of its pages, which cannot fail.
 ///
-/// Charging a process takes its mmap lock: whoever changes a charge must not hold one.
+/// Charging in [`ChargeMode::Process`] takes the mmap lock of the process, so the caller must not
+/// hold an mmap lock when it changes or drops a charge.
+///
+/// # Examples
+///
+/// ```ignore
+/// let mut charge = Charge::new(Payer::current(ChargeMode::User)?);
+///
+/// charge.add(npages)?;
+/// if let Err(error) = pin(npages) {
+///     charge.sub(npages);
+///     return Err(error);
+/// }
+/// // The pages stay charged until `charge` is dropped.
+/// ```
 pub struct Charge {
     payer: Payer,
     npages: usize,
@@ -321,7 +350,7 @@ pub struct Charge {
 }
 
 impl Charge {
-    /// An empty charge to `payer`.
+    /// Creates a charge of no pages to `payer`.
     pub fn new(payer: Payer) -> Self {
         Self {
             payer,
@@ -330,7 +359,7 @@ impl Charge {
         }
     }
 
-    /// Charges for `npages` more pages.
+    /// Charges `npages` more pages.
     ///
     /// # Errors
     ///
@@ -353,7 +382,7 @@ impl Charge {
         Ok(())
     }
 
-    /// Gives `npages` pages back, or all if there are fewer.
+    /// Uncharges `npages` pages, or all if there are fewer.
     #[inline]
     pub fn sub(&mut self, npages: usize) {
         let npages = npages.min(self.npages);
@@ -366,30 +395,31 @@ impl Charge {
         }
     }
 
-    /// How many pages are charged for.
+    /// Returns the number of charged pages.
     pub fn npages(&self) -> usize {
         self.npages
     }
 
-    /// Who pays.
+    /// Returns the process that the pages are charged to.
     pub fn payer(&self) -> &Payer {
         &self.payer
     }
 
-    /// Lets the payer of `pot` pay from now on, out of what he has paid into the pot already.
+    /// Moves the charge to the payer of `prepaid`, by taking over as many pages that are charged in
+    /// `prepaid` already. Therefore it cannot fail.
     ///
-    /// The old payer gets his pages back. A pot with too little is a mistake of the caller; the
-    /// charge is smaller then.
-    pub fn move_to(&mut self, pot: &mut Charge) {
+    /// The old payer is uncharged. The caller must have charged enough pages to `prepaid`; if not,
+    /// the charge becomes smaller.
+    pub fn move_to(&mut self, prepaid: &mut Charge) {
         let npages = self.npages;
-        let moved = npages.min(pot.npages);
+        let moved = npages.min(prepaid.npages);
 
         debug_assert!(moved == npages);
         self.sub(npages);
-        pot.npages -= moved;
+        prepaid.npages -= moved;
         self.npages = moved;
         self.kept = 0;
-        self.payer = pot.payer.clone();
+        self.payer = prepaid.payer.clone();
     }
 }
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Memory that can be pinned: a range of a process's memory, or of a file that is nothing but
+//! Memory that can be pinned: a range of the memory of a process, or of a file whose contents are
 //! memory.
 //!
-//! Nothing here pins or charges anything.
+//! These types describe memory. They do not pin or charge pages.
 
 use crate::bindings;
 use core::ptr::NonNull;
@@ -15,14 +15,15 @@ use kernel::{
     sync::aref::ARef,
 };
 
-/// The pages that `length` bytes lie in of which the first is `offset` bytes into its page.
+/// Returns the number of pages that `length` bytes lie in, the first of which is `offset` bytes
+/// into its page.
 ///
-/// The sum does not overflow: constructors see to that.
+/// The sum does not overflow, because the constructors call [`check_length`].
 fn pages_of(offset: usize, length: usize) -> usize {
     (offset + length).div_ceil(PAGE_SIZE)
 }
 
-/// Whether `length` is what can be mapped at all.
+/// Checks that `length` is not zero and can be rounded up to pages.
 fn check_length(length: usize) -> Result {
     if length == 0 || length > usize::MAX - PAGE_SIZE {
         return Err(EINVAL);
@@ -30,12 +31,13 @@ fn check_length(length: usize) -> Result {
     Ok(())
 }
 
-/// A range of a process's memory; pins nothing by itself.
+/// A range of the memory of a process.
 ///
-/// Keeps the `mm_struct` but not the address space: once the process has exited, pinning fails.
+/// Holds a reference to the `mm_struct`, but not to its users, so that pinning fails once the
+/// process has exited.
 pub struct UserMemory {
     mm: ARef<Mm>,
-    /// Address of the first byte.
+    /// User address of the first byte.
     address: usize,
     /// Length in bytes; not zero, and not past the end of the address space.
     length: usize,
@@ -43,12 +45,12 @@ pub struct UserMemory {
 }
 
 impl UserMemory {
-    /// `length` bytes at `address` of the calling process.
+    /// Describes `length` bytes at `address` in the calling process.
     ///
     /// # Errors
     ///
-    /// `EINVAL` for no bytes or too many; `EOVERFLOW` if they pass the end of the address space;
-    /// `EFAULT` if the caller has no memory.
+    /// `EINVAL` if `length` is zero or too large; `EOVERFLOW` if the range exceeds the address
+    /// space; `EFAULT` if the caller has no address space (a kernel thread).
     #[inline]
     pub fn current(address: usize, length: usize, writable: bool) -> Result<Self> {
         address.checked_add(length).ok_or(EOVERFLOW)?;
@@ -61,42 +63,42 @@ impl UserMemory {
         })
     }
 
-    /// The address of the first byte.
+    /// Returns the user address of the first byte.
     pub fn address(&self) -> usize {
         self.address
     }
 
-    /// The length in bytes.
+    /// Returns the length in bytes.
     pub fn length(&self) -> usize {
         self.length
     }
 
-    /// Where in its page the first byte lies.
+    /// Returns the offset of the first byte in its page.
     pub fn offset(&self) -> usize {
         self.address & !PAGE_MASK
     }
 
-    /// The number of pages that the bytes lie in.
+    /// Returns the number of pages that the bytes lie in.
     pub fn npages(&self) -> usize {
         pages_of(self.offset(), self.length)
     }
 
-    /// Whether pages are pinned for writing.
+    /// Returns whether the pages are pinned for writing.
     pub fn writable(&self) -> bool {
         self.writable
     }
 
-    /// The address where page 0 begins.
+    /// Returns the user address of page 0.
     pub(super) fn base(&self) -> usize {
         self.address & PAGE_MASK
     }
 
-    /// The address space, unless the process has exited.
+    /// Returns the address space, or `None` if the process has exited.
     pub(super) fn address_space(&self) -> Option<ARef<MmWithUser>> {
         self.mm.mmget_not_zero()
     }
 
-    /// Whether this is the memory of the caller.
+    /// Returns whether this is memory of the calling process.
     pub(super) fn is_current(&self) -> bool {
         kernel::current!()
             .mm()
@@ -104,7 +106,7 @@ impl UserMemory {
     }
 }
 
-/// An open file that is used for its contents alone.
+/// An open file of which only the contents are used.
 ///
 /// # Invariants
 ///
@@ -115,10 +117,11 @@ struct OpenFile {
     counts_as_writable: bool,
 }
 
-// SAFETY: References to files may be given back on any thread, and nothing here uses what belongs
-// to a thread, the position that a read or write of it may hold.
+// SAFETY: References to files may be dropped on any thread. The file position, which a task may
+// hold without a lock (`fdget_pos()`), is not used here.
 unsafe impl Send for OpenFile {}
-// SAFETY: As above.
+// SAFETY: A `&OpenFile` only gives out the pointer. The functions that take it may run on several
+// threads for one file.
 unsafe impl Sync for OpenFile {}
 
 impl OpenFile {
@@ -176,8 +179,7 @@ impl Drop for OpenFile {
     }
 }
 
-/// A range of a file whose contents are memory (a memfd, a file in tmpfs or hugetlbfs); pins
-/// nothing by itself.
+/// A range of a file whose contents are memory: a memfd, or a file in tmpfs or hugetlbfs.
 ///
 /// What kind of file it is shows when it is pinned. While a device may write the memory of a memfd, the
 /// memfd cannot be sealed with `F_SEAL_WRITE`, as when a process has mapped it writable and shared.
@@ -191,7 +193,8 @@ pub struct FileMemory {
 }
 
 impl FileMemory {
-    /// `length` bytes at offset `start` of the file that the caller has open as `fd`.
+    /// Describes `length` bytes from offset `start` on of the file that is open as `fd` in the
+    /// calling process.
     ///
     /// # Errors
     ///
@@ -216,48 +219,48 @@ impl FileMemory {
         })
     }
 
-    /// The offset of the first byte in the file.
+    /// Returns the offset of the first byte in the file.
     pub fn start(&self) -> u64 {
         self.start
     }
 
-    /// The length in bytes.
+    /// Returns the length in bytes.
     pub fn length(&self) -> usize {
         self.length
     }
 
-    /// Where in its page the first byte lies.
+    /// Returns the offset of the first byte in its page.
     pub fn offset(&self) -> usize {
-        // Less than a page.
+        // CAST: The value is less than a page.
         (self.start & (PAGE_SIZE as u64 - 1)) as usize
     }
 
-    /// The number of pages that the bytes lie in.
+    /// Returns the number of pages that the bytes lie in.
     pub fn npages(&self) -> usize {
         pages_of(self.offset(), self.length)
     }
 
-    /// Whether a device may write the pages.
+    /// Returns whether devices may write the pages.
     pub fn writable(&self) -> bool {
         self.writable
     }
 
-    /// The offset in the file where page 0 begins.
+    /// Returns the offset of page 0 in the file.
     pub(super) fn base(&self) -> u64 {
         self.start - self.offset() as u64
     }
 
-    /// The file, as long as `self` lives.
+    /// Returns the file, which stays valid as long as `self`.
     pub(super) fn file(&self) -> *mut bindings::file {
         self.file.file.as_ptr()
     }
 }
 
-/// Memory that can be pinned, whatever kind it is of.
+/// Memory of either kind that can be pinned.
 pub enum Memory {
-    /// Of a process.
+    /// Memory of a process.
     User(UserMemory),
-    /// Of a file.
+    /// Memory of a file.
     File(FileMemory),
 }
 
@@ -275,17 +278,17 @@ macro_rules! common {
 
 impl Memory {
     common! {
-        /// The length in bytes.
+        /// Returns the length in bytes.
         length -> usize;
-        /// Where in its page the first byte lies.
+        /// Returns the offset of the first byte in its page.
         offset -> usize;
-        /// The number of pages that the bytes lie in.
+        /// Returns the number of pages that the bytes lie in.
         npages -> usize;
-        /// Whether a device may write the pages.
+        /// Returns whether devices may write the pages.
         writable -> bool;
     }
 
-    /// Where the first byte is: a user address, or an offset in the file.
+    /// Returns the location of the first byte: its user address, or its offset in the file.
     pub fn address(&self) -> u64 {
         match self {
             Memory::User(memory) => memory.address() as u64,
@@ -293,7 +296,7 @@ impl Memory {
         }
     }
 
-    /// Where page 0 begins: a user address, or an offset in the file.
+    /// Returns the location of page 0: its user address, or its offset in the file.
     pub fn base(&self) -> u64 {
         match self {
             Memory::User(memory) => memory.base() as u64,
