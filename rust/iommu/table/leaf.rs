@@ -3,8 +3,8 @@
 //! How a leaf is put together: the address, the attributes, and what else is set in it.
 //!
 //! A format says where the bits of a leaf are. That a leaf holds the address that was mapped, and
-//! keeps it whatever else changes, follows from this file and not from the format: the owners of memory
-//! believe what a page table says of it.
+//! keeps it whatever else changes, follows from this file and not from the format: the owners of
+//! memory believe what a page table says of it.
 //!
 //! Pure: this file is also compiled for the host, with the page tables.
 
@@ -19,8 +19,8 @@ use core::marker::PhantomData;
 pub struct AddressField {
     /// The bits of the address that are in their own place.
     pub own: u64,
-    /// Lowest bit in the leaf, and number, of the bits of the address from 48 on; no bits if those are
-    /// in their own place, or if there are none.
+    /// Lowest bit in the leaf, and number, of the bits of the address from 48 on; no bits if those
+    /// are in their own place, or if there are none.
     pub high: (u32, u32),
 }
 
