@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The kernel's IOMMU API for those who use IOMMUs.
+//! The IOMMU API of the kernel, for users of IOMMUs and for their drivers.
 //!
 //! C headers: `include/linux/iommu.h`, `drivers/iommu/iommu-priv.h`.
 //!
-//! From device to DMA, each step needs the value of the step before:
+//! A user of a device proceeds in these steps, each of which takes the value of the step before:
 //!
 //! ```text
-//! Group::of(dev)            the devices that the IOMMU cannot tell apart
-//!   DmaOwner::claim(dev)    nobody else drives DMA of the group; it is blocked
-//!     Domain::new(owner)    an empty page table that suits the device
+//! Group::of(dev)            devices that the IOMMU cannot isolate from each other
+//!   DmaOwner::claim(dev)    exclusive ownership of the DMA of the group; it is blocked
+//!     Domain::new(owner)    an empty page table that is compatible with the device
 //! ```
 //!
-//! For those who drive IOMMUs, [`driver`] has the traits of a driver, and [`table`] IO page tables.
+//! [`driver`] has the traits for drivers of IOMMUs, and [`table`] has IO page tables.
 
 mod c_table;
 mod domain;

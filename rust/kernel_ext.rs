@@ -2,24 +2,23 @@
 
 //! Safe abstractions for IOMMU users and drivers that the `kernel` crate does not have (yet).
 //!
-//! Each module covers one topic of the C kernel and is written so that it could move into the
-//! `kernel` crate as it stands. Code that depends on what the kernel's Rust API looks like in one
-//! release is in [`shim`].
+//! Each module covers one topic of the C kernel, and could move into the `kernel` crate without
+//! changes. Code that depends on details of the Rust API of one release is in [`shim`].
 //!
-//! | module | what it owns |
+//! | module | contents |
 //! |---|---|
-//! | [`alloc`] | memory for values of a fixed size |
+//! | [`alloc`] | an allocator for values of a fixed size |
 //! | [`array_vec`] | short arrays on the stack |
-//! | [`base`] | allocation as code that is also built for the host calls it |
-//! | [`capability`] | what the calling task may do |
-//! | [`dma_buf`] | memory of devices that another driver shares |
-//! | [`fault`] | errors on purpose, in test builds |
-//! | [`interval`] | a map from intervals to values |
+//! | [`base`] | allocation functions for code that is also built for the host |
+//! | [`capability`] | capabilities of the calling task |
+//! | [`dma_buf`] | importing memory of devices that another driver exports |
+//! | [`fault`] | fault injection, in test builds |
+//! | [`interval`] | maps from intervals to values |
 //! | [`iommu`] | groups, DMA ownership, domains; drivers of IOMMUs and their page tables |
-//! | [`mm`] | pinned pages of processes and files, the charge for them, copying |
+//! | [`mm`] | pinning pages of processes and files, charging them, copying |
 //! | [`miscdev`] | character devices with a mode and a recognisable `file_operations` |
 //! | [`sync`] | reader-writer semaphores |
-//! | [`uaccess`] | structs that carry their own size across the user boundary |
+//! | [`uaccess`] | extensible structs that are passed with their size |
 
 #![warn(missing_docs)]
 
@@ -43,5 +42,5 @@ pub mod uaccess;
 #[doc(hidden)]
 pub use kernel;
 
-/// What `pr_*!` puts in front of messages of this crate, as `module!` defines it for modules.
+/// The prefix that `pr_*!` prints before messages of this crate. For modules, `module!` defines it.
 const __LOG_PREFIX: &[u8] = b"kernel_ext\0";

@@ -1,18 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Inline functions and macros of the kernel as symbols that Rust can call.
- * Nothing is decided here.
+ * Inline functions and macros of the kernel as symbols that Rust can call. The
+ * logic is in Rust.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/fs.h>
 #include <linux/highmem.h>
+#include <linux/hugetlb.h>
 #include <linux/jiffies.h>
 #include <linux/mutex.h>
 #include <linux/pci-ats.h>
 #include <linux/pci.h>
 #include <linux/printk.h>
 #include <linux/sched/signal.h>
+#include <linux/shmem_fs.h>
 #include <linux/uidgid.h>
 
 #include "helpers.h"
@@ -29,7 +31,7 @@ bool kernel_ext_iommu_enforce_cache_coherency(struct iommu_domain *domain)
 	       domain->ops->enforce_cache_coherency(domain);
 }
 
-/* The PASID control register of a PCI device on which PASIDs are enabled, else 0. */
+/* Returns the PASID control register of a PCI device with PASIDs enabled, else 0. */
 int kernel_ext_pci_pasid_control(struct device *dev)
 {
 	int ctrl;
@@ -108,7 +110,7 @@ unsigned long kernel_ext_folio_nr_pages(struct folio *folio)
 	return folio_nr_pages(folio);
 }
 
-/* The huge page of hugetlbfs that @page is part of, if it is. */
+/* Returns the huge page of hugetlbfs that @page is part of, or NULL. */
 struct folio *kernel_ext_hugetlb_folio(struct page *page, unsigned long *npages,
 				       unsigned long *index)
 {
@@ -131,6 +133,36 @@ void kernel_ext_copy_to_page(struct page *page, size_t offset, const void *from,
 			     size_t length)
 {
 	memcpy_to_page(page, offset, from, length);
+}
+
+/*
+ * The seals of a file that is memory; -EINVAL for one that is not. Modules cannot
+ * call memfd_get_seals(), which has the same answers.
+ */
+int kernel_ext_memory_file_seals(struct file *file)
+{
+	if (shmem_file(file))
+		return READ_ONCE(SHMEM_I(file_inode(file))->seals);
+#ifdef CONFIG_HUGETLBFS
+	if (is_file_hugepages(file))
+		return READ_ONCE(HUGETLBFS_I(file_inode(file))->seals);
+#endif
+	return -EINVAL;
+}
+
+bool kernel_ext_file_is_writable(struct file *file)
+{
+	return file->f_mode & FMODE_WRITE;
+}
+
+int kernel_ext_file_map_writable(struct file *file)
+{
+	return mapping_map_writable(file->f_mapping);
+}
+
+void kernel_ext_file_unmap_writable(struct file *file)
+{
+	mapping_unmap_writable(file->f_mapping);
 }
 
 void *kernel_ext_kmalloc_account(size_t size)
@@ -204,18 +236,18 @@ void kernel_ext_report_user_limit(struct task_struct *task,
 				  unsigned long wanted, unsigned long used,
 				  unsigned long limit)
 {
-	pr_notice_ratelimited("cannot pin %lu KiB for %s[%d]: user %u has locked %lu KiB, RLIMIT_MEMLOCK is %lu KiB\n",
-			      PAGES_TO_KIB(wanted), task->comm,
-			      task_tgid_nr(task),
-			      from_kuid(&init_user_ns, user->uid),
-			      PAGES_TO_KIB(used), PAGES_TO_KIB(limit));
+	pr_notice_ratelimited(
+		"cannot pin %lu KiB for %s[%d]: user %u has locked %lu KiB, RLIMIT_MEMLOCK is %lu KiB\n",
+		PAGES_TO_KIB(wanted), task->comm, task_tgid_nr(task),
+		from_kuid(&init_user_ns, user->uid), PAGES_TO_KIB(used),
+		PAGES_TO_KIB(limit));
 }
 
 void kernel_ext_report_mm_limit(struct task_struct *task, unsigned long wanted,
 				unsigned long used, unsigned long limit)
 {
-	pr_notice_ratelimited("cannot pin %lu KiB for %s[%d]: the process has locked %lu KiB, RLIMIT_MEMLOCK is %lu KiB\n",
-			      PAGES_TO_KIB(wanted), task->comm,
-			      task_tgid_nr(task), PAGES_TO_KIB(used),
-			      PAGES_TO_KIB(limit));
+	pr_notice_ratelimited(
+		"cannot pin %lu KiB for %s[%d]: the process has locked %lu KiB, RLIMIT_MEMLOCK is %lu KiB\n",
+		PAGES_TO_KIB(wanted), task->comm, task_tgid_nr(task),
+		PAGES_TO_KIB(used), PAGES_TO_KIB(limit));
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The page table of a C driver, behind the functions of the IOMMU API.
+//! The page table of a C driver, used through the functions of the IOMMU API.
 //!
-//! The API maps one physical run with each call, and looks up one address with each call.
+//! Each call of the API maps one physical run, or looks up one address.
 
 use super::{
     domain_table::{DomainTable, IotlbGather, MapError, RunsRead},
@@ -22,13 +22,14 @@ use kernel::{
 ///
 /// # Invariants
 ///
-/// The domain is valid, one for paging, and of a driver in C.
+/// The domain is valid, a paging domain, and belongs to a C driver.
 #[repr(transparent)]
 pub(super) struct CTable(Opaque<bindings::iommu_domain>);
 
-// SAFETY: The IOMMU API may be called on any thread.
+// SAFETY: The functions of the IOMMU API may be called on any thread.
 unsafe impl Send for CTable {}
-// SAFETY: The IOMMU API may be called for one domain on several threads.
+// SAFETY: The functions of the IOMMU API may be called for one domain on several threads at the
+// same time, for ranges that do not overlap.
 unsafe impl Sync for CTable {}
 
 type IovaToPhys = unsafe extern "C" fn(
@@ -37,13 +38,14 @@ type IovaToPhys = unsafe extern "C" fn(
 ) -> bindings::phys_addr_t;
 
 impl CTable {
-    /// The page table in `domain`.
+    /// Returns the page table in `domain`.
     ///
     /// # Safety
     ///
     /// `domain` is a paging domain of a C driver, and stays valid as long as the result is used.
     pub(super) unsafe fn of(domain: NonNull<bindings::iommu_domain>) -> NonNull<dyn DomainTable> {
-        // INVARIANT: The caller says what the domain is. `CTable` is a transparent wrapper.
+        // INVARIANT: The caller promises that this is a valid paging domain of a C driver. `CTable`
+        // is a transparent wrapper.
         domain.cast::<Self>()
     }
 
@@ -51,29 +53,31 @@ impl CTable {
         self.0.get()
     }
 
-    /// Whether the page table is one of the kernel's generic ones.
+    /// Returns whether the page table is one of the generic page tables of the kernel.
     ///
-    /// Those consist of pages of the sizes that the domain names, so a range can be cut wherever no
-    /// such page lies. Other drivers may not: virtio-iommu unmaps as a whole what was mapped with
-    /// one call.
+    /// Generic page tables consist of pages of the sizes in `pgsize_bitmap`, so a range can be cut
+    /// between any two pages. Other page tables may be different: virtio-iommu unmaps only the
+    /// whole range that one call has mapped.
     #[inline]
     fn is_generic(&self) -> bool {
-        // SAFETY: By the type invariant the domain is valid; the field is constant once it exists.
+        // SAFETY: By the type invariant the domain is valid; the field is constant from its
+        // creation on.
         unsafe { (*self.as_raw()).is_iommupt }
     }
 
-    /// The smallest page size above the CPU's, in bytes. An entry of that size can cover two pages of
-    /// the CPU.
+    /// Returns the smallest page size above that of the CPU, in bytes. An entry of that size can
+    /// cover two pages of the CPU.
     #[inline]
     fn large_page(&self) -> Option<u64> {
-        // SAFETY: By the type invariant the domain is valid; the field is constant once it exists.
+        // SAFETY: By the type invariant the domain is valid; the field is constant from its
+        // creation on.
         let sizes = unsafe { (*self.as_raw()).pgsize_bitmap } as u64;
         let larger = sizes & !(2 * PAGE_SIZE as u64 - 1);
 
         (larger != 0).then(|| 1 << larger.trailing_zeros())
     }
 
-    /// Maps `runs` one behind the other from `iova` on, each with a call of its own.
+    /// Maps `runs` one after the other from `iova` on, each with one call.
     ///
     /// # Errors
     ///
@@ -93,7 +97,7 @@ impl CTable {
 
         for run in runs {
             // SAFETY: By the type invariant the domain is valid. The caller keeps the memory valid
-            // for DMA, and says that nothing is mapped in the range.
+            // for DMA, and promises that the range is free.
             let errno = unsafe {
                 bindings::iommu_map(
                     self.as_raw(),
@@ -116,19 +120,19 @@ impl CTable {
         Ok(())
     }
 
-    /// The function that looks an IOVA up. `iommu_iova_to_phys()` checks the type of the domain
-    /// beforehand, which is known here.
+    /// Returns the function that looks up an IOVA. This omits the check of the type of the domain
+    /// in `iommu_iova_to_phys()`, because the type is known here.
     fn iova_to_phys(&self) -> IovaToPhys {
         // SAFETY: By the type invariant the domain is valid; its operations are constant.
         let ops = unsafe { (*self.as_raw()).ops };
-        // SAFETY: The operations of a domain live as long as the domain.
+        // SAFETY: The operations of a domain are valid as long as the domain.
         let own = unsafe { (*ops).iova_to_phys };
 
         own.unwrap_or(bindings::iommu_iova_to_phys)
     }
 }
 
-/// The protection flags of the IOMMU API for an access.
+/// Returns the protection flags of the IOMMU API for an access.
 fn protection(access: Access) -> u32 {
     let mut prot = 0;
 
@@ -141,8 +145,8 @@ fn protection(access: Access) -> u32 {
     prot
 }
 
-/// The protection flags of the IOMMU API for a kind of memory. DMA is always coherent, as user space
-/// cannot flush caches for a device.
+/// Returns the protection flags of the IOMMU API for a kind of memory. DMA is always coherent,
+/// because user space cannot flush caches for a device.
 fn attributes(kind: MemoryKind) -> u32 {
     match kind {
         MemoryKind::Normal => bindings::IOMMU_CACHE,
@@ -150,13 +154,13 @@ fn attributes(kind: MemoryKind) -> u32 {
     }
 }
 
-// SAFETY: By the contract of the IOMMU API, `iova_to_phys` reports what `iommu_map` was given, and
-// what `iommu_unmap_fast` has removed is out of reach for devices after `iommu_iotlb_sync`. Each run
-// is mapped with a call of its own, so the page table can be cut between two of them. Runs are joined
-// to one call only on generic page tables, and only where no page of these could cover both.
+// SAFETY: By the contract of the IOMMU API, `iova_to_phys` reports the address that was passed to
+// `iommu_map`, and devices cannot access a range after `iommu_unmap_fast` and `iommu_iotlb_sync`.
+// Each run is mapped with one call, so the page table can be cut between any two of them. Runs are
+// joined into one call only for generic page tables, and only if no page of these can cover both.
 unsafe impl DomainTable for CTable {
     unsafe fn map(&self, iova: u64, runs: &[PhysRun], access: Access) -> Result<(), MapError> {
-        // SAFETY: The caller keeps the contract of `map`.
+        // SAFETY: The caller upholds the contract of `map`, which is that of `map_each`.
         unsafe { self.map_each(iova, runs.iter().copied(), access) }
     }
 
@@ -167,18 +171,20 @@ unsafe impl DomainTable for CTable {
         access: Access,
     ) -> Result<(), MapError> {
         if !self.is_generic() {
-            // SAFETY: The caller keeps the contract of `map`.
+            // SAFETY: The caller upholds the contract of `map_divisible`, which is that of
+            // `map_each`.
             return unsafe { self.map_each(iova, runs.iter().copied(), access) };
         }
         let joined = JoinedRuns::new(iova, runs, self.large_page());
 
-        // SAFETY: The joined runs are the same memory at the same IOVAs.
+        // SAFETY: The joined runs are the same memory at the same IOVAs, for which the caller
+        // upholds the contract of `map_divisible`.
         unsafe { self.map_each(iova, joined, access) }
     }
 
     unsafe fn unmap(&self, iova: u64, length: usize, gather: Pin<&mut IotlbGather>) -> bool {
-        // SAFETY: By the type invariant the domain is valid. The caller says that the range is mapped
-        // and can be cut at both ends.
+        // SAFETY: By the type invariant the domain is valid. The caller promises that the range is
+        // mapped and can be cut at both ends.
         let unmapped = unsafe {
             bindings::iommu_unmap_fast(self.as_raw(), iova as c_ulong, length, gather.as_raw())
         };
@@ -186,16 +192,18 @@ unsafe impl DomainTable for CTable {
     }
 
     fn sync(&self, gather: Pin<&mut IotlbGather>) {
-        // SAFETY: By the type invariant the domain is valid.
+        // SAFETY: By the type invariant the domain is valid, and `gather` is initialised.
         unsafe { bindings::kernel_ext_iotlb_sync(self.as_raw(), gather.as_raw()) };
     }
 
     unsafe fn read_runs(&self, iova: u64, length: usize, runs: &mut [PhysRun]) -> RunsRead {
         let iova_to_phys = self.iova_to_phys();
-        // SAFETY: By the type invariant the domain is valid, and the function only reads its table.
+        // SAFETY: By the type invariant the domain is valid. The function is that of the domain,
+        // and only reads its page table.
         let look_up = |iova: u64| unsafe { iova_to_phys(self.as_raw(), iova) };
         let mut phys = look_up(iova);
-        // A range may begin or end within a page. Whole pages are looked up, and the rest is trimmed.
+        // A range may begin or end within a page. Whole pages are looked up, and trimmed to the
+        // range.
         let before = phys as usize & !PAGE_MASK;
         let mut at = iova.wrapping_sub(before as u64);
         let mut left = (before + length).div_ceil(PAGE_SIZE);
@@ -205,7 +213,7 @@ unsafe impl DomainTable for CTable {
         let most = runs.len();
         let mut free = runs.iter_mut();
         let mut last: Option<&mut PhysRun> = None;
-        // Where the last run ends. No page lies at the initial value.
+        // The end of the last run. Initially a value that is not the address of a page.
         let mut end = u64::MAX;
 
         phys -= before as u64;

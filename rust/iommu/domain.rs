@@ -17,8 +17,8 @@ use kernel::{error::from_err_ptr, prelude::*};
 ///
 /// # Invariants
 ///
-/// `raw` is a valid paging domain that this value owns. `table` is the page table in it, and valid as
-/// long as the domain.
+/// `raw` is a valid paging domain that this value owns. `table` is the page table in it, and valid
+/// as long as the domain.
 pub struct Domain {
     raw: NonNull<bindings::iommu_domain>,
     table: NonNull<dyn DomainTable>,
@@ -26,16 +26,17 @@ pub struct Domain {
 
 // SAFETY: A domain may be used and freed on any thread.
 unsafe impl Send for Domain {}
-// SAFETY: The IOMMU API may be called for one domain on several threads.
+// SAFETY: The functions of the IOMMU API may be called for one domain on several threads at the
+// same time, and `DomainTable` is `Sync`.
 unsafe impl Sync for Domain {}
 
 impl Domain {
-    /// Allocates an empty domain that suits the device of `owner`.
+    /// Allocates an empty domain that is compatible with the device of `owner`.
     ///
     /// # Errors
     ///
-    /// `EOPNOTSUPP` if the driver does not support `features` or takes no `data`, `ENOMEM`, or what
-    /// the driver reports about `data`.
+    /// `EOPNOTSUPP` if the driver does not support `features` or does not take `data`; `ENOMEM`;
+    /// else the error of the driver.
     pub fn new(owner: &DmaOwner, features: DomainFeatures, data: Option<UserData>) -> Result<Self> {
         let dev = device_ptr(owner.device());
         let ops = owner.iommu_ops();
@@ -47,7 +48,8 @@ impl Domain {
             if flags != 0 || data.is_some() {
                 return Err(EOPNOTSUPP);
             }
-            // SAFETY: `dev` is a valid device.
+            // SAFETY: `owner` holds a reference to the device, so it is valid. Its DMA is claimed,
+            // so it has an IOMMU.
             let raw = unsafe { bindings::iommu_paging_domain_alloc_flags(dev, 0) };
 
             // SAFETY: The domain was allocated just now, so this function owns it.
@@ -71,6 +73,8 @@ impl Domain {
         Ok(unsafe { Self::from_raw(domain) })
     }
 
+    /// Takes ownership of a domain.
+    ///
     /// # Safety
     ///
     /// `raw` is a valid paging domain, and the caller passes its ownership to the result.
@@ -79,7 +83,8 @@ impl Domain {
         // result exists.
         let table = match unsafe { find_page_table(raw) } {
             Some(table) => table,
-            // SAFETY: As above, and the domain is one for paging.
+            // SAFETY: The caller promises that this is a paging domain, which stays valid as long
+            // as the result exists. It is not one of a Rust driver, so it belongs to a C driver.
             None => unsafe { CTable::of(raw) },
         };
 
@@ -87,21 +92,24 @@ impl Domain {
         Self { raw, table }
     }
 
-    /// The page table in the domain.
+    /// Returns the page table in the domain.
     ///
-    /// A driver in Rust takes a whole batch of runs in one call; a driver in C is called by way of
-    /// the IOMMU API.
+    /// A Rust driver takes a whole batch of runs in one call; a C driver is called through the
+    /// functions of the IOMMU API.
     #[inline]
     pub fn page_table(&self) -> &dyn DomainTable {
-        // SAFETY: By the type invariant the table is valid as long as the domain, which `self` owns.
+        // SAFETY: By the type invariant the table is valid as long as the domain, which `self`
+        // owns.
         unsafe { self.table.as_ref() }
     }
 
-    /// The IOVAs and page sizes that the domain supports.
+    /// Returns the IOVA range and the page sizes that the domain supports.
     pub fn geometry(&self) -> Geometry {
-        // SAFETY: By the type invariant the domain is valid; the field is constant once it exists.
+        // SAFETY: By the type invariant the domain is valid; the field is constant from its
+        // creation on.
         let geometry = unsafe { (*self.as_raw()).geometry };
-        // SAFETY: As above.
+        // SAFETY: By the type invariant the domain is valid; the field is constant from its
+        // creation on.
         let page_sizes = unsafe { (*self.as_raw()).pgsize_bitmap };
 
         Geometry {
@@ -110,20 +118,20 @@ impl Domain {
         }
     }
 
-    /// The domain as the driver `T` knows it, if it is one of its domains.
+    /// Returns the domain as a domain of the driver `T`, if it is one.
     pub fn downcast<T: Driver>(&self) -> Option<DomainRef<'_, T>> {
         // SAFETY: By the type invariant the domain is valid while `self` is borrowed.
         unsafe { DomainRef::from_raw(self.raw) }
     }
 
-    /// Makes the domain ignore requests of devices to bypass the CPU's caches. Must be called before
-    /// anything is mapped. Returns whether the domain can do so.
+    /// Makes the domain ignore requests of devices to bypass the caches of the CPU. Must be called
+    /// while the domain is empty. Returns whether the domain supports this.
     pub fn enforce_cache_coherency(&self) -> bool {
         // SAFETY: By the type invariant the domain is valid.
         unsafe { bindings::kernel_ext_iommu_enforce_cache_coherency(self.as_raw()) }
     }
 
-    /// The C structure.
+    /// Returns the C structure.
     pub fn as_raw(&self) -> *mut bindings::iommu_domain {
         self.raw.as_ptr()
     }
@@ -131,7 +139,7 @@ impl Domain {
 
 impl Drop for Domain {
     fn drop(&mut self) {
-        // SAFETY: By the type invariant this value owns the domain.
+        // SAFETY: By the type invariant this value owns the domain, which is not used after this.
         unsafe { bindings::iommu_domain_free(self.as_raw()) };
     }
 }

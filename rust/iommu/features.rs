@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a new domain is asked for.
+//! The features of a new domain, and the data that user space passes for it.
 
 use crate::bindings;
 use kernel::uaccess::UserPtr;
 
-/// What a domain can do besides translating.
+/// Optional features of a domain.
 #[derive(Clone, Copy, Default)]
 pub struct DomainFeatures {
-    /// Other domains may be nested on it.
+    /// Other domains can be nested on the domain.
     pub nest_parent: bool,
-    /// It records which memory devices have written to.
+    /// The domain records which memory devices have written to.
     pub dirty_tracking: bool,
-    /// Devices that use PASIDs may be attached to it.
+    /// Devices that use PASIDs can be attached to the domain.
     pub pasid: bool,
 }
 
@@ -21,7 +21,8 @@ impl DomainFeatures {
     const DIRTY_TRACKING: u32 = bindings::iommufd_hwpt_alloc_flags_IOMMU_HWPT_ALLOC_DIRTY_TRACKING;
     const PASID: u32 = bindings::iommufd_hwpt_alloc_flags_IOMMU_HWPT_ALLOC_PASID;
 
-    /// Decodes the flags that a driver is called with; `None` if one of them is unknown here.
+    /// Decodes the flags that are passed to a driver. Returns `None` if one of them is not listed
+    /// here.
     pub(super) fn from_bits(bits: u32) -> Option<Self> {
         let features = Self {
             nest_parent: bits & Self::NEST_PARENT != 0,
@@ -32,7 +33,7 @@ impl DomainFeatures {
         (features.bits() == bits).then_some(features)
     }
 
-    /// Encodes the features as drivers read them.
+    /// Encodes the features as flags that are passed to a driver.
     pub(super) fn bits(self) -> u32 {
         [
             (self.nest_parent, Self::NEST_PARENT),
@@ -48,9 +49,9 @@ impl DomainFeatures {
 /// Data that user space passes to an IOMMU driver. The driver reads it from user memory itself.
 #[derive(Clone, Copy)]
 pub struct UserData {
-    /// The type of the data, a number that the driver knows.
+    /// The type of the data, a number that the driver defines.
     pub kind: u32,
-    /// The user address of the data, in the memory of the calling process.
+    /// The address of the data in the memory of the calling process.
     pub at: UserPtr,
     /// The length of the data in bytes.
     pub length: usize,

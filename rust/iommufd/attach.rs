@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A group that translates through a domain.
+//! Attaching a group to a domain.
 
 use crate::{
     bindings,
@@ -10,19 +10,21 @@ use crate::{
 };
 use kernel::{error::to_result, prelude::*, sync::Arc, types::Opaque};
 
-/// What C finds when it asks a group who attached it (`struct iommufd_attach_handle`).
+/// The attach handle of a group, from which C code finds the device that was attached (`struct
+/// iommufd_attach_handle`).
 ///
-/// Allocate it before a lock is taken, and give it to [`Attachment`].
+/// Allocated before locks are taken, and passed to [`Attachment`].
 #[repr(transparent)]
 pub struct AttachHandle(Opaque<bindings::iommufd_attach_handle_layout>);
 
-// SAFETY: The handle is plain memory that the IOMMU core writes under its own lock.
+// SAFETY: The handle is plain memory without ties to a thread. The IOMMU core accesses it under its
+// own lock.
 unsafe impl Send for AttachHandle {}
-// SAFETY: There is nothing to do with a `&AttachHandle`.
+// SAFETY: A `&AttachHandle` only gives out the raw pointer.
 unsafe impl Sync for AttachHandle {}
 
 impl AttachHandle {
-    /// A handle that names the bound `device` as the one that was attached.
+    /// Creates a handle that names the bound `device` as the one that is attached.
     pub fn new<T: ObjectType>(device: &OwnerRef<T>) -> Result<KBox<Self>> {
         let mut raw: bindings::iommufd_attach_handle_layout = pin_init::zeroed();
 
@@ -31,12 +33,12 @@ impl AttachHandle {
     }
 
     fn as_raw(&self) -> *mut bindings::iommu_attach_handle {
-        // `handle` is the first field.
+        // `handle` is the first field of the structure.
         self.0.get().cast()
     }
 }
 
-/// A group attached to a domain. Dropping it blocks the DMA of the group again.
+/// A group that is attached to a domain. On drop it is detached, which blocks its DMA.
 ///
 /// # Invariants
 ///
@@ -46,7 +48,7 @@ pub struct Attachment {
     group: Group,
     table: Table,
     handle: KBox<AttachHandle>,
-    /// The group is the owner's as long as one of these exists, so they go last.
+    /// Dropped last, because the group may be detached only while its DMA is claimed.
     owners: KVec<Arc<DmaOwner>>,
 }
 
@@ -55,18 +57,19 @@ impl Attachment {
     ///
     /// # Errors
     ///
-    /// `EINVAL` if the domain does not suit the devices (another one might), `ENOMEM`, else whatever
-    /// the driver reports.
+    /// `EINVAL` if the domain is not compatible with the devices, for which another domain may be;
+    /// `ENOMEM`; else the error of the driver.
     pub fn new(owner: Arc<DmaOwner>, table: Table, handle: KBox<AttachHandle>) -> Result<Self> {
         let group = owner.group().clone();
         let mut owners = KVec::with_capacity(1, GFP_KERNEL_ACCOUNT)?;
 
         owners.push_within_capacity(owner)?;
-        // SAFETY: Group and domain are valid; the handle stays until the group is detached.
+        // SAFETY: `table` and `group` hold references, so both are valid. The handle is boxed, and
+        // the new value keeps it until the group has been detached.
         to_result(unsafe {
             bindings::iommu_attach_group_handle(table.as_raw(), group.as_raw(), handle.as_raw())
         })?;
-        // INVARIANT: The group is attached now, and `owner` is a claim on its DMA.
+        // INVARIANT: The group was attached just now, and `owner` is a claim on its DMA.
         Ok(Self {
             group,
             table,
@@ -82,8 +85,10 @@ impl Attachment {
     ///
     /// As for [`new`](Self::new); the group stays where it was.
     pub fn replace(&mut self, table: Table, handle: KBox<AttachHandle>) -> Result<Table> {
-        // SAFETY: Group and domain are valid, and the group is attached. The handle stays until the
-        // group is detached, and the old handle and domain stay until the core has left them.
+        // SAFETY: `table` and `group` hold references, so both are valid, and by the type invariant
+        // the group is attached. `self` keeps the boxed handle until the group has been detached,
+        // and drops the old handle and table only after the call, when the core does not use them
+        // any more.
         to_result(unsafe {
             bindings::iommu_replace_group_handle(
                 self.group.as_raw(),
@@ -91,7 +96,7 @@ impl Attachment {
                 handle.as_raw(),
             )
         })?;
-        // INVARIANT: The group is attached to this domain with this handle now.
+        // INVARIANT: The call has attached the group to this domain with this handle.
         self.handle = handle;
         Ok(core::mem::replace(&mut self.table, table))
     }
@@ -105,17 +110,17 @@ impl Attachment {
         if !owner.group().is_same(&self.group) {
             return Err(EINVAL);
         }
-        // INVARIANT: Checked above.
+        // INVARIANT: It was checked above that `owner` is a claim on the DMA of this group.
         Ok(self.owners.push(owner, GFP_KERNEL_ACCOUNT)?)
     }
 
-    /// Gives a claim up. Returns `false`, and keeps it, if it is the last: then the attachment has to
-    /// go before the claim.
+    /// Drops a claim. Returns `false`, and keeps it, if it is the last one; the attachment must be
+    /// dropped before it then.
     pub fn remove_owner(&mut self, owner: &Arc<DmaOwner>) -> bool {
         if self.owners.len() > 1 {
             let mut found = false;
 
-            // INVARIANT: At most one of several is removed.
+            // INVARIANT: At most one of several claims is removed, so `owners` is not empty.
             self.owners.retain(|other| {
                 let remove = !found && Arc::ptr_eq(other, owner);
 
@@ -130,7 +135,8 @@ impl Attachment {
 
 impl Drop for Attachment {
     fn drop(&mut self) {
-        // SAFETY: By the type invariant the group is attached to the domain, and still claimed.
+        // SAFETY: By the type invariant the group is attached to the domain of `table`, and
+        // `owners`, which is dropped after this, still claims its DMA.
         unsafe { bindings::iommu_detach_group_handle(self.table.as_raw(), self.group.as_raw()) };
     }
 }

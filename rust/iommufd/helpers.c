@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Inline functions and macros of the kernel as symbols that Rust can call.
- * Nothing is decided here.
+ * Inline functions and macros of the kernel as symbols that Rust can call. The
+ * logic is in Rust.
  */
 #include <linux/fs.h>
 #include <linux/jiffies.h>
@@ -33,7 +33,7 @@ bool iommufd_core_wait_unused(struct wait_queue_head *wq, refcount_t *count,
 	if (!wait_event_timeout(*wq, refcount_read(count) == 0,
 				msecs_to_jiffies(timeout_ms)))
 		return false;
-	/* What the last users did to the object comes before its destruction. */
+	/* Orders the accesses of the last users before the destruction. */
 	smp_acquire__after_ctrl_dep();
 	return true;
 }
@@ -49,7 +49,10 @@ int iommufd_core_xa_alloc_31b(struct xarray *xa, u32 *id)
 			GFP_KERNEL_ACCOUNT);
 }
 
-/* The slot was allocated by iommufd_core_xa_alloc_31b(): the store cannot fail. */
+/*
+ * The slot was allocated by iommufd_core_xa_alloc_31b(), so the store cannot
+ * fail.
+ */
 void iommufd_core_xa_store_reserved(struct xarray *xa, u32 id, void *entry)
 {
 	XA_STATE(xas, xa, id);
@@ -70,7 +73,7 @@ bool iommufd_core_refcount_take_last(refcount_t *r)
 {
 	if (!refcount_dec_if_one(r))
 		return false;
-	/* What the users before did to the object comes before its destruction. */
+	/* Orders the accesses of former users before the destruction. */
 	smp_acquire__after_ctrl_dep();
 	return true;
 }

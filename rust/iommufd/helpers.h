@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What iommufd_core needs from C and bindgen cannot give: inline functions and
- * macros as real symbols, prototypes that the kernel keeps in private headers,
- * and the layouts that C code shares with its objects.
+ * Declarations for iommufd_core that bindgen cannot generate: inline functions
+ * and macros as symbols, prototypes from private headers of the kernel, and the
+ * layouts of objects that C code accesses as well.
  */
 #ifndef _IOMMUFD_CORE_HELPERS_H
 #define _IOMMUFD_CORE_HELPERS_H
@@ -16,8 +16,8 @@
 #include <linux/xarray.h>
 
 /*
- * drivers/iommu/iommu-priv.h is not installed with kernel headers; these are
- * exported in the namespace IOMMUFD_INTERNAL for iommufd alone.
+ * drivers/iommu/iommu-priv.h is not installed with kernel headers. These are
+ * exported in the namespace IOMMUFD_INTERNAL, for iommufd only.
  */
 int iommu_attach_group_handle(struct iommu_domain *domain,
 			      struct iommu_group *group,
@@ -29,9 +29,9 @@ int iommu_replace_group_handle(struct iommu_group *group,
 			       struct iommu_attach_handle *handle);
 
 /*
- * The part of an iommufd context that vmlinux's iommufd driver core reads
- * through the opaque pointer.  layout.c compares it, and the structures below,
- * with the kernel's own definitions where those are at hand.
+ * The part of an iommufd context that the iommufd driver core in vmlinux reads
+ * through the opaque pointer. layout.c compares this and the structures below
+ * with the definitions of the kernel, if the source tree is available.
  */
 struct iommufd_ctx_layout {
 	struct file *file;
@@ -45,7 +45,7 @@ struct iommufd_ctx_layout {
 	unsigned int sw_msi_id;
 };
 
-/* Of a bound device, C reads the fields up to @dev. */
+/* C code reads the fields of a bound device up to @dev. */
 struct iommufd_device_layout {
 	struct iommufd_object obj;
 	struct iommufd_ctx *ictx;
@@ -54,7 +54,7 @@ struct iommufd_device_layout {
 	struct device *dev;
 };
 
-/* The kernel's iommufd_attach_handle: what an attached domain points back to. */
+/* The attach handle of the kernel, to which an attached domain points back. */
 struct iommufd_attach_handle_layout {
 	struct iommu_attach_handle handle;
 	void *idev;

@@ -2,35 +2,36 @@
 
 //! The part of iommufd that needs `unsafe`: memory shared with devices, objects shared with C.
 //!
-//! | module | what it owns |
+//! | module | contents |
 //! |---|---|
 //! | [`iova`] | the right to map at a range of IOVA |
 //! | [`table`] | the page tables of an address space |
-//! | [`pages`] | pinned memory that page tables and users in the kernel share; the only owner of pins |
-//! | [`attach`] | groups that translate through a domain |
-//! | [`object`], [`context`], [`weak`] | objects and their references, the context of an open file |
+//! | [`pages`] | pinned memory, shared by page tables and users in the kernel; owns all pins |
+//! | [`attach`] | groups that are attached to a domain |
+//! | [`object`], [`context`], [`weak`] | objects, references to them, contexts of open files |
 //! | [`capi`], [`access`], [`compat`] | the functions that other modules call |
 //!
-//! Linked into `iommufd.ko`, whose other crate (`drivers/iommufd`) decides and contains no `unsafe`.
-//! What is not about iommufd is in [`kernel_ext`].
+//! This crate is linked into `iommufd.ko`. The other crate of that module, `drivers/iommufd`,
+//! implements the ioctls and contains no `unsafe`. Code that does not depend on iommufd is in
+//! [`kernel_ext`].
 //!
 //! # Objects
 //!
-//! C drivers with vIOMMU support embed an `iommufd_object` in structures of their own, vmlinux's
-//! part of iommufd counts its `users`, and `vfio.ko` passes opaque pointers to contexts and devices
-//! around. The layouts are therefore the kernel's (`layout.c` compares them), and the
-//! meaning of the two counters too. On top stand types that make the wrong order hard to write:
+//! C drivers with vIOMMU support embed an `iommufd_object` in their own structures, the part of
+//! iommufd in vmlinux increments its `users`, and `vfio.ko` passes opaque pointers to contexts and
+//! devices. Therefore the layouts and the meaning of the two counters are those of the kernel
+//! (`layout.c` compares the layouts). The types on top of them enforce the order of operations:
 //!
 //! ```text
-//! Context::reserve(..) -> Reserved<T>      has an ID; nobody can look it up
-//!     .publish()       -> ObjectId         from here on anybody can, and can destroy it
-//!     .publish_owned() -> OwnerRef<T>      the same, but only the caller can destroy it
-//! Context::get(id)     -> ObjectGuard<T>   short use, by one call
-//!     .to_user()       -> UserRef<T>       long use, by another object
-//! OwnerRef::downgrade  -> WeakRef<T>       no use; becomes a short one while the object exists
-//! Context::destroy(id)                     frees it, if it is not in use (else EBUSY)
-//! UserRef::put_and_try_destroy(user)       frees it, if it has no other use
-//! drop(owner)                              frees it after waiting for short uses
+//! Context::reserve(..) -> Reserved<T>      an object with an ID that cannot be looked up yet
+//!     .publish()       -> ObjectId         it can be looked up, and be destroyed by its ID
+//!     .publish_owned() -> OwnerRef<T>      it can be looked up; only the owner can destroy it
+//! Context::get(id)     -> ObjectGuard<T>   a short-term reference, for one call
+//!     .to_user()       -> UserRef<T>       a long-term reference, of another object
+//! OwnerRef::downgrade  -> WeakRef<T>       no reference; gives a short-term one while it exists
+//! Context::destroy(id)                     frees the object if it is not in use, else EBUSY
+//! UserRef::put_and_try_destroy(user)       frees the object if there is no other reference
+//! drop(owner)                              frees the object after the last short-term reference
 //! ```
 
 #![warn(missing_docs)]
@@ -66,5 +67,5 @@ pub use weak::WeakRef;
 
 use kernel_ext::{alloc, array_vec, base, dma_buf, fault, interval, iommu, miscdev, mm, shim};
 
-/// What `pr_*!` puts in front of messages of this crate, as `module!` defines it for modules.
+/// The prefix that `pr_*!` prints before messages of this crate. For modules, `module!` defines it.
 const __LOG_PREFIX: &[u8] = b"iommufd\0";

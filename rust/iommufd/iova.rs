@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Who may map at which IOVA.
+//! The right to map at a range of IOVA.
 //!
-//! Page tables do not find out when two callers map at the same IOVA, and what one of them unpins may
-//! then be memory of the other. So the right to map is a value: an [`IovaClaim`] to a range of an IO
-//! address space. [`Areas`] hands out a claim with each area that is added, and takes it back for the
-//! area to be removed, so no two claims to one address space overlap. A claim that is dropped is lost:
-//! its area stays in the way of others as long as the address space exists.
+//! Page tables do not detect two callers that map at the same IOVA. Each would then unpin memory
+//! that the other has mapped. Therefore the right to map is a value: an [`IovaClaim`] to a range of
+//! an IO address space. [`Areas`] returns a claim for each area that is added, and consumes it when
+//! the area is removed, so that no two claims to one address space overlap. If a claim is dropped,
+//! its area cannot be removed, and its range stays occupied as long as the address space exists.
 //!
-//! Pure: this file is also compiled for the host.
+//! Pure: this file calls no kernel function and is also compiled for the host.
 
 use crate::{
     base::{next_serial, Box},
@@ -16,7 +16,7 @@ use crate::{
 };
 use core::ops::Deref;
 
-/// Identifies an IO address space among all that exist, or existed.
+/// Identifies an IO address space. Identifiers are not reused.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SpaceId(u64);
 
@@ -24,7 +24,7 @@ pub struct SpaceId(u64);
 ///
 /// # Invariants
 ///
-/// No other claim to the same address space has an address of the range.
+/// No other claim to the same address space contains an address of the range.
 #[derive(Debug)]
 pub struct IovaClaim {
     space: SpaceId,
@@ -34,34 +34,34 @@ pub struct IovaClaim {
 }
 
 impl IovaClaim {
-    /// The address space.
+    /// Returns the address space.
     pub fn space(&self) -> SpaceId {
         self.space
     }
 
-    /// The first address.
+    /// Returns the first address.
     pub fn first(&self) -> u64 {
         self.first
     }
 
-    /// The last address, inclusive.
+    /// Returns the last address, inclusive.
     pub fn last(&self) -> u64 {
         self.last
     }
 
-    /// Whether it is a claim to exactly `length` bytes from `iova` on.
+    /// Returns whether the claim is to exactly `length` bytes from `iova` on.
     #[inline]
     pub(crate) fn is_to(&self, iova: u64, length: usize) -> bool {
         self.first == iova && (self.last - self.first).wrapping_add(1) == length as u64
     }
 
-    /// Divides the claim: `self` keeps the addresses below `at`. Returns `None`, and nothing has
-    /// changed, if one of the parts would be empty.
+    /// Splits the claim: `self` keeps the addresses below `at`; returns the claim to the others.
+    /// Returns `None`, and keeps the whole claim, if one of the parts would be empty.
     pub fn split_off(&mut self, at: u64) -> Option<Self> {
         if at <= self.first || at > self.last {
             return None;
         }
-        // INVARIANT: The parts do not overlap, and together they are what the claim was.
+        // INVARIANT: The parts do not overlap, and together they have the addresses of the claim.
         let upper = Self {
             space: self.space,
             first: at,
@@ -76,23 +76,23 @@ impl IovaClaim {
 ///
 /// # Invariants
 ///
-/// Each claim to `space` lies within an area, or has been given back for it.
+/// Each address of a claim to `space` lies in an area, and no two of these claims overlap.
 pub struct Areas<A> {
     map: IntervalMap<A>,
     space: SpaceId,
 }
 
 impl<A> Areas<A> {
-    /// An address space without areas.
+    /// Creates an address space without areas.
     pub fn new() -> Self {
-        // INVARIANT: The address space is new, so there are no claims to it.
+        // INVARIANT: The identifier is new, so there are no claims to the address space.
         Self {
             map: IntervalMap::new(),
             space: SpaceId(next_serial()),
         }
     }
 
-    /// The identity of the address space.
+    /// Returns the identifier of the address space.
     pub fn space(&self) -> SpaceId {
         self.space
     }
@@ -101,12 +101,12 @@ impl<A> Areas<A> {
     ///
     /// # Errors
     ///
-    /// The area, if it overlaps one that is there.
+    /// The area itself, if it overlaps an existing one.
     pub fn insert(&mut self, area: Box<Node<A>>) -> core::result::Result<IovaClaim, Box<Node<A>>> {
         let (first, last) = (area.first(), area.last());
 
         self.map.insert(area)?;
-        // INVARIANT: The area does not overlap another one, and all claims lie within areas.
+        // INVARIANT: The addresses of the area were in no area, and therefore in no claim.
         Ok(IovaClaim {
             space: self.space,
             first,
@@ -114,14 +114,16 @@ impl<A> Areas<A> {
         })
     }
 
-    /// Removes the area that `claim` is to. Returns `None` if no area has exactly that range.
+    /// Removes the area of `claim`. Returns `None`, and drops the claim, if no area has exactly its
+    /// range.
     pub fn remove(&mut self, claim: IovaClaim) -> Option<Box<Node<A>>> {
         if claim.space != self.space {
             return None;
         }
         let area = self.map.remove(claim.first)?;
 
-        // INVARIANT: The only claim within the area ends here.
+        // INVARIANT: `claim`, which is consumed, has all addresses of the area, so no other claim
+        // has one of them.
         if area.last() == claim.last {
             return Some(area);
         }
@@ -130,15 +132,17 @@ impl<A> Areas<A> {
         None
     }
 
-    /// Divides the area that begins at `first`, so that it ends with `last`. `divide` keeps the lower
-    /// part of its value and returns the upper; `make` puts the new area into a box. A claim to the
-    /// area is to be [divided](IovaClaim::split_off) as well.
+    /// Splits the area that begins at `first`, so that its lower part ends at `last`. `divide`
+    /// keeps the lower part of its value and returns the upper; `make` puts the new area into a
+    /// box. The caller must [split](IovaClaim::split_off) the claim to the area as well, to be able
+    /// to remove the parts.
     ///
-    /// Returns whether there is such an area, and `last` lies in it but is not its end.
+    /// Returns false, and changes no area, unless there is such an area and `last` lies in it but
+    /// is not its end.
     ///
     /// # Errors
     ///
-    /// Those of `divide`; nothing has changed then.
+    /// Those of `divide`; the area is unchanged then.
     pub fn split<E>(
         &mut self,
         first: u64,
@@ -157,7 +161,7 @@ impl<A> Areas<A> {
         };
         let upper = divide(value)?;
 
-        // INVARIANT: The two areas are where the one was.
+        // INVARIANT: Together the two areas have the addresses of the one.
         if let Some(mut lower) = self.map.remove(first) {
             lower.shorten(last);
             for area in [lower, make(Node::new(last + 1, whole, upper))] {
@@ -168,12 +172,12 @@ impl<A> Areas<A> {
         Ok(true)
     }
 
-    /// The value of the area that begins at `first`.
+    /// Returns the value of the area that begins at `first`.
     pub fn get_mut(&mut self, first: u64) -> Option<&mut A> {
         self.map.get_mut(first)
     }
 
-    /// The lowest area that meets `first..=last`, to change its value.
+    /// Returns the lowest area that overlaps `first..=last`, with mutable access to its value.
     pub fn first_in_mut(&mut self, first: u64, last: u64) -> Option<Entry<'_, A>> {
         self.map.first_in_mut(first, last)
     }
@@ -185,7 +189,7 @@ impl<A> Default for Areas<A> {
     }
 }
 
-/// What only looks at the areas.
+/// The methods that only read the areas.
 impl<A> Deref for Areas<A> {
     type Target = IntervalMap<A>;
 

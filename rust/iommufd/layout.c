@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The layouts of helpers.h against the kernel's own, field by field.  The
- * private header exists in source trees, not in header packages: there the
- * public part is all that can be compared.
+ * Compares the layouts of helpers.h with those of the kernel, field by field. The
+ * private header exists in source trees only; with a header package, only the
+ * public structures are compared.
  */
 #include "helpers.h"
 
@@ -35,7 +35,7 @@ SAME(iommufd_attach_handle_layout, iommufd_attach_handle, handle);
 SAME(iommufd_attach_handle_layout, iommufd_attach_handle, idev);
 #endif
 
-/* C drivers embed these behind an iommufd_object at offset 0. */
+/* C drivers embed these structures, which begin with an iommufd_object. */
 static_assert(offsetof(struct iommufd_object, wait_cnt) == 0);
 static_assert(offsetof(struct iommufd_object, users) == 4);
 static_assert(offsetof(struct iommufd_object, type) == 8);

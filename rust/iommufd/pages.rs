@@ -1,29 +1,32 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Memory that IO page tables and users in the kernel share.
+//! Memory that is shared by IO page tables and by users in the kernel.
 //!
-//! [`SharedPages`] is a range of memory in pages, counted from zero. Page tables show parts of it at
-//! ranges of IOVA, each part a [`Mapping`], and users in the kernel hold single pages. All of them may
-//! overlap, come and go in any order; each page is pinned and charged once as long as anybody has it.
-//! That is what makes DMA mappings safe to use: memory is unpinned after every page table has let go
-//! of it, never before, and nobody else can touch what the page tables hold in between.
+//! [`SharedPages`] is a range of memory, divided into pages that are counted from zero. A
+//! [`Mapping`] maps a part of it in page tables, at a range of IOVA; users in the kernel pin single
+//! pages of it. Mappings and users may overlap, and may come and go in any order. Each page is
+//! pinned and charged once while at least one of them holds it.
+//!
+//! This makes DMA mappings safe to use: a page is unpinned after it has been removed from every
+//! page table and flushed from the IOTLB, never before, and only this module changes the ranges
+//! that its page tables map in between.
 //!
 //! ```text
 //! SharedPages ─┬─ PinnedPages   memory of a process or a file: pinned page by page
-//!              │    held          who holds which pages, cut where somebody's range begins or ends
+//!              │    held_ranges   the holders of each page, as ranges
 //!              │    frames        lists of page frames
 //!              │    kernel_use    users in the kernel
-//!              │    alone         the short way in and out
+//!              │    fast_path     mapping and unmapping a single page or run
 //!              └─ DevicePages   memory of a device behind a dma-buf, which may be revoked
-//! window       what page tables show of either
-//! windows      all of that, found by page
+//! window       a part of either, as page tables map it
+//! windows      all windows, found by page
 //! ```
 
-mod alone;
-mod bill;
+mod deferred_charge;
 mod device;
+mod fast_path;
 mod frames;
-mod held;
+mod held_ranges;
 mod kernel_use;
 mod mapping;
 mod pinned;
@@ -37,7 +40,7 @@ pub use window::View;
 
 use crate::{
     dma_buf::DmaBuf,
-    mm::{Charge, ChargeMode, CopyBuffer, Memory, PageSlots, Payer, UserMemory},
+    mm::{Charge, CopyBuffer, Memory, PageSlots, Payer, UserMemory},
 };
 use device::DevicePages;
 use kernel::{
@@ -47,18 +50,18 @@ use kernel::{
 };
 use pinned::PinnedPages;
 
-/// Where memory comes from.
+/// The origin of the memory.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum PagesKind {
-    /// A process.
+    /// Memory of a process.
     User,
-    /// A file in memory.
+    /// A file whose contents are memory, such as a memfd.
     File,
-    /// A device, by way of a dma-buf.
+    /// Memory of a device, imported as a dma-buf.
     DmaBuf,
 }
 
-/// A reference to memory that many share.
+/// A counted reference to shared memory.
 #[derive(Clone)]
 pub struct SharedPages(Pages);
 
@@ -69,26 +72,20 @@ enum Pages {
 }
 
 impl SharedPages {
-    /// `length` bytes at `address` of the calling process, for which it pays: against `limit`, unless it
-    /// may lock as much as it likes.
+    /// `length` bytes at `address` of the calling process, for which `payer` pays as far as they are
+    /// pinned.
     ///
     /// # Errors
     ///
     /// Those of [`UserMemory::current`]; `ENOMEM`.
-    pub fn of_caller(
-        address: usize,
-        length: usize,
-        writable: bool,
-        limit: ChargeMode,
-    ) -> Result<Self> {
+    pub fn of_caller(address: usize, length: usize, writable: bool, payer: Payer) -> Result<Self> {
         let memory = UserMemory::current(address, length, writable)?;
-        let payer = Payer::current(limit)?;
         let pages = PinnedPages::new(Memory::User(memory), payer)?;
 
         Ok(Self(Pages::Pinned(pages)))
     }
 
-    /// Memory of a process or a file, for which `payer` pays as far as it is pinned.
+    /// Creates a reference to memory of a process or a file. Pinned pages are charged to `payer`.
     ///
     /// # Errors
     ///
@@ -97,12 +94,13 @@ impl SharedPages {
         Ok(Self(Pages::Pinned(PinnedPages::new(memory, payer)?)))
     }
 
-    /// `length` bytes from `start` on of a dma-buf, which the device `importer` attaches to.
+    /// Creates a reference to `length` bytes from offset `start` on of a dma-buf, and attaches
+    /// `importer` to it.
     ///
     /// # Errors
     ///
-    /// `EINVAL` for a range beyond the buffer; `EOPNOTSUPP` if its exporter does not tell where the
-    /// memory is, `ENODEV` if it is revoked; `ENOMEM`.
+    /// `EINVAL` for a range beyond the buffer; `EOPNOTSUPP` if the exporter does not report
+    /// physical addresses; `ENODEV` if the memory is revoked; `ENOMEM`.
     pub fn dma_buf(
         buffer: DmaBuf,
         importer: &Device,
@@ -115,7 +113,7 @@ impl SharedPages {
         Ok(Self(Pages::Device(Arc::new(pages, GFP_KERNEL_ACCOUNT)?)))
     }
 
-    /// Where it comes from.
+    /// Returns the origin of the memory.
     pub fn kind(&self) -> PagesKind {
         match &self.0 {
             Pages::Pinned(pages) => match pages.memory {
@@ -126,7 +124,7 @@ impl SharedPages {
         }
     }
 
-    /// How many pages there are.
+    /// Returns the number of pages.
     #[inline]
     pub fn npages(&self) -> usize {
         match &self.0 {
@@ -135,7 +133,7 @@ impl SharedPages {
         }
     }
 
-    /// Whether it may be written.
+    /// Returns whether devices may write the memory.
     pub fn writable(&self) -> bool {
         match &self.0 {
             Pages::Pinned(pages) => pages.memory.writable(),
@@ -143,7 +141,7 @@ impl SharedPages {
         }
     }
 
-    /// The address of page 0 in the process, or its offset in the file or buffer.
+    /// Returns the user address of page 0, or its offset in the file or buffer, in bytes.
     pub fn base(&self) -> u64 {
         match &self.0 {
             Pages::Pinned(pages) => pages.memory.base(),
@@ -158,38 +156,41 @@ impl SharedPages {
         }
     }
 
-    /// Pins pages from page `first` on for the kernel, as many as `out` has slots.
+    /// Pins as many pages as `out` has slots, from page `first` on, for a user in the kernel.
+    /// Writes pointers to them to `out`.
     ///
     /// # Errors
     ///
-    /// `EINVAL` for memory of a device; else what pinning or charging reports. Nothing has changed
+    /// `EINVAL` for memory of a device; else the error of pinning or charging. No page is pinned
     /// then.
     pub fn pin(&self, first: usize, out: PageSlots<'_>) -> Result {
         self.kernel_memory()?.pin(first, out)
     }
 
-    /// Undoes [`pin`](Self::pin) for the same pages. False, and nothing has changed, if they were not
-    /// pinned.
+    /// Undoes [`pin`](Self::pin) for the same pages. Returns false, without any effect, if these
+    /// pages are not pinned for a user in the kernel.
     pub fn unpin(&self, first: usize, count: usize) -> bool {
         self.kernel_memory()
             .is_ok_and(|pages| pages.unpin(first, count))
     }
 
-    /// Copies bytes from `start` on, counted from the start of page 0, of which there are enough.
+    /// Copies between `data` and the memory from byte `start` on, counted from the start of page 0.
+    /// The caller has checked that the range lies within the pages.
     ///
     /// # Errors
     ///
-    /// `EINVAL` for memory of a device; `EPERM` for a write to memory that may not be written;
-    /// `EFAULT` where there is none; else what pinning reports.
+    /// `EINVAL` for memory of a device; `EPERM` for a write to read-only memory; `EFAULT` if a page
+    /// is not there; else the error of pinning.
     pub fn copy(&self, start: usize, data: CopyBuffer<'_>, path: CopyPath) -> Result {
         self.kernel_memory()?.copy(start, data, path)
     }
 
-    /// Runs `f` with the charge for pinned pages, and with a mark that is left for the caller.
+    /// Runs `f` with the charge for pinned pages and with a flag that belongs to the caller, under
+    /// the lock that protects both. Returns `None` for memory of a device, which is not charged.
     pub fn with_charge<R>(&self, f: impl FnOnce(&mut Charge, &mut bool) -> R) -> Option<R> {
         let mut state = self.kernel_memory().ok()?.state.lock();
         let state = &mut *state;
 
-        Some(f(state.bill.charge(), &mut state.counted))
+        Some(f(state.charge.get_mut(), &mut state.counted))
     }
 }

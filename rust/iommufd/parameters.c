@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The parameters of iommufd.ko. Parameters that module! declares do not appear in
- * sysfs, and these can be changed there while the module runs.
+ * The parameters of iommufd.ko. They are declared in C, because they can be changed
+ * in sysfs, where parameters that module! declares do not appear.
  */
 #include <linux/compiler.h>
 #include <linux/moduleparam.h>
@@ -11,7 +11,7 @@
 static bool allow_unsafe_interrupts;
 module_param(allow_unsafe_interrupts, bool, 0644);
 MODULE_PARM_DESC(allow_unsafe_interrupts,
-		 "Bind devices although the platform lets them raise any interrupt. A security weakness.");
+		 "Bind devices whose interrupts the platform does not isolate. This is a security risk.");
 
 bool iommufd_core_allow_unsafe_interrupts(void)
 {

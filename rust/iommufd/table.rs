@@ -17,15 +17,16 @@ use kernel::{
 
 /// A reference to a page table of an address space.
 ///
-/// A page table belongs to one address space for as long as it exists, so a claim to IOVA of that
-/// address space is one to a range of the page table.
+/// A page table belongs to one address space from creation on, so a claim to a range of IOVA in
+/// that address space is also a claim to that range of the page table.
 #[derive(Clone)]
 pub struct Table(Arc<Inner>);
 
 struct Inner {
     domain: Domain,
     space: SpaceId,
-    /// Whether the driver has failed to remove something: what is mapped where is unknown then.
+    /// Whether the driver has failed to unmap a range. The contents of the page table are unknown
+    /// then.
     broken: Atomic<bool>,
 }
 
@@ -45,28 +46,28 @@ impl Table {
         Ok(Self(Arc::new(inner, GFP_KERNEL_ACCOUNT)?))
     }
 
-    /// The address space.
+    /// Returns the address space.
     #[inline]
     pub fn space(&self) -> SpaceId {
         self.0.space
     }
 
-    /// Whether both are references to the same page table.
+    /// Returns whether both are references to the same page table.
     #[inline]
     pub fn is_same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
-    /// A number that no other page table has while this one exists.
+    /// Returns a number that no other page table has while this one exists.
     pub fn address(&self) -> usize {
         (&raw const *self.0).addr()
     }
 
-    /// Whether more may be mapped.
+    /// Checks that the page table accepts mappings.
     ///
     /// # Errors
     ///
-    /// `EIO` once the driver has failed to remove something.
+    /// `EIO` if the driver has failed to unmap a range before.
     #[inline]
     pub(crate) fn check(&self) -> Result {
         if self.0.broken.load(Relaxed) {
@@ -75,7 +76,7 @@ impl Table {
         Ok(())
     }
 
-    /// Maps `runs` from `iova` on; if not `large_pages`, so that the range can be divided between
+    /// Maps `runs` from `iova` on. Without `large_pages`, the range can later be divided between
     /// any two of them.
     ///
     /// # Errors
@@ -95,17 +96,20 @@ impl Table {
     ) -> Result<(), MapError> {
         let table = self.0.domain.page_table();
         let mapped = if large_pages {
-            // SAFETY: The caller keeps the contract.
+            // SAFETY: The caller upholds the contract of `PageTable::map`.
             unsafe { table.map(iova, runs, access) }
         } else {
-            // SAFETY: As above.
+            // SAFETY: The caller upholds the contract of `PageTable::map`, which is that of
+            // `map_divisible`.
             unsafe { table.map_divisible(iova, runs, access) }
         };
 
         mapped.inspect_err(|error| self.note(error.undone))
     }
 
-    /// Removes a range and flushes it. Returns whether no device reaches the memory any more.
+    /// Unmaps a range and flushes it from the IOTLB. Returns true if no device can access the
+    /// memory any more; `false` is an error of the driver, after which the page table accepts no
+    /// more mappings.
     ///
     /// # Safety
     ///
@@ -113,14 +117,14 @@ impl Table {
     #[must_use]
     #[inline]
     pub(crate) unsafe fn unmap(&self, iova: u64, length: usize) -> bool {
-        // SAFETY: The caller keeps the contract.
+        // SAFETY: The caller upholds the contract of `PageTable::unmap`.
         let gone = unsafe { self.0.domain.page_table().unmap_and_sync(iova, length) };
 
         self.note(gone);
         gone
     }
 
-    /// Reads what is mapped in a range.
+    /// Reads the memory that is mapped in a range.
     ///
     /// # Safety
     ///
@@ -132,11 +136,11 @@ impl Table {
         length: usize,
         runs: &mut [PhysRun],
     ) -> RunsRead {
-        // SAFETY: The caller keeps the contract.
+        // SAFETY: The caller upholds the contract of `PageTable::read_runs`.
         unsafe { self.0.domain.page_table().read_runs(iova, length, runs) }
     }
 
-    /// Takes note of whether the driver has removed what it should.
+    /// Marks the page table as broken if the driver has failed to unmap a range.
     #[inline]
     fn note(&self, removed: bool) {
         if !removed {
@@ -145,18 +149,18 @@ impl Table {
     }
 }
 
-/// The page tables of an address space in which mappings are to be.
+/// The page tables of an address space in which its areas are mapped.
 ///
 /// # Invariants
 ///
-/// Each is of the address space `space`, and none is in the list twice.
+/// Each page table belongs to the address space `space`, and none is in the list twice.
 pub struct TableList {
     tables: KVec<Table>,
     space: SpaceId,
 }
 
 impl TableList {
-    /// An empty list for an address space.
+    /// Creates an empty list for an address space.
     pub const fn new(space: SpaceId) -> Self {
         Self {
             tables: KVec::new(),
@@ -164,7 +168,7 @@ impl TableList {
         }
     }
 
-    /// Makes room for one more.
+    /// Allocates memory for one more page table.
     ///
     /// # Errors
     ///
@@ -173,17 +177,18 @@ impl TableList {
         Ok(self.tables.reserve(1, GFP_KERNEL_ACCOUNT)?)
     }
 
-    /// Adds a page table for which there is room.
+    /// Adds a page table, for which [`reserve`](Self::reserve) has allocated memory.
     ///
     /// # Errors
     ///
-    /// `EINVAL` for one of another address space, and for one that is in the list; `ENOMEM` without
-    /// room.
+    /// `EINVAL` for a page table of another address space, or one that is in the list already;
+    /// `ENOMEM` if no memory was reserved.
     pub fn push_reserved(&mut self, table: Table) -> Result {
         if table.space() != self.space || self.tables.iter().any(|other| other.is_same(&table)) {
             return Err(EINVAL);
         }
-        // INVARIANT: Checked above.
+        // INVARIANT: It was checked above that the page table belongs to `space` and is not in the
+        // list.
         Ok(self.tables.push_within_capacity(table)?)
     }
 
@@ -192,7 +197,7 @@ impl TableList {
         self.tables.retain(|other| !other.is_same(table));
     }
 
-    /// The page tables.
+    /// Returns the page tables.
     #[inline]
     pub fn as_slice(&self) -> &[Table] {
         &self.tables

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Arrays in C that pointers to pages are written to.
+//! Arrays of C code that receive pointers to pages.
 
 use super::pfn_run::PfnRun;
 use crate::bindings;
 use core::{marker::PhantomData, ops::Range};
 
-/// Where a caller in C wants pointers to pages: a `struct page **`, which may be null.
+/// The array in which a C caller receives pointers to pages: a `struct page **`, which may be null
+/// if the caller does not need them.
 ///
 /// # Invariants
 ///
-/// `first` is null, or valid for writing `count` pointers.
+/// `first` is null, or valid for writing `count` pointers for the lifetime `'a`.
 pub struct PageSlots<'a> {
     first: *mut *mut bindings::page,
     count: usize,
@@ -18,11 +19,13 @@ pub struct PageSlots<'a> {
 }
 
 impl PageSlots<'_> {
+    /// Creates the slots of an array of `count` pointers.
+    ///
     /// # Safety
     ///
     /// `first` is null, or valid for writing `count` pointers for as long as the result lives.
     pub unsafe fn new(first: *mut *mut bindings::page, count: usize) -> Self {
-        // INVARIANT: The caller vouches for it.
+        // INVARIANT: The caller promises that `first` is null or valid for `count` pointers.
         Self {
             first,
             count,
@@ -30,17 +33,17 @@ impl PageSlots<'_> {
         }
     }
 
-    /// How many pages are wanted.
+    /// Returns the number of slots.
     pub fn len(&self) -> usize {
         self.count
     }
 
-    /// Whether no page is wanted.
+    /// Returns whether there are no slots.
     pub fn is_empty(&self) -> bool {
         self.count == 0
     }
 
-    /// Some of the slots: as many of them as there are.
+    /// Returns a part of the slots, cut to those that exist.
     pub fn part(&mut self, slots: Range<usize>) -> PageSlots<'_> {
         let end = slots.end.min(self.count);
         let start = slots.start.min(end);
@@ -50,7 +53,7 @@ impl PageSlots<'_> {
             self.first.wrapping_add(start)
         };
 
-        // INVARIANT: The part lies within the array, which stays borrowed.
+        // INVARIANT: The part lies within the array, which `self` keeps borrowed.
         PageSlots {
             first,
             count: end - start,
@@ -58,7 +61,7 @@ impl PageSlots<'_> {
         }
     }
 
-    /// Writes the pages of a run, from slot `at` on.
+    /// Writes pointers to the pages of a run, from slot `at` on, as many as there are slots.
     ///
     /// # Safety
     ///
@@ -68,9 +71,11 @@ impl PageSlots<'_> {
             return;
         }
         for index in 0..run.count.min(self.count.saturating_sub(at)) {
-            // SAFETY: Pinned memory has page structures, and the caller says that these are pinned.
+            // SAFETY: The caller promises that the pages are pinned. Only pages with a `struct
+            // page` can be pinned.
             let page = unsafe { bindings::kernel_ext_pfn_to_page(run.pfn + index) };
-            // SAFETY: By the type invariant there are `count` slots, and this is one of them.
+            // SAFETY: By the type invariant `first`, which is not null here, is valid for `count`
+            // pointers, and the range ends in front of `count`.
             unsafe { self.first.add(at + index).write(page) };
         }
     }

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Memory of a device that somebody has exported as a dma-buf, and may revoke.
+//! Memory of a device that is exported as a dma-buf, and that the exporter may revoke.
 //!
-//! It is one range of physical addresses, not pinned page by page but as a whole. When it is revoked,
-//! its windows stay and show nothing any more. Lock order: the reservation lock of the dma-buf, which
-//! the exporter holds while it revokes, then the lock here; so this lock is none of those of pinned
-//! pages, below which memory management's locks are taken.
+//! The memory is one range of physical addresses, which is pinned as a whole. When it is revoked,
+//! its windows are unmapped in all tables, but stay open.
+//!
+//! Lock order: the reservation lock of the dma-buf, which the exporter holds while it revokes, then
+//! `DevicePages::state`. This is another lock class than `PinnedPages::state`, because the locks of
+//! memory management nest inside that one.
 
 use super::{
     window::Window,
@@ -26,9 +28,9 @@ use kernel::{
     sync::{Arc, Mutex},
 };
 
-/// A range of a dma-buf.
+/// A range of an attached dma-buf.
 pub(super) struct DevicePages {
-    /// Goes first: after that nobody revokes any more.
+    /// Dropped first. From then on the exporter does not call `Shown::revoked`.
     _attachment: Attachment<Shown>,
     shown: Arc<Shown>,
     /// Offset of page 0 in the buffer, in bytes; a multiple of the page size.
@@ -37,7 +39,7 @@ pub(super) struct DevicePages {
     pub(super) writable: bool,
 }
 
-/// Where the memory is, and what shows it.
+/// The location of the memory, and the windows that map it.
 #[pin_data]
 struct Shown {
     /// Offset of page 0 in the buffer, in pages.
@@ -48,9 +50,9 @@ struct Shown {
 
 /// # Invariants
 ///
-/// The tables of each window show all of its view if there is `memory`, else nothing.
+/// If there is `memory`, the tables of each window map all of its view; else they map none of it.
 struct State {
-    /// The whole buffer; `None` once it is revoked.
+    /// Location of the whole buffer; `None` while it is revoked.
     memory: Option<PhysRange>,
     windows: Windows<Window>,
 }
@@ -72,21 +74,23 @@ impl Importer for Shown {
     }
 }
 
-/// Takes pages out of all tables of a window.
+/// Unmaps pages in all tables of a window.
 fn empty(window: &Window, pages: Range<usize>) {
     let bytes = window.view.bytes(pages);
-    // SAFETY: By the invariant of `State` the tables show them, and memory of a device is one run.
-    // A table that does not let go of it is the fault of its driver, which has warned.
+    // SAFETY: The callers pass the whole view of a window that was mapped before they cleared
+    // `memory` or removed the window, so by the invariant of `State` the tables map all of it. It
+    // ends where its mapping ended. A table that fails to unmap it has an erroneous driver, for
+    // which `Table::unmap` warns.
     let _ = unsafe { window.view.unmap(window.tables.iter(), bytes) };
 }
 
 impl DevicePages {
-    /// `length` bytes from `start` on of a dma-buf, which the device `importer` attaches to.
+    /// Attaches `importer` to a dma-buf, of which `length` bytes from offset `start` on are used.
     ///
     /// # Errors
     ///
-    /// `EINVAL` for a range beyond the buffer; `EOPNOTSUPP` if its exporter does not tell where the
-    /// memory is; what the exporter reports; `ENOMEM`.
+    /// `EINVAL` for a range beyond the buffer; `EOPNOTSUPP` if the exporter does not report
+    /// physical addresses; else the error of the exporter, or `ENOMEM`.
     pub(super) fn new(
         buffer: DmaBuf,
         importer: &Device,
@@ -103,7 +107,7 @@ impl DevicePages {
         let shown = Arc::pin_init(
             try_pin_init!(Shown {
                 first,
-                // INVARIANT: There is no window.
+                // INVARIANT: There are no windows.
                 state <- new_mutex!(State {
                     memory: None,
                     windows: Windows::new(),
@@ -121,11 +125,11 @@ impl DevicePages {
         })
     }
 
-    /// Opens a window; it shows nothing if the memory is revoked.
+    /// Opens a window. It is not mapped while the memory is revoked.
     ///
     /// # Errors
     ///
-    /// What a page table reports. Nothing has changed then.
+    /// The error of a page table, or `ENOMEM`. All state is unchanged then.
     pub(super) fn open(&self, window: Window) -> Result<WindowId> {
         let mut state = self.shown.state.lock();
         let room = state.windows.room()?;
@@ -145,11 +149,12 @@ impl DevicePages {
         }
     }
 
-    /// Fills one more table of a window.
+    /// Maps a window in one more table.
     ///
     /// # Errors
     ///
-    /// What the table reports, or `ENOMEM`. Nothing has changed then.
+    /// `EINVAL` if the window has the table already; the error of the table; `ENOMEM`. All state is
+    /// unchanged then.
     pub(super) fn add_table(&self, id: WindowId, table: &Table) -> Result {
         let mut state = self.shown.state.lock();
 
@@ -166,7 +171,7 @@ impl DevicePages {
         Ok(())
     }
 
-    /// Empties one of several tables of a window.
+    /// Unmaps a window in one of its tables, of which it has several.
     pub(super) fn remove_table(&self, id: WindowId, table: &Table) {
         let mut state = self.shown.state.lock();
         let shown = state.memory.is_some();
@@ -176,14 +181,16 @@ impl DevicePages {
 
         if let Some(table) = window.tables.remove(table).filter(|_| shown) {
             let view = window.view;
-            // SAFETY: As in `empty`.
+            // SAFETY: There is memory (`shown`), so by the invariant of `State` this table, which
+            // was one of the window's until now, maps all of the view. It ends where its mapping
+            // ended.
             let _ = unsafe { view.unmap(core::iter::once(&table), view.bytes(view.pages())) };
         }
     }
 }
 
 impl Shown {
-    /// Lets tables show a view, if there is memory.
+    /// Maps the view of a window in tables, unless the memory is revoked.
     fn fill<'a>(
         &self,
         state: &State,
@@ -201,20 +208,23 @@ impl Shown {
                 pfn: (memory.phys as usize >> PAGE_SHIFT) + self.first + page,
                 count: pages.end - page,
             };
-            let how = window.how(MemoryKind::Mmio);
-            // SAFETY: The memory is pinned by its attachment until it is revoked, and then it is
-            // taken out of the tables before the exporter may do anything with it.
+            let mode = window.map_mode(MemoryKind::Mmio);
+            // SAFETY: The attachment pins the memory until it is revoked, and `revoked` unmaps it
+            // in all tables before it returns to the exporter. Both run under the lock that `state`
+            // is borrowed from. The range is free: the `Mapping` of this window owns the claim to
+            // it, and these tables do not map the window yet.
             let shown = unsafe {
                 window
                     .view
-                    .map(tables.clone(), page, core::iter::once(run), how)
+                    .map(tables.clone(), page, core::iter::once(run), mode)
             };
 
             match shown {
                 Ok(mapped) => page += mapped.pages,
                 Err(not_mapped) => {
                     let bytes = window.view.bytes(pages.start..page);
-                    // SAFETY: They show this much, which ends where a call of `map` ended.
+                    // SAFETY: The iterations before have mapped the view in these tables up to
+                    // `page`, where a call of `map` ended.
                     let _ = unsafe { window.view.unmap(tables, bytes) };
                     return Err(not_mapped.error);
                 }

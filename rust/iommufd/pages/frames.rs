@@ -1,37 +1,38 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Lists of page frames: which page of memory lies where.
+//! Lists of page frames: the physical location of each page of a range.
 //!
-//! Pure: no kernel calls.
+//! Pure: this file calls no kernel function and is also compiled for the host.
 
-use super::held::Split;
+use super::held_ranges::Split;
 use crate::{
     base::{push, reserve, Result, Vec},
     mm::PfnRun,
 };
 
-/// The page frames of a range of pages, in order, as the longest runs possible.
+/// The page frames of a range of pages, in order, in runs that are as long as possible.
 ///
-/// The first run needs no allocation: memory that is small, or physically contiguous, has no other.
+/// The first run is stored inline, so that contiguous memory needs no allocation.
 pub(crate) struct FrameList {
-    /// How many pages there are.
+    /// Number of pages.
     count: usize,
-    /// The frame of the first page.
+    /// Page frame of the first page.
     first: usize,
-    /// The runs behind the first, if there are any: to drop even an empty array takes time.
+    /// The runs after the first. An `Option`, because even dropping an empty array costs time on
+    /// the fast path.
     more: Option<Vec<Start>>,
 }
 
-/// Where a run begins; it ends where the next begins, or with the list.
+/// The start of a run, which ends where the next run starts, or with the list.
 #[derive(Clone, Copy)]
 struct Start {
-    /// The page, counted from the start of the list.
+    /// Index of the first page, counted from the start of the list.
     at: usize,
     pfn: usize,
 }
 
 impl FrameList {
-    /// A list without pages.
+    /// Creates an empty list.
     pub(crate) const fn new() -> Self {
         Self {
             count: 0,
@@ -40,7 +41,7 @@ impl FrameList {
         }
     }
 
-    /// The pages of one run.
+    /// Creates a list of one run.
     #[inline]
     pub(crate) const fn of(run: PfnRun) -> Self {
         Self {
@@ -50,7 +51,7 @@ impl FrameList {
         }
     }
 
-    /// All of the pages, if they are one run and nothing had to be allocated for them.
+    /// Returns all pages if they are one run that is stored inline.
     #[inline]
     pub(crate) fn only_run(&self) -> Option<PfnRun> {
         (self.count != 0 && self.more.is_none()).then_some(PfnRun {
@@ -59,12 +60,12 @@ impl FrameList {
         })
     }
 
-    /// How many pages there are.
+    /// Returns the number of pages.
     pub(crate) fn count(&self) -> usize {
         self.count
     }
 
-    /// How many runs there are.
+    /// Returns the number of runs.
     pub(crate) fn runs(&self) -> usize {
         match self.count {
             0 => 0,
@@ -86,20 +87,20 @@ impl FrameList {
         }
     }
 
-    /// Makes room for so many more runs.
+    /// Allocates memory for `runs` more runs.
     ///
     /// # Errors
     ///
     /// `ENOMEM`.
     pub(crate) fn reserve(&mut self, runs: usize) -> Result {
-        // The first one lies in the list itself.
+        // The first run is stored inline.
         match runs - usize::from(self.count == 0 && runs != 0) {
             0 => Ok(()),
             more => reserve(self.more.get_or_insert_with(Vec::new), more),
         }
     }
 
-    /// Adds pages at the end.
+    /// Appends the pages of a run.
     ///
     /// # Errors
     ///
@@ -128,7 +129,8 @@ impl FrameList {
         Ok(())
     }
 
-    /// The runs of `count` pages from page `from` on, cut at both ends.
+    /// Iterates over the runs of `count` pages from page `from` on. The first and the last run are
+    /// cut to that range.
     pub(crate) fn iter(
         &self,
         from: usize,

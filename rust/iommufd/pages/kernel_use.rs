@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Users in the kernel: pages that stay pinned for them, and copies from and to pages.
+//! Users in the kernel: pages that are pinned for them, and copies from and to pages.
 
 use super::{
     frames::FrameList,
-    held,
+    held_ranges::RangeEntry,
     pinned::{PinnedPages, State},
     release::unpin_list,
     window::Chunk,
@@ -13,23 +13,25 @@ use crate::mm::{copy_run, CopyBuffer, Memory, PageSlots, PfnRun, PinnedBatch, Un
 use core::ops::Range;
 use kernel::{page::PAGE_SIZE, prelude::*};
 
-/// How a copy may reach the memory of a process.
+/// The ways in which a copy may access the memory of a process.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum CopyPath {
-    /// If it is the caller's, through the caller's page tables.
+    /// Through the page tables of the caller, if the memory is its own.
     Caller,
-    /// The caller is a kernel thread: it may borrow the process's page tables.
+    /// Through the page tables of the process, which the caller, a kernel thread, uses for the
+    /// duration of the copy (`kthread_use_mm()`).
     Kthread,
-    /// Page by page.
+    /// Through pinned pages only.
     Slow,
 }
 
 impl PinnedPages {
-    /// Pins pages from `first` on for the kernel, and tells where they are.
+    /// Pins pages from page `first` on for a user in the kernel, and writes pointers to them to
+    /// `out`.
     ///
     /// # Errors
     ///
-    /// What pinning or charging reports, or `ENOMEM`. Nothing has changed then.
+    /// The error of pinning or charging, or `ENOMEM`. All state is unchanged then.
     pub(super) fn pin(&self, first: usize, mut out: PageSlots<'_>) -> Result {
         let pages = first..first + out.len();
         let mut guard = self.state.lock();
@@ -50,15 +52,16 @@ impl PinnedPages {
             }
             page = next;
         }
-        if let Err(error) = state.bill.pay() {
+        if let Err(error) = state.charge.commit() {
             state.release_accessed(pages);
             return Err(error);
         }
         for node in state.accessed.iter(pages.clone()) {
-            let mut at = held::pages(node).start - pages.start;
+            let mut at = node.pages().start - pages.start;
 
             for run in node.value.value.iter(0, usize::MAX) {
-                // SAFETY: By the type invariant of `State` the pages are pinned.
+                // SAFETY: By the type invariant of `State` pages that a range of `accessed` has are
+                // pinned, and stay so while the state is locked.
                 unsafe { out.put(at, run) };
                 at += run.count;
             }
@@ -66,7 +69,7 @@ impl PinnedPages {
         Ok(())
     }
 
-    /// Pins pages that no other user in the kernel has. On failure nothing has changed.
+    /// Pins pages that no other user in the kernel holds. On failure all state is unchanged.
     fn pin_gap(&self, state: &mut State, gap: Range<usize>) -> Result {
         let room = state.accessed.room()?;
         let mut frames = FrameList::new();
@@ -74,13 +77,14 @@ impl PinnedPages {
         let end = gap.start + frames.count();
 
         if end != gap.start {
-            let new = held::new_range(gap.start..end, frames);
+            let new = RangeEntry::new(gap.start..end, frames);
             state.accessed.insert(room, new);
         }
         listed.inspect_err(|_| state.release_accessed(gap.start..end))
     }
 
-    /// Lists the page frames of a gap. Those on the list are pinned, whatever happens.
+    /// Appends the page frames of a gap to `frames`, pinning those that no extent has. The pages in
+    /// `frames` are pinned even if this fails, and are then the caller's to release.
     fn list_gap(&self, state: &mut State, gap: Range<usize>, frames: &mut FrameList) -> Result {
         let mut batch = PinnedBatch::new(&self.memory);
         let mut chunk = Chunk::new();
@@ -101,14 +105,14 @@ impl PinnedPages {
 
             let pinned = batch.pin(&self.memory, page, next - page)?;
 
-            state.bill.owe(pinned);
+            state.charge.defer(pinned);
             loop {
                 let Some(run) = batch.runs().next() else {
                     break;
                 };
 
                 if let Err(error) = frames.push(run) {
-                    state.bill.give_back(batch.remaining());
+                    state.charge.uncharge(batch.remaining());
                     return Err(error);
                 }
                 batch.take(run.count);
@@ -117,8 +121,8 @@ impl PinnedPages {
         Ok(())
     }
 
-    /// Undoes [`pin`](Self::pin) for the same pages. False, and nothing has changed, if they were not
-    /// pinned.
+    /// Undoes [`pin`](Self::pin) for the same pages. Returns false, without any effect, if these
+    /// pages are not pinned for a user in the kernel.
     pub(super) fn unpin(&self, first: usize, count: usize) -> bool {
         let pages = first..first.saturating_add(count);
         let mut state = self.state.lock();
@@ -130,12 +134,12 @@ impl PinnedPages {
         true
     }
 
-    /// Copies bytes from `start` on, counted from the start of page 0.
+    /// Copies between `data` and the memory from byte `start` on, counted from the start of page 0.
     ///
     /// # Errors
     ///
-    /// `EPERM` for a write to memory that is pinned for reading only; `EFAULT` where there is no
-    /// memory; else what pinning reports. What was copied before stays.
+    /// `EPERM` for a write to memory that is pinned for reading only; `EFAULT` if a page is not
+    /// there; else the error of pinning. Bytes before the error have been copied.
     pub(super) fn copy(&self, start: usize, mut data: CopyBuffer<'_>, path: CopyPath) -> Result {
         if data.is_write() && !self.memory.writable() {
             return Err(EPERM);
@@ -160,7 +164,8 @@ impl PinnedPages {
         self.copy_slowly(start, data)
     }
 
-    /// Copies by the page frames that a device would see.
+    /// Copies through the page frames that a device accesses: those that are pinned already, and
+    /// else those that are pinned here for the duration of the copy.
     fn copy_slowly(&self, start: usize, mut data: CopyBuffer<'_>) -> Result {
         let state = self.state.lock();
         let end = (start + data.len()).div_ceil(PAGE_SIZE);
@@ -173,7 +178,10 @@ impl PinnedPages {
             let mut copied = 0;
             let mut copy = |runs: &mut dyn Iterator<Item = PfnRun>| {
                 for run in runs {
-                    // SAFETY: The pages are pinned.
+                    // SAFETY: Each run that is passed to `copy` below is pinned: those of
+                    // `accessed` and of extents by the type invariant of `State`, which stays
+                    // locked, and those of `batch` by that batch. `take_front` cuts the data at the
+                    // end of the run.
                     unsafe {
                         copy_run(run, offset, data.take_front(run.count * PAGE_SIZE - offset))
                     };
@@ -183,13 +191,13 @@ impl PinnedPages {
             };
 
             if let Some(node) = accessed {
-                let from = page - held::pages(node).start;
+                let from = page - node.pages().start;
                 copy(&mut node.value.value.iter(from, next - page));
             } else if state.frames(page..next, &mut chunk) {
                 copy(&mut chunk.runs());
             } else {
                 let (_, next) = state.extents.at(page..next);
-                // Pinned for the copy alone, which nobody is charged for.
+                // Pinned for the duration of the copy only, and therefore not charged.
                 let mut batch = PinnedBatch::new(&self.memory);
 
                 batch.pin(&self.memory, page, next - page)?;
@@ -202,12 +210,12 @@ impl PinnedPages {
 }
 
 impl State {
-    /// Takes a user in the kernel away from pages, and unpins what nobody holds any more.
+    /// Removes a user in the kernel from pages, and unpins those that have no holder left.
     fn release_accessed(&mut self, pages: Range<usize>) {
         let Self {
             extents,
             accessed,
-            bill,
+            charge,
             writable,
             ..
         } = self;
@@ -215,9 +223,11 @@ impl State {
         let mut unpinned = 0;
 
         accessed.release(pages, |pages, frames| {
-            // SAFETY: No user in the kernel has these pages any more.
+            // SAFETY: By the type invariant of `State` each of these pages has one pin, which the
+            // range of `accessed` shared with extents at most. The range was removed just now, so
+            // the pin of a page that no extent has is this function's to release.
             unpinned += unsafe { unpin_list(extents, pages.start, &frames, &mut unpinner) };
         });
-        bill.give_back(unpinned);
+        charge.uncharge(unpinned);
     }
 }

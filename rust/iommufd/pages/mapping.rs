@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A part of some pages at a range of IOVA, in one or several page tables.
+//! Mappings: a part of shared pages at a range of IOVA, in one or several page tables.
 
 use super::{
     window::{Tables, View, Window},
@@ -13,22 +13,46 @@ use crate::{
 };
 use kernel::prelude::*;
 
-/// A part of some pages at a range of IOVA, the same in each of its page tables.
+/// A part of shared pages that is mapped at a range of IOVA, the same in each of its page tables.
 ///
-/// [Closing](Self::close) it removes the range from the page tables and gives back the pins that no
-/// other user of the pages has. That cannot fail and needs no memory. Dropping it does the same, and
-/// loses the claim to the range.
+/// [`close`](Self::close) unmaps the range in all page tables, unpins the pages that have no other
+/// holder, and returns the claim to the range. It cannot fail and needs no memory. Dropping a
+/// mapping does the same, except that the claim is lost: the range cannot be mapped again in this
+/// address space.
+///
+/// # Examples
+///
+/// ```ignore
+/// // 2 MiB of the calling process, mapped for reading and writing at the IOVA of `claim`.
+/// let pages = SharedPages::of_caller(address, SZ_2M, true, ChargeMode::User)?;
+/// let view = View {
+///     iova: claim.first(),
+///     start: 0,
+///     length: SZ_2M,
+///     access: Access { read: true, write: true },
+/// };
+/// let mapping = match Mapping::new(claim, pages, view, &tables, true) {
+///     Ok(mapping) => mapping,
+///     Err(NotMapped { error, claim }) => {
+///         areas.remove(claim);
+///         return Err(error);
+///     }
+/// };
+///
+/// // No device accesses the memory when `close` returns; the IOVA can be mapped again.
+/// areas.remove(mapping.close());
+/// ```
 pub struct Mapping {
     window: OpenWindow,
-    /// To the range of the window.
+    /// The claim to the range of the window.
     claim: IovaClaim,
 }
 
-/// A window, until this is dropped.
+/// An open window, which is closed on drop.
 ///
 /// # Invariants
 ///
-/// `id` is a window of `pages`, and no other value has it.
+/// `id` identifies an open window of `pages`, which no other value closes.
 struct OpenWindow {
     pages: SharedPages,
     id: WindowId,
@@ -36,25 +60,26 @@ struct OpenWindow {
     tables: usize,
 }
 
-/// Why there is no mapping, and the claim that was to be used for it.
+/// An error of creating a mapping, which returns the claim.
 pub struct NotMapped {
-    /// What pinning, charging or a page table reports.
+    /// The error of pinning, charging or a page table.
     pub error: Error,
-    /// The claim to the range. If the page table has kept part of the range, it takes no mapping any
-    /// more (`EIO`).
+    /// The claim to the range. If a page table has failed to unmap part of the range, it accepts no
+    /// mapping from then on (`EIO`).
     pub claim: IovaClaim,
 }
 
 impl Mapping {
-    /// Maps a part of `pages` in each of `tables`, in the range that `claim` is to. Without
-    /// `large_pages`, the mapping can be [split](Self::split) at any border between pages later on.
+    /// Maps the part `view` of `pages` in each of `tables`. `claim` is the claim to the range of
+    /// IOVA of the view. A mapping that is created without `large_pages` can be
+    /// [split](Self::split) between any two pages.
     ///
     /// # Errors
     ///
-    /// `EPERM` if devices may write memory that may not be written; `EINVAL` without page tables, for
-    /// a part that goes beyond the pages, for a claim to another range, and for page tables of another
-    /// address space; `EIO` if a page table has kept what it should have removed; else what pinning,
-    /// charging or a page table reports. Nothing has changed then.
+    /// `EPERM` if the view lets devices write to read-only memory; `EINVAL` if there are no page
+    /// tables, the view exceeds the pages, the claim is to another range, or a page table belongs
+    /// to another address space; `EIO` if a page table has failed to unmap a range before; else the
+    /// error of pinning, charging or a page table. All state is unchanged then.
     pub fn new(
         claim: IovaClaim,
         pages: SharedPages,
@@ -65,7 +90,7 @@ impl Mapping {
         Self::in_tables(claim, pages, view, tables.as_slice(), large_pages)
     }
 
-    /// As [`new`](Self::new), in one page table.
+    /// Maps the part `view` of `pages` in one page table, as [`new`](Self::new) does.
     ///
     /// # Errors
     ///
@@ -86,7 +111,7 @@ impl Mapping {
         )
     }
 
-    /// `tables` has no table twice.
+    /// Maps in `tables`, in which no table occurs twice.
     #[inline]
     fn in_tables(
         claim: IovaClaim,
@@ -101,13 +126,13 @@ impl Mapping {
         }
     }
 
-    /// Maps the same in one more page table.
+    /// Maps the range in one more page table.
     ///
     /// # Errors
     ///
-    /// `EINVAL` for a page table that has the mapping, or is of another address space; `EIO` for one
-    /// that has kept what it should have removed; else what the page table reports, or `ENOMEM`.
-    /// Nothing has changed then.
+    /// `EINVAL` for a page table that has the mapping already or belongs to another address space;
+    /// `EIO` if it has failed to unmap a range before; else the error of the page table, or
+    /// `ENOMEM`. All state is unchanged then.
     pub fn add_table(&mut self, table: &Table) -> Result {
         if table.space() != self.claim.space() {
             return Err(EINVAL);
@@ -121,8 +146,8 @@ impl Mapping {
         Ok(())
     }
 
-    /// Removes the mapping from one of its page tables. Closes it, and returns the claim, if that was
-    /// the only one.
+    /// Unmaps the range in one of its page tables. If that is the only one, closes the mapping and
+    /// returns the claim as `Err`.
     pub fn remove_table(mut self, table: &Table) -> core::result::Result<Self, IovaClaim> {
         if self.window.tables == 1 {
             return Err(self.close());
@@ -135,18 +160,20 @@ impl Mapping {
         Ok(self)
     }
 
-    /// Divides the mapping: `self` keeps the lower part, up to byte `at` of the view.
+    /// Splits the mapping in front of byte `at` of the view. `self` keeps the lower part; returns
+    /// the upper.
     ///
     /// # Errors
     ///
-    /// `EINVAL` if byte `at` is not the first of a page, or an entry of a page table may cover both
-    /// sides; `EOPNOTSUPP` for memory of a device; `ENOMEM`. Nothing has changed then.
+    /// `EINVAL` if byte `at` is not the first byte of a page, or if an entry of a page table may
+    /// cover both sides; `EOPNOTSUPP` for memory of a device; `ENOMEM`. All state is unchanged
+    /// then.
     pub fn split(&mut self, at: usize) -> Result<Self> {
         let OpenWindow { pages, id, tables } = &self.window;
         let Pages::Pinned(pinned) = &pages.0 else {
             return Err(EOPNOTSUPP);
         };
-        // INVARIANT: `split` opens the upper window.
+        // INVARIANT: `split` opens the upper window and returns its identifier to this caller only.
         let window = OpenWindow {
             id: pinned.split(*id, at)?,
             pages: pages.clone(),
@@ -158,8 +185,8 @@ impl Mapping {
         Ok(Self { window, claim })
     }
 
-    /// Removes the range from the page tables and gives back the pins that no other user of the pages
-    /// has. Returns the claim to the range.
+    /// Unmaps the range in all page tables, unpins the pages that have no other holder, and returns
+    /// the claim to the range.
     pub fn close(self) -> IovaClaim {
         let Self { window, claim } = self;
 
@@ -203,7 +230,8 @@ impl OpenWindow {
             Pages::Pinned(pages) => pages.open(window)?,
             Pages::Device(pages) => pages.open(window)?,
         };
-        // INVARIANT: The window was opened just now.
+        // INVARIANT: The window was opened just now, and its identifier was returned to this caller
+        // only.
         Ok(Self {
             pages,
             id,

@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Pinned memory that several windows and users in the kernel share.
+//! Pinned memory that is shared by windows and by users in the kernel.
 //!
-//! Page by page there is at most one pin, whoever asked first. It is held by the windows whose page
-//! tables show the page (`extents`), by users in the kernel (`accessed`), or by both, and given back
-//! when the last of them goes.
+//! Each page is pinned at most once, for the first holder. The pin is shared by all windows whose
+//! page tables map the page (`extents`) and all users in the kernel (`accessed`), and is released
+//! with the last of them.
 //!
-//! To give pins back, one must know the page frames. Where memory is contiguous, a short list of
-//! runs is kept. Where it is scattered, the list would cost more than the page table that holds the
-//! same information anyway: then they are read back from there. Users in the kernel always have a
-//! list, so that page tables may come and go beside them.
+//! Releasing a pin takes the page frame. Where memory is contiguous, a short list of runs is kept.
+//! Where it is scattered, such a list would take much memory for what the page table stores anyway,
+//! so the page frames are read back from the page table. For users in the kernel there is always a
+//! list, which therefore does not depend on page tables that are attached and detached.
 
 use super::{
-    alone::PageAlone,
-    bill::Bill,
+    deferred_charge::DeferredCharge,
+    fast_path::SinglePage,
     frames::FrameList,
-    held::{self, HeldRanges, Split},
+    held_ranges::{HeldRanges, RangeEntry, Split},
     window::{Chunk, Mapped, NotShown, Window},
     windows::{WindowId, Windows},
 };
@@ -36,13 +36,13 @@ use kernel::{
     },
 };
 
-/// A list of runs is kept while it has at most so many entries, and one more for each ...
+/// Length in runs up to which a list of page frames is always kept.
 const LISTED_RUNS: usize = 8;
-/// ... so many pages: a quarter of a byte per page.
+/// Pages for each of which a list may have one more run: a quarter of a byte per page.
 const PAGES_PER_LISTED_RUN: usize = 64;
 const NORMAL: MemoryKind = MemoryKind::Normal;
 
-/// Memory that is pinned where somebody needs it.
+/// Memory of a process or a file, of which those pages are pinned that have a holder.
 #[pin_data]
 pub(super) struct PinnedPages {
     refs: Refcount,
@@ -51,38 +51,42 @@ pub(super) struct PinnedPages {
     pub(super) state: Mutex<State>,
 }
 
-/// Who holds which pages.
+/// The holders of each page.
 ///
 /// # Invariants
 ///
-/// A page is pinned exactly once if an extent or a range of `accessed` has it, else not at all.
+/// A page is pinned exactly once if an extent or a range of `accessed` has it. Else it is not
+/// pinned, unless its pin has been leaked.
 ///
-/// The tables of each window of `windows` show all of its view: the page frames of the extents there.
-/// Each extent has as many holders as there are windows over it, and ends where one of them does.
+/// The tables of each window of `windows` map all of its view to the page frames of the extents
+/// there. Each extent has at least as many holders as windows cover it, and each window covers
+/// whole extents.
 pub(super) struct State {
     pub(super) extents: HeldRanges<Extent>,
     pub(super) accessed: HeldRanges<FrameList>,
     pub(super) windows: Windows<Window>,
-    pub(super) bill: Bill,
-    /// Whether pages may have been written, and are to be unpinned as dirty.
+    pub(super) charge: DeferredCharge,
+    /// Whether devices may have written to the pages, so that they are marked dirty when they are
+    /// unpinned.
     pub(super) writable: bool,
-    /// Whether a change of who pays has counted these pages already.
+    /// Flag for a caller that moves charges to another process: the pages have been counted.
     pub(super) counted: bool,
 }
 
 impl Drop for State {
     fn drop(&mut self) {
-        // Mappings keep their pages, so what is left was pinned by a user in the kernel that has not
-        // given it back, or is known to a table whose driver has not: it stays pinned for ever.
+        // Each mapping has a reference to its pages, so no window is left. Pages that are left were
+        // pinned for a user in the kernel that did not unpin them, or a driver failed to unmap
+        // them. Their pins are leaked.
         kernel::warn_on!(!self.extents.is_empty() || !self.accessed.is_empty());
     }
 }
 
-/// Pages that page tables show.
+/// Pages that page tables map.
 pub(super) enum Extent {
-    /// Their page frames.
+    /// The list of their page frames.
     Listed(FrameList),
-    /// Their page frames stand in the tables of any window over them.
+    /// Their page frames are stored only in the tables of the windows that cover them.
     InTables,
 }
 
@@ -96,13 +100,14 @@ impl Split for Extent {
 }
 
 impl Extent {
-    /// Whether a list of `runs` is worth its memory for `pages`.
+    /// Returns whether a list of `runs` runs is worth its memory for `pages` pages.
     fn is_worth_listing(runs: usize, pages: usize) -> bool {
         runs <= LISTED_RUNS + pages / PAGES_PER_LISTED_RUN
     }
 
-    /// Makes room for so many runs of so many pages in all, or gives the list up.
-    fn expect(&mut self, runs: usize, pages: usize) {
+    /// Allocates memory for `runs` more runs that have `pages` pages together. Drops the list if it
+    /// is not worth its memory or there is none.
+    fn reserve(&mut self, runs: usize, pages: usize) {
         let Self::Listed(frames) = self else { return };
 
         if !Self::is_worth_listing(frames.runs() + runs, frames.count() + pages)
@@ -112,7 +117,7 @@ impl Extent {
         }
     }
 
-    /// Remembers a run, as long as the list is worth its memory.
+    /// Appends a run. Drops the list if it is not worth its memory any more or there is none.
     #[inline]
     fn push(&mut self, run: PfnRun) {
         let Self::Listed(frames) = self else { return };
@@ -125,19 +130,19 @@ impl Extent {
     }
 }
 
-/// How far filling a window has come when it could not go on.
+/// The progress of filling a window up to an error.
 pub(super) struct Stopped {
     pub(super) error: Error,
-    /// The tables show the view up to this page.
+    /// The tables map the view up to this page, exclusive.
     pub(super) shown: usize,
-    /// The extents up to this page have the window as a holder.
+    /// The window is a holder of the extents up to this page, exclusive.
     pub(super) held: usize,
-    /// So many pages behind `shown` a table did not let go of: they must stay pinned.
+    /// Number of pages from `shown` on that a table failed to unmap. Their pins must be leaked.
     pub(super) stuck: usize,
 }
 
-// SAFETY: The memory is freed when the count reaches zero, and not before. `new` is the only
-// constructor, and puts each in a box of its own whose count begins at one.
+// SAFETY: `new` is the only constructor. It puts each value in a box of its own, with a count of
+// one. Only `dec_ref` frees the box, when the count reaches zero.
 unsafe impl AlwaysRefCounted for PinnedPages {
     #[inline]
     fn inc_ref(&self) {
@@ -146,16 +151,17 @@ unsafe impl AlwaysRefCounted for PinnedPages {
 
     #[inline]
     unsafe fn dec_ref(pages: NonNull<Self>) {
-        // SAFETY: The caller owns a reference.
+        // SAFETY: The caller owns a reference, so the count is not zero and the value is alive.
         if unsafe { pages.as_ref() }.refs.dec_and_test() {
-            // SAFETY: That was the last one, and `new` made the pages in a box.
+            // SAFETY: That was the last reference, so no other code accesses the value. `new`
+            // leaked the box that it is in, and no other code turns it back into one.
             drop(unsafe { SlabBox::from_raw(pages.as_ptr()) });
         }
     }
 }
 
 impl PinnedPages {
-    /// Memory of which nothing is pinned yet, for which `payer` will pay.
+    /// Creates shared memory of which no page is pinned. Pinned pages are charged to `payer`.
     ///
     /// # Errors
     ///
@@ -163,10 +169,12 @@ impl PinnedPages {
     #[inline]
     pub(super) fn new(memory: Memory, payer: Payer) -> Result<ARef<Self>> {
         let pages = SlabBox::try_pin_init(Self::init(memory, payer), GFP_KERNEL_ACCOUNT)?;
-        // SAFETY: Nobody moves them: all that there will be is references.
+        // SAFETY: The value is not moved: from here on it is accessed through references, until
+        // `dec_ref` drops it in place.
         let pages = NonNull::from(SlabBox::leak(unsafe { Pin::into_inner_unchecked(pages) }));
 
-        // SAFETY: The count begins with this reference.
+        // SAFETY: The box is leaked, so the value stays valid until `dec_ref` frees it. Its count
+        // of one is the reference that the result owns.
         Ok(unsafe { ARef::from_raw(pages) })
     }
 
@@ -176,12 +184,12 @@ impl PinnedPages {
 
         try_pin_init!(Self {
             refs: Refcount::new(1),
-            // INVARIANT: Nobody holds anything.
+            // INVARIANT: There are no extents, ranges, windows or pins.
             state <- new_mutex!(State {
                 extents: HeldRanges::new(),
                 accessed: HeldRanges::new(),
                 windows: Windows::new(),
-                bill: Bill::new(Charge::new(payer)),
+                charge: DeferredCharge::new(Charge::new(payer)),
                 writable,
                 counted: false,
             }, "PinnedPages::state"),
@@ -189,41 +197,44 @@ impl PinnedPages {
         })
     }
 
-    /// Opens a window: pins what of its pages nobody has pinned, and fills its tables.
+    /// Opens a window: pins those of its pages that are not pinned yet, and maps them all in its
+    /// tables.
     ///
     /// # Errors
     ///
-    /// What pinning, charging or a page table reports. Nothing has changed then.
+    /// The error of pinning, charging or a page table. All state is unchanged then.
     pub(super) fn open(&self, window: Window) -> Result<WindowId> {
         let mut state = self.state.lock();
         let state = &mut *state;
         let room = state.windows.room()?;
 
-        match PageAlone::of(self, state, &window) {
+        match SinglePage::of(self, state, &window) {
             Some(page) => page.fill(state)?,
             None => self.fill(state, &window)?,
         }
-        // INVARIANT: Its tables are filled.
+        // INVARIANT: Its tables map all of its view, and it is a holder of the extents there.
         Ok(state.windows.put(room, window))
     }
 
-    /// Closes a window: empties its tables and unpins what nobody else holds.
+    /// Closes a window: unmaps it in all of its tables, and unpins the pages that have no other
+    /// holder.
     pub(super) fn close(&self, id: WindowId) {
         let mut state = self.state.lock();
 
         if let Some(window) = state.windows.take(id) {
-            if !state.empty_alone(&window) {
+            if !state.empty_fast(&window) {
                 let pages = window.view.pages();
                 state.empty(&window, pages.clone(), pages);
             }
         }
     }
 
-    /// Fills one more table of a window.
+    /// Maps a window in one more table.
     ///
     /// # Errors
     ///
-    /// What the table reports, or `ENOMEM`. Nothing has changed then.
+    /// `EINVAL` if the window has the table already; the error of the table; `ENOMEM`. All state is
+    /// unchanged then.
     pub(super) fn add_table(&self, id: WindowId, table: &Table) -> Result {
         let mut state = self.state.lock();
 
@@ -238,7 +249,8 @@ impl PinnedPages {
 
         if let Err(stopped) = state.show(window, this(), pages.clone()) {
             let bytes = window.view.bytes(pages.start..stopped.shown);
-            // SAFETY: It shows this much, which ends where a call of `map` ended.
+            // SAFETY: `show` has mapped the view in this table up to `shown`, which is where one of
+            // its calls of `map` ended.
             if !unsafe { window.view.unmap(this(), bytes) } || stopped.stuck != 0 {
                 state.pin_for_ever(pages);
             }
@@ -250,7 +262,7 @@ impl PinnedPages {
         Ok(())
     }
 
-    /// Empties one of several tables of a window.
+    /// Unmaps a window in one of its tables, of which it has several.
     pub(super) fn remove_table(&self, id: WindowId, table: &Table) {
         let mut state = self.state.lock();
         let Some(window) = state.windows.get_mut(id) else {
@@ -260,19 +272,20 @@ impl PinnedPages {
         let bytes = window.view.bytes(pages.clone());
 
         if let Some(table) = window.tables.remove(table) {
-            // SAFETY: By the type invariant the table shows all of the view.
+            // SAFETY: By the type invariant this table, which was one of the window's until now,
+            // maps all of the view. The whole view ends where its mapping ended.
             if !unsafe { window.view.unmap(core::iter::once(&table), bytes) } {
                 state.pin_for_ever(pages);
             }
         }
     }
 
-    /// Divides a window in two. Returns the identifier of the upper.
+    /// Splits a window in two. Returns the identifier of the upper one.
     ///
     /// # Errors
     ///
-    /// `EINVAL` if byte `at` of the view is not the first of a page, or an entry of a table may
-    /// cover both sides; `ENOMEM`. Nothing has changed then.
+    /// `EINVAL` if byte `at` of the view is not the first byte of a page, or if an entry of a table
+    /// may cover both sides; `ENOMEM`. All state is unchanged then.
     pub(super) fn split(&self, id: WindowId, at: usize) -> Result<WindowId> {
         let mut state = self.state.lock();
         let room = state.windows.room()?;
@@ -290,11 +303,13 @@ impl PinnedPages {
 
         state.extents.cut(first / PAGE_SIZE)?;
         state.windows.shorten(id, |lower| lower.view.length = at);
-        // INVARIANT: The two show together what the one did, and each extent lies in one of them.
+        // INVARIANT: Together the two windows cover what the one did. The extents are cut between
+        // them, so each keeps its number of holders.
         Ok(state.windows.put(room, upper))
     }
 
-    /// Fills the tables of a window. On failure they show nothing, and nothing has changed.
+    /// Maps a window in its tables, and makes it a holder of its pages. On failure its tables map
+    /// none of it, and the other state is unchanged.
     #[inline(never)]
     fn fill(&self, state: &mut State, window: &Window) -> Result {
         let pages = window.view.pages();
@@ -302,7 +317,7 @@ impl PinnedPages {
         state.extents.cut(pages.start)?;
         state.extents.cut(pages.end)?;
         let filled = self.fill_from(state, window).and_then(|()| {
-            state.bill.pay().map_err(|error| Stopped {
+            state.charge.commit().map_err(|error| Stopped {
                 error,
                 shown: pages.end,
                 held: pages.end,
@@ -317,7 +332,7 @@ impl PinnedPages {
                 pages.start..stopped.shown,
                 pages.start..stopped.held,
             );
-            state.bill.forget();
+            state.charge.abandon();
             stopped.error
         })
     }
@@ -339,7 +354,7 @@ impl PinnedPages {
         Ok(())
     }
 
-    /// Fills a window where no other window is: makes an extent.
+    /// Maps the part of a window that no other window covers: creates an extent.
     fn fill_gap(
         &self,
         state: &mut State,
@@ -360,14 +375,15 @@ impl PinnedPages {
         let filled = self.pin_and_show(state, window, gap.clone(), &mut new);
 
         if new.end != gap.start {
-            let range = held::new_range(gap.start..new.end, new.extent);
+            let range = RangeEntry::new(gap.start..new.end, new.extent);
             state.extents.insert(room, range);
         }
         filled.map_err(|error| Stopped {
             error,
             shown: new.end,
             held: new.end,
-            // Those are not in an extent, and stay pinned already.
+            // Pages that a table failed to unmap are in no extent; `pin_and_show` has leaked their
+            // pins.
             stuck: 0,
         })
     }
@@ -385,12 +401,12 @@ impl PinnedPages {
             let (accessed, next) = state.accessed.at(new.end..gap.end);
 
             if let Some(node) = accessed {
-                let first = held::pages(node).start;
+                let first = node.pages().start;
                 let frames = node.value.value.iter(new.end - first, next - new.end);
 
                 if let Err(not_mapped) = new.show(window, frames) {
                     if !not_mapped.gone {
-                        // A device may still reach them: they stay pinned for ever.
+                        // A device may still access these pages, so their pins are leaked.
                         state.accessed.hold(first);
                     }
                     return Err(not_mapped.error);
@@ -400,10 +416,10 @@ impl PinnedPages {
 
             let pinned = batch.pin(&self.memory, new.end, next - new.end)?;
 
-            state.bill.owe(pinned);
-            new.extent.expect(batch.runs().count(), pinned);
+            state.charge.defer(pinned);
+            new.extent.reserve(batch.runs().count(), pinned);
             if let Err(error) = new.show_batch(window, &mut batch) {
-                state.bill.give_back(batch.remaining());
+                state.charge.uncharge(batch.remaining());
                 return Err(error);
             }
         }
@@ -411,24 +427,27 @@ impl PinnedPages {
     }
 }
 
-/// An extent that is being made.
+/// An extent that is being created.
 struct NewExtent {
     extent: Extent,
-    /// Where it ends by now: the tables show all pages before.
+    /// The page up to which the tables map the window, exclusive.
     end: usize,
 }
 
 impl NewExtent {
-    /// Puts pages into the tables of a window, as many as one call takes, and remembers them.
+    /// Maps pages in the tables of a window, as many as one call takes, and adds them to the
+    /// extent.
     fn show(
         &mut self,
         window: &Window,
         runs: impl Iterator<Item = PfnRun> + Clone,
     ) -> core::result::Result<Mapped, NotShown> {
         let (view, tables) = (&window.view, window.tables.iter());
-        let how = window.how(NORMAL);
-        // SAFETY: The pages are pinned, and stay so until the tables show them no more.
-        let mapped = unsafe { view.map(tables, self.end, runs.clone(), how) }?;
+        let mode = window.map_mode(NORMAL);
+        // SAFETY: The caller passes runs that are pinned. Their pins go to the extent, which keeps
+        // them until the pages have been unmapped in all tables. The range is free: the `Mapping`
+        // that opens this window owns the claim to it, and maps there through this window only.
+        let mapped = unsafe { view.map(tables, self.end, runs.clone(), mode) }?;
 
         self.end += mapped.pages;
         if let Extent::Listed(_) = self.extent {
@@ -437,7 +456,7 @@ impl NewExtent {
         Ok(mapped)
     }
 
-    /// Remembers the first `pages` pages of `runs`.
+    /// Appends the first `pages` pages of `runs` to the list.
     fn list(&mut self, runs: impl Iterator<Item = PfnRun>, pages: usize) {
         let mut left = pages;
 
@@ -455,7 +474,7 @@ impl NewExtent {
         }
     }
 
-    /// Takes over the pins of a batch.
+    /// Maps the pages of a batch, and moves their pins to the extent.
     fn show_batch(&mut self, window: &Window, batch: &mut PinnedBatch) -> Result {
         while !batch.is_empty() {
             match self.show(window, batch.runs()) {
@@ -465,7 +484,7 @@ impl NewExtent {
                 Ok(mapped) => batch.take(mapped.pages),
                 Err(not_mapped) => {
                     if !not_mapped.gone {
-                        // A device may still reach them: they stay pinned for ever.
+                        // A device may still access these pages, so their pins are leaked.
                         batch.take(not_mapped.pages);
                     }
                     return Err(not_mapped.error);
@@ -477,7 +496,8 @@ impl NewExtent {
 }
 
 impl State {
-    /// Finds some page frames of pages that extents have, from the first on. Whether there are any.
+    /// Looks up the page frames of pages that extents have, from the first page on and as many as
+    /// fit into `chunk`. Returns whether there are any.
     pub(super) fn frames(&self, pages: Range<usize>, chunk: &mut Chunk) -> bool {
         self.find_frames(pages, chunk).is_some()
     }
@@ -488,22 +508,22 @@ impl State {
 
         match &node.value.value {
             Extent::Listed(frames) => {
-                let from = pages.start - held::pages(node).start;
+                let from = pages.start - node.pages().start;
                 chunk.fill(frames.iter(from, end - pages.start));
             }
             Extent::InTables => {
                 let window = self.windows.over(pages.start)?;
                 let end = end.min(window.view.pages().end);
-                // SAFETY: By the type invariant the tables show it, and while the state is borrowed
-                // nobody changes that.
+                // SAFETY: By the type invariant the tables of a window map all of its view. They
+                // are changed only with the state borrowed mutably, and it is borrowed here.
                 unsafe { chunk.read(&window.view, window.tables.any()?, pages.start..end) };
             }
         }
-        // A table whose driver does not know what it shows: nobody gets any further with that.
+        // An empty result is an error of the driver: its table does not report pages that it maps.
         (!kernel::warn_on!(chunk.is_empty())).then_some(())
     }
 
-    /// Puts pages that extents have into tables.
+    /// Maps pages that extents have in tables.
     pub(super) fn show<'a>(
         &self,
         window: &Window,
@@ -512,7 +532,7 @@ impl State {
     ) -> core::result::Result<(), Stopped> {
         let mut page = pages.start;
         let mut chunk = Chunk::new();
-        let how = window.how(NORMAL);
+        let mode = window.map_mode(NORMAL);
 
         while page < pages.end {
             let stopped = |error, stuck| Stopped {
@@ -522,12 +542,14 @@ impl State {
                 stuck,
             };
 
-            // What cannot be mapped in this turn would be read again in the next.
-            self.find_frames(how.at_once(page..pages.end), &mut chunk)
+            // Reads only as many as this call of `map` takes; the rest would be read again.
+            self.find_frames(mode.at_once(page..pages.end), &mut chunk)
                 .ok_or_else(|| stopped(EFAULT, 0))?;
-            // SAFETY: By the type invariant they are pinned, and the caller becomes a holder of them,
-            // or takes them out again.
-            let shown = unsafe { window.view.map(tables.clone(), page, chunk.runs(), how) };
+            // SAFETY: By the type invariant pages of extents are pinned. The caller makes the
+            // window a holder of them, or unmaps them again before the state is unlocked. The range
+            // is free: the `Mapping` of this window owns the claim to it, and these tables do not
+            // map the window yet.
+            let shown = unsafe { window.view.map(tables.clone(), page, chunk.runs(), mode) };
 
             let mapped = shown.map_err(|not_mapped| {
                 let stuck = if not_mapped.gone { 0 } else { not_mapped.pages };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Windows: ranges of IOVA through which page tables show a part of some pages.
+//! Windows: parts of shared pages that page tables map at a range of IOVA.
 
 use super::windows::Covers;
 use crate::{
@@ -15,10 +15,10 @@ use kernel::{
     prelude::*,
 };
 
-/// Runs that are mapped with one call: what fits well on a stack.
+/// Number of runs that are mapped with one call. Small enough for an array on the stack.
 const CHUNK: usize = 32;
 
-/// A few runs of page frames.
+/// An array of up to `CHUNK` runs of page frames.
 pub(super) struct Chunk {
     runs: [PhysRun; CHUNK],
     len: usize,
@@ -32,7 +32,7 @@ impl Chunk {
         }
     }
 
-    /// Keeps the first of `runs`.
+    /// Replaces the contents with the first of `runs`, as many as fit.
     pub(super) fn fill(&mut self, runs: impl Iterator<Item = PfnRun>) {
         self.len = 0;
         for (slot, run) in self.runs.iter_mut().zip(runs) {
@@ -41,19 +41,22 @@ impl Chunk {
         }
     }
 
-    /// Reads from `table` which page frames it shows for some pages of a view, as many runs as fit.
+    /// Replaces the contents with the page frames that `table` maps for `pages` of a view, as many
+    /// runs as fit.
     ///
     /// # Safety
     ///
-    /// The table shows all of them, and goes on doing so meanwhile.
+    /// The table maps all of these pages as `view` says, and none of them is unmapped during the
+    /// call.
     pub(super) unsafe fn read(&mut self, view: &View, table: &Table, pages: Range<usize>) {
         let bytes = view.bytes(pages);
         let iova = view.iova + bytes.start as u64;
-        // SAFETY: The caller vouches for the range.
+        // SAFETY: The caller promises that the table maps these bytes of the view, and that they
+        // stay mapped.
         self.len = unsafe { table.read_runs(iova, bytes.len(), &mut self.runs) }.runs;
     }
 
-    /// Whether there are none.
+    /// Returns whether there are no runs.
     pub(super) fn is_empty(&self) -> bool {
         self.len == 0
     }
@@ -71,34 +74,34 @@ pub(super) const NO_RUN: PhysRun = PhysRun {
     kind: MemoryKind::Normal,
 };
 
-/// Which bytes of some pages are to be seen where.
+/// The bytes of shared pages that a window maps, and their IOVA.
 #[derive(Clone, Copy)]
 pub struct View {
     /// IOVA of the first byte.
     pub iova: u64,
-    /// The first byte, counted from the start of page 0.
+    /// Offset of the first byte, counted from the start of page 0.
     pub start: usize,
-    /// How many bytes; not zero.
+    /// Length in bytes; not zero.
     pub length: usize,
-    /// What devices may do.
+    /// The accesses that devices are allowed.
     pub access: Access,
 }
 
 impl View {
-    /// The pages that the bytes lie in.
+    /// Returns the pages that the bytes lie in.
     pub(super) fn pages(&self) -> Range<usize> {
         let end = self.start.saturating_add(self.length).div_ceil(PAGE_SIZE);
 
         self.start >> PAGE_SHIFT..end
     }
 
-    /// Where in its page the first byte lies.
+    /// Returns the offset of the first byte in its page.
     #[inline]
     pub(super) fn page_offset(&self) -> usize {
         self.start % PAGE_SIZE
     }
 
-    /// Which bytes of the view, counted from its first, lie in some of its pages.
+    /// Returns the bytes of the view that lie in `pages`, counted from the first byte of the view.
     pub(super) fn bytes(&self, pages: Range<usize>) -> Range<usize> {
         let at = |page: usize| {
             page.saturating_mul(PAGE_SIZE)
@@ -109,12 +112,12 @@ impl View {
         at(pages.start)..at(pages.end)
     }
 
-    /// The page that a byte, counted from the first of the view, lies in.
+    /// Returns the page of a byte that is counted from the first byte of the view.
     pub(super) fn page_of(&self, byte: usize) -> usize {
         (self.start + byte) >> PAGE_SHIFT
     }
 
-    /// The part of the view from byte `at` on.
+    /// Returns the part of the view from byte `at` on.
     pub(super) fn upper(&self, at: usize) -> Self {
         Self {
             iova: self.iova + at as u64,
@@ -124,8 +127,8 @@ impl View {
         }
     }
 
-    /// How many bytes of some of its pages the view does not show: it may begin and end within a
-    /// page.
+    /// Returns the number of bytes at the start and at the end of `pages` that are not part of the
+    /// view, which may begin and end within a page.
     fn hidden(&self, pages: &Range<usize>) -> (usize, usize) {
         let end = pages.end.saturating_mul(PAGE_SIZE);
 
@@ -135,32 +138,33 @@ impl View {
         )
     }
 
-    /// Puts the page frames `runs`, which begin with page `page`, into each of `tables`, as many as
-    /// one call takes. Returns how many those were.
+    /// Maps the page frames `runs`, the first of which is that of page `page`, in each of `tables`,
+    /// as many as one call takes.
     ///
     /// # Errors
     ///
-    /// What a page table reports. Then none of them is in any table.
+    /// The error of a page table. None of the runs is mapped in any table then, unless a driver
+    /// failed to unmap them ([`NotShown::gone`]).
     ///
     /// # Safety
     ///
-    /// The memory stays valid for DMA until it has been taken out of the tables again; these show
-    /// nothing there yet.
+    /// The memory stays valid for DMA until it has been unmapped in the tables. The range is free
+    /// in each table, and no other code maps there during the call.
     pub(super) unsafe fn map<'a>(
         &self,
         tables: impl Iterator<Item = &'a Table> + Clone,
         page: usize,
         runs: impl Iterator<Item = PfnRun>,
-        how: How,
+        mode: MapMode,
     ) -> core::result::Result<Mapped, NotShown> {
         let mut chunk = ArrayVec::<PhysRun, CHUNK>::new();
         let mut pages = 0;
         let entry = |run: PfnRun| {
             pages += run.count;
-            whole_pages(run, how.kind)
+            whole_pages(run, mode.kind)
         };
 
-        if how.large_pages {
+        if mode.large_pages {
             chunk.extend(runs.map(entry));
         } else {
             chunk.extend(runs.flat_map(PfnRun::single_pages).map(entry));
@@ -174,11 +178,13 @@ impl View {
         let iova = self.iova + bytes.start as u64;
 
         for (done, table) in tables.clone().enumerate() {
-            // SAFETY: The caller keeps the memory valid, and says that nothing is mapped there.
-            let mapped = unsafe { table.map(iova, runs, self.access, how.large_pages) };
+            // SAFETY: The caller keeps the memory valid until it is unmapped, and promises that the
+            // range is free.
+            let mapped = unsafe { table.map(iova, runs, self.access, mode.large_pages) };
 
             if let Err(MapError { error, undone }) = mapped {
-                // SAFETY: The tables before this one were given these runs by the calls above.
+                // SAFETY: These are the tables in which the iterations before this one have mapped
+                // the runs. The range is that of all runs, so it ends where a call of `map` ended.
                 let removed = unsafe { self.unmap(tables.take(done), bytes) };
 
                 return Err(NotShown {
@@ -190,18 +196,20 @@ impl View {
         }
         Ok(Mapped {
             pages,
-            runs: how.large_pages.then_some(runs.len()),
+            runs: mode.large_pages.then_some(runs.len()),
         })
     }
 
-    /// Takes a range of bytes, counted from the first of the view, out of page tables, so that no
-    /// device reaches them any more. Whether that worked: nothing else is the fault of a driver, and
-    /// the memory must stay where it is then.
+    /// Unmaps a range of bytes, counted from the first byte of the view, in page tables, and
+    /// flushes it from the IOTLB, so that no device accesses it any more.
+    ///
+    /// Returns whether all tables have unmapped it. `false` is an error of a driver, and the memory
+    /// must stay valid for DMA for ever then.
     ///
     /// # Safety
     ///
-    /// Both ends are ends of runs given to [`map`](Self::map), or borders between page frames that
-    /// are not next to each other; everything between is in the tables.
+    /// All of the range is mapped in each table. Each end is the end of a run that was passed to
+    /// [`map`](Self::map), or lies between two page frames that are not contiguous.
     #[must_use]
     pub(super) unsafe fn unmap<'a>(
         &self,
@@ -214,14 +222,15 @@ impl View {
             return true;
         }
         for table in tables {
-            // SAFETY: The caller vouches for the range.
+            // SAFETY: The caller promises that each table maps the range, and that it can be cut at
+            // both ends.
             gone &= unsafe { table.unmap(self.iova + bytes.start as u64, bytes.len()) };
         }
         gone
     }
 }
 
-/// All of some page frames.
+/// Returns all bytes of a run of page frames.
 #[inline]
 pub(super) fn whole_pages(run: PfnRun, kind: MemoryKind) -> PhysRun {
     PhysRun {
@@ -231,7 +240,7 @@ pub(super) fn whole_pages(run: PfnRun, kind: MemoryKind) -> PhysRun {
     }
 }
 
-/// The page frames that a run lies in.
+/// Returns the page frames that a run of bytes lies in.
 #[inline]
 pub(super) fn frames_of(run: &PhysRun) -> PfnRun {
     let start = run.phys as usize;
@@ -239,22 +248,23 @@ pub(super) fn frames_of(run: &PhysRun) -> PfnRun {
 
     PfnRun {
         pfn,
-        // No physical address is so high that this overflows.
+        // Physical addresses have at most 52 bits, so this does not overflow.
         count: ((start + run.length + (PAGE_SIZE - 1)) >> PAGE_SHIFT) - pfn,
     }
 }
 
-/// How pages are mapped.
+/// The way in which pages are mapped.
 #[derive(Clone, Copy)]
-pub(super) struct How {
-    /// What the memory is.
+pub(super) struct MapMode {
+    /// The kind of memory.
     pub(super) kind: MemoryKind,
-    /// Whether neighbours may share an entry of the table. If not, each page can be taken out alone.
+    /// Whether one entry of the table may cover several pages. If not, each page can be unmapped by
+    /// itself.
     pub(super) large_pages: bool,
 }
 
-impl How {
-    /// The first of some pages, as many as one call of [`View::map`] can take.
+impl MapMode {
+    /// Returns the first of `pages`, as many as one call of [`View::map`] may take.
     pub(super) fn at_once(&self, pages: Range<usize>) -> Range<usize> {
         if self.large_pages {
             pages
@@ -264,35 +274,35 @@ impl How {
     }
 }
 
-/// What one call of [`View::map`] has put into tables.
+/// The result of one call of [`View::map`].
 pub(super) struct Mapped {
-    /// How many pages.
+    /// Number of mapped pages.
     pub(super) pages: usize,
-    /// How many runs, if they were taken as they were.
+    /// Number of mapped runs, unless they were divided into single pages.
     pub(super) runs: Option<usize>,
 }
 
-/// Why some page frames are in no table.
+/// An error of [`View::map`].
 pub(super) struct NotShown {
     pub(super) error: Error,
-    /// Whether they really are in none: if not, a device may still reach them.
+    /// Whether no table maps the page frames. If false, a device may still access them.
     pub(super) gone: bool,
-    /// How many pages these are.
+    /// Number of pages of the runs that were to be mapped.
     pub(super) pages: usize,
 }
 
-/// A view and the page tables that show it.
+/// A view and the page tables that map it.
 pub(super) struct Window {
     pub(super) view: View,
     pub(super) tables: Tables,
-    /// Whether it can be cut at any border between pages, because no entry covers two.
+    /// Whether the window can be split between any two pages, because no entry covers both.
     pub(super) divisible: bool,
 }
 
 impl Window {
-    /// How its pages are mapped.
-    pub(super) fn how(&self, kind: MemoryKind) -> How {
-        How {
+    /// Returns the way in which its pages are mapped.
+    pub(super) fn map_mode(&self, kind: MemoryKind) -> MapMode {
+        MapMode {
             kind,
             large_pages: !self.divisible,
         }
@@ -305,15 +315,17 @@ impl Covers for Window {
     }
 }
 
-/// The page tables of a window: nearly always one, which costs no allocation.
+/// The page tables of a window. Most windows have only one, which is stored inline.
 #[derive(Default)]
 pub(super) struct Tables {
     first: Option<Table>,
-    /// To drop even an empty array takes time.
+    /// The others. An `Option`, because even dropping an empty array costs time on the fast path.
     more: Option<KVec<Table>>,
 }
 
 impl Tables {
+    /// Creates a list of `tables`, none of which occurs twice.
+    ///
     /// # Errors
     ///
     /// `ENOMEM`.
@@ -329,7 +341,7 @@ impl Tables {
         })
     }
 
-    /// The same tables once more.
+    /// Returns a copy of the list.
     ///
     /// # Errors
     ///
@@ -355,7 +367,7 @@ impl Tables {
         Iterator::chain(self.first.iter(), more)
     }
 
-    /// The one that there is, if there is one.
+    /// Returns the only table of a list that has exactly one.
     #[inline]
     pub(super) fn only(&self) -> Option<&Table> {
         let more = self.more.as_deref().unwrap_or(&[]);
@@ -363,17 +375,17 @@ impl Tables {
         self.first.as_ref().filter(|_| more.is_empty())
     }
 
-    /// Whether a table is among them.
+    /// Returns whether a table is in the list.
     pub(super) fn has(&self, table: &Table) -> bool {
         self.iter().any(|other| other.is_same(table))
     }
 
-    /// One of them.
+    /// Returns one of the tables.
     pub(super) fn any(&self) -> Option<&Table> {
         self.first.as_ref()
     }
 
-    /// Makes room for one more.
+    /// Allocates memory for one more table.
     ///
     /// # Errors
     ///
@@ -386,7 +398,7 @@ impl Tables {
         Ok(())
     }
 
-    /// Adds one for which there is room.
+    /// Adds a table, for which [`reserve`](Self::reserve) has allocated memory.
     pub(super) fn push_reserved(&mut self, table: Table) {
         if self.first.is_none() {
             self.first = Some(table);
@@ -396,7 +408,7 @@ impl Tables {
         }
     }
 
-    /// Takes one out.
+    /// Removes a table.
     pub(super) fn remove(&mut self, table: &Table) -> Option<Table> {
         let same = |other: &Table| other.is_same(table);
         let more = self.more.as_mut();

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! All windows of some pages: any number, over any pages, opened and closed in any order.
+//! The windows over shared pages: any number of them, over any pages, opened and closed in any
+//! order.
 //!
-//! Page frames that stand in page tables only are read back through a window over them, so windows
-//! are looked for by page. How many there are is up to the user, and locks are held meanwhile: each
-//! operation takes logarithmic time, except for showing them all. Pure: no kernel calls.
+//! Page frames that are stored in page tables only are read back through a window that covers them,
+//! so windows are looked up by page. User space decides how many there are, and a lock is held
+//! during each operation. Therefore each takes logarithmic time, except for [`Windows::for_each`].
+//!
+//! Pure: this file calls no kernel function and is also compiled for the host.
 
 use crate::{
     base::{fill_slot, new_slot, unbox, Result, Slot},
@@ -12,27 +15,27 @@ use crate::{
 };
 use core::ops::Range;
 
-/// What is over some pages.
+/// An object that covers a range of pages.
 pub(crate) trait Covers {
-    /// The pages: at least one.
+    /// Returns the pages; at least one.
     fn pages(&self) -> Range<usize>;
 }
 
-/// Windows over pages, each with an identifier that stays the same.
+/// The windows over shared pages, each with an identifier that does not change.
 pub(crate) struct Windows<W> {
-    /// One of them: nearly always there is no other, and it costs no allocation.
+    /// One of the windows. Most pages have only one, which then needs no allocation.
     first: Option<W>,
     others: NumberedMap<W>,
 }
 
-/// Identifies a window: the key of its interval of pages, or `None` for the one that has none.
+/// Identifies a window: the key of its interval in `others`, or `None` for `first`.
 #[derive(Clone, Copy)]
 pub(crate) struct WindowId(Option<Key>);
 
-/// Room for one more window.
+/// Memory for one more window.
 pub(crate) struct Room<W>(Option<Slot<NumberedNode<W>>>);
 
-/// The first and the last page.
+/// Returns the first and the last page of a window, both inclusive.
 fn interval<W: Covers>(window: &W) -> (u64, u64) {
     let pages = window.pages();
 
@@ -40,7 +43,7 @@ fn interval<W: Covers>(window: &W) -> (u64, u64) {
 }
 
 impl<W: Covers> Windows<W> {
-    /// No window.
+    /// Creates an empty set.
     pub(crate) const fn new() -> Self {
         Self {
             first: None,
@@ -48,7 +51,7 @@ impl<W: Covers> Windows<W> {
         }
     }
 
-    /// Makes room for one more window, which is to be the next that is added.
+    /// Allocates memory for one more window, which must be the next one that is added.
     ///
     /// # Errors
     ///
@@ -73,7 +76,7 @@ impl<W: Covers> Windows<W> {
         WindowId(Some(self.others.insert(fill_slot(slot, node))))
     }
 
-    /// Takes a window out.
+    /// Removes a window.
     pub(crate) fn take(&mut self, id: WindowId) -> Option<W> {
         match id.0 {
             None => self.first.take(),
@@ -88,7 +91,7 @@ impl<W: Covers> Windows<W> {
         }
     }
 
-    /// A window, of which anything may be changed but over which pages it is.
+    /// Returns a window for modification. Its range of pages must not be changed.
     pub(crate) fn get_mut(&mut self, id: WindowId) -> Option<&mut W> {
         match id.0 {
             None => self.first.as_mut(),
@@ -96,7 +99,7 @@ impl<W: Covers> Windows<W> {
         }
     }
 
-    /// Lets `cut` take pages away from the end of a window.
+    /// Runs `cut`, which shortens a window at its end.
     pub(crate) fn shorten(&mut self, id: WindowId, cut: impl FnOnce(&mut W)) {
         let Some(window) = self.get_mut(id) else {
             return;
@@ -109,7 +112,7 @@ impl<W: Covers> Windows<W> {
         }
     }
 
-    /// A window over a page.
+    /// Returns a window that covers a page, if there is one.
     pub(crate) fn over(&self, page: usize) -> Option<&W> {
         self.first
             .as_ref()
@@ -117,7 +120,7 @@ impl<W: Covers> Windows<W> {
             .or_else(|| self.others.first_in(page as u64, page as u64))
     }
 
-    /// Shows `visit` all windows.
+    /// Calls `visit` for each window.
     pub(crate) fn for_each(&self, mut visit: impl FnMut(&W)) {
         self.first.iter().for_each(&mut visit);
         self.others.for_each(visit);

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A list of runs against a plain list of frames.
+//! Checks a list of runs against a plain list of page frames.
 
 use super::*;
 use crate::base::set_allocations_left;
 use proptest::prelude::*;
 
-/// Runs from a small space, so that neighbours meet.
+/// Runs from a small range of page frames, so that some are contiguous.
 fn runs() -> impl Strategy<Value = std::vec::Vec<PfnRun>> {
     let run = (0usize..40, 1usize..6).prop_map(|(pfn, count)| PfnRun { pfn, count });
     prop::collection::vec(run, 1..40)
@@ -42,7 +42,7 @@ proptest! {
         prop_assert_eq!(list.count(), frames.len());
         prop_assert_eq!(plain(&part), frames.get(from..end).unwrap_or(&[]));
         prop_assert!(part.iter().all(|run| run.count != 0));
-        // As long as possible.
+        // The runs are as long as possible.
         prop_assert!(part.windows(2).all(|two| two[0].pfn + two[0].count != two[1].pfn));
         prop_assert_eq!(list.runs(), listed(&list, 0, usize::MAX).len());
     }
@@ -65,7 +65,7 @@ proptest! {
     }
 
     #[test]
-    fn without_memory_nothing_changes(runs in runs(), left in 0usize..6) {
+    fn without_memory_the_list_is_unchanged(runs in runs(), left in 0usize..6) {
         let mut list = FrameList::new();
         let mut pushed = std::vec::Vec::new();
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! No sequence of operations makes two claims overlap.
+//! Checks that no sequence of operations makes two claims overlap.
 
 use super::*;
 use proptest::prelude::*;
@@ -46,7 +46,7 @@ fn overlap(claims: &[IovaClaim]) -> bool {
     })
 }
 
-/// Carries a step out. A claim that is split or lost without its area leaves the area for ever.
+/// Executes a step. If a claim is split or lost without its area, the area can never be removed.
 fn run(areas: &mut Areas<()>, claims: &mut Vec<IovaClaim>, step: Step) {
     let pick = |index: usize, claims: &[IovaClaim]| index.checked_rem(claims.len());
 

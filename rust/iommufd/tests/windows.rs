@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Windows against a plain list of them.
+//! Checks the set of windows against a plain list.
 
 use super::*;
 use crate::base::set_allocations_left;
@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 const PAGES: usize = 40;
 
-/// Which one it is, and its pages.
+/// The number of a window, and its pages.
 #[derive(Clone, PartialEq, Debug)]
 struct Window(usize, Range<usize>);
 
@@ -22,7 +22,7 @@ impl Covers for Window {
 enum Step {
     Put(usize, usize),
     Take(usize),
-    /// Divides a window in front of one of its pages, so that there is one more.
+    /// Splits a window in front of one of its pages.
     Split(usize, usize),
 }
 
@@ -39,7 +39,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 fn put(windows: &mut Windows<Window>, window: Window) -> WindowId {
     let room = windows.room().expect("memory");
 
-    // All memory that is needed has been allocated.
+    // `put` must not allocate.
     set_allocations_left(0);
     let id = windows.put(room, window);
     set_allocations_left(usize::MAX);
@@ -121,7 +121,7 @@ fn only_the_first_needs_no_memory() {
     let second = put(&mut windows, Window(1, 0..1));
     set_allocations_left(0);
     assert_eq!(windows.take(first), Some(Window(0, 0..1)));
-    // The other one stays where it is.
+    // The identifier of the other window stays valid.
     assert_eq!(windows.get(second), Some(&Window(1, 0..1)));
     assert!(windows.room().is_ok());
     set_allocations_left(usize::MAX);

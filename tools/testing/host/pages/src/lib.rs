@@ -14,8 +14,8 @@
 mod base;
 #[path = "../../../../../rust/iommufd/pages/frames.rs"]
 mod frames;
-#[path = "../../../../../rust/iommufd/pages/held.rs"]
-mod held;
+#[path = "../../../../../rust/iommufd/pages/held_ranges.rs"]
+mod held_ranges;
 #[path = "../../../../../rust/interval.rs"]
 mod interval;
 #[path = "../../../../../rust/iommu/join.rs"]
@@ -26,6 +26,9 @@ mod pfn_run;
 mod run;
 #[path = "../../../../../rust/iommufd/pages/windows.rs"]
 mod windows;
+
+// For the documentation tests.
+pub use interval::{IntervalMap, Node};
 
 mod mm {
     pub(crate) use crate::pfn_run::PfnRun;

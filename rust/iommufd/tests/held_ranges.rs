@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Holders of ranges that overlap in any way, against a count for each page.
+//! Checks the map, with holders that overlap in any way, against a count of holders for each page.
 
 use super::*;
 use crate::base::set_allocations_left;
@@ -8,11 +8,11 @@ use proptest::prelude::*;
 
 const PAGES: usize = 64;
 
-/// The pages that a value stands for: it must be divided as its range is.
+/// A value that records its pages, to check that it is divided like its range.
 #[derive(Debug, PartialEq)]
-struct Stands(Range<usize>);
+struct Pages(Range<usize>);
 
-impl Split for Stands {
+impl Split for Pages {
     fn split_off(&mut self, at: usize) -> Result<Self> {
         let at = self.0.start + at;
         let upper = Self(at..self.0.end);
@@ -25,9 +25,9 @@ impl Split for Stands {
 
 #[derive(Clone, Debug)]
 enum Step {
-    /// Somebody holds a range; so many allocations succeed.
+    /// Adds a holder: first page, number of pages, and number of allocations that succeed.
     Hold(usize, usize, usize),
-    /// One of the holders goes.
+    /// Removes one of the holders.
     Release(usize),
 }
 
@@ -40,8 +40,10 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 0..120)
 }
 
-/// As the users of the map do: cuts, then a holder more for what is there, and new ranges between.
-fn hold(map: &mut HeldRanges<Stands>, range: Range<usize>) -> Result<(), usize> {
+/// Adds a holder as the users of the map do: cuts at both ends, adds a holder to each range that is
+/// there, and inserts new ranges in the gaps. On failure, returns the page up to which the holder
+/// was added.
+fn hold(map: &mut HeldRanges<Pages>, range: Range<usize>) -> Result<(), usize> {
     map.cut(range.start).map_err(|_| range.start)?;
     map.cut(range.end).map_err(|_| range.start)?;
 
@@ -54,19 +56,19 @@ fn hold(map: &mut HeldRanges<Stands>, range: Range<usize>) -> Result<(), usize> 
             map.hold(page);
         } else {
             let room = map.room().map_err(|_| page)?;
-            map.insert(room, new_range(page..next, Stands(page..next)));
+            map.insert(room, RangeEntry::new(page..next, Pages(page..next)));
         }
         page = next;
     }
     Ok(())
 }
 
-/// Gives a range back; what nobody holds any more is exactly what comes out.
-fn release(map: &mut HeldRanges<Stands>, counts: &mut [usize], range: Range<usize>) {
+/// Removes a holder, and checks that exactly the pages without a holder come out.
+fn release(map: &mut HeldRanges<Pages>, counts: &mut [usize], range: Range<usize>) {
     let mut freed = [false; PAGES * 2];
 
     map.release(range.clone(), |pages, value| {
-        assert_eq!(value, Stands(pages.clone()));
+        assert_eq!(value, Pages(pages.clone()));
         freed[pages].fill(true);
     });
     for page in range {
@@ -77,12 +79,12 @@ fn release(map: &mut HeldRanges<Stands>, counts: &mut [usize], range: Range<usiz
     assert!(!freed.contains(&true));
 }
 
-fn check(map: &HeldRanges<Stands>, counts: &[usize]) {
+fn check(map: &HeldRanges<Pages>, counts: &[usize]) {
     let mut seen = [0; PAGES * 2];
 
     for node in map.iter(0..PAGES * 2) {
-        assert_eq!(node.value.value, Stands(pages(node)));
-        seen[pages(node)].fill(node.value.holders);
+        assert_eq!(node.value.value, Pages(node.pages()));
+        seen[node.pages()].fill(node.value.holders);
     }
     assert_eq!(seen, counts);
     assert_eq!(map.is_empty(), counts.iter().all(|&count| count == 0));
@@ -116,7 +118,7 @@ proptest! {
                 Step::Release(which) if !holders.is_empty() => {
                     let range = holders.swap_remove(which % holders.len());
 
-                    // Nothing is needed to give something back.
+                    // Removing a holder must not allocate.
                     set_allocations_left(0);
                     release(&mut map, &mut counts, range);
                     set_allocations_left(usize::MAX);
@@ -129,7 +131,7 @@ proptest! {
 }
 
 #[test]
-fn a_range_that_nobody_has_held_is_recognised() {
+fn a_range_that_has_no_holder_is_recognised() {
     let mut map = HeldRanges::new();
 
     hold(&mut map, 4..8).expect("memory");
