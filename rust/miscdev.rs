@@ -17,6 +17,7 @@ use kernel::{
     device::Device,
     error::to_result,
     fs::File,
+    mm::virt::VmaNew,
     prelude::*,
     types::{ForeignOwnable, Opaque},
 };
@@ -72,6 +73,15 @@ pub trait MiscDevice: Sized + 'static {
         cmd: u32,
         arg: usize,
     ) -> Result<isize>;
+
+    /// Sets up a range of memory in which a process maps a file.
+    ///
+    /// # Errors
+    ///
+    /// `ENODEV` unless the device has something to be mapped.
+    fn mmap(_data: <Self::Data as ForeignOwnable>::Borrowed<'_>, _vma: &VmaNew) -> Result {
+        Err(ENODEV)
+    }
 }
 
 /// The `struct file_operations` of the device `T`.
@@ -95,6 +105,7 @@ impl<T: MiscDevice> FileOperations<T> {
         raw.open = Some(Self::open);
         raw.release = Some(Self::release);
         raw.unlocked_ioctl = Some(Self::ioctl);
+        raw.mmap = Some(Self::mmap);
         #[cfg(CONFIG_COMPAT)]
         {
             raw.compat_ioctl = bindings::compat_ptr_ioctl;
@@ -156,6 +167,27 @@ impl<T: MiscDevice> FileOperations<T> {
         match T::ioctl(unsafe { T::Data::borrow(data) }, cmd, arg) {
             Ok(value) => value as c_long,
             Err(error) => error.to_errno() as c_long,
+        }
+    }
+
+    /// # Safety
+    ///
+    /// Called by the VFS for a file that [`Self::open`] opened and that is not yet released, and for a
+    /// `vma` that is being set up.
+    unsafe extern "C" fn mmap(
+        file: *mut bindings::file,
+        vma: *mut bindings::vm_area_struct,
+    ) -> c_int {
+        // SAFETY: `open` stored the data.
+        let data = unsafe { (*file).private_data };
+        // SAFETY: They came from `into_foreign` and live until `release`.
+        let data = unsafe { T::Data::borrow(data) };
+        // SAFETY: The caller sets the VMA up until this function returns.
+        let vma = unsafe { VmaNew::from_raw(vma.cast()) };
+
+        match T::mmap(data, vma) {
+            Ok(()) => 0,
+            Err(error) => error.to_errno(),
         }
     }
 }

@@ -36,6 +36,18 @@ impl Call<'_> {
     pub(crate) fn respond<C: Command>(&self, command: &C) -> Result {
         write_versioned(self.user, self.user_size, command)
     }
+
+    /// Writes one field of the struct back, which begins at byte `offset` of it. Every caller knows
+    /// this field: it lies within [`Command::MIN_SIZE`].
+    ///
+    /// # Errors
+    ///
+    /// `EFAULT` where it cannot be written.
+    pub(crate) fn respond_field(&self, offset: usize, value: u64) -> Result {
+        UserSlice::new(self.user.wrapping_byte_add(offset), size_of::<u64>())
+            .writer()
+            .write(&value)
+    }
 }
 
 /// A command that this module carries out.
@@ -92,13 +104,7 @@ static COMMANDS: &[Entry] = &[
 /// `ENOTTY` for one that does not exist; `EINVAL` if the size is less than the command ever needed;
 /// `E2BIG` if the struct has non-zero bytes that are not known; then whatever the command reports.
 pub(crate) fn ioctl(context: &Context, code: u32, arg: usize) -> Result<isize> {
-    // The number of the kernel's selftests is one beyond the others.
-    #[cfg(CONFIG_IOMMUFD_RUST_TEST)]
-    let is_test = code == crate::selftest::TestCommand::CODE;
-    #[cfg(not(CONFIG_IOMMUFD_RUST_TEST))]
-    let is_test = false;
-
-    if !uapi::is_iommufd(code) && !is_test {
+    if !uapi::is_iommufd(code) {
         return vfio_compat::ioctl(context, code, arg);
     }
     let user = UserPtr::from_addr(arg);

@@ -26,7 +26,11 @@ pub(crate) use tables::TableId;
 use crate::iova_map::{IovaMap, ReservedRange};
 use area::Area;
 use iommufd_core::{iova::SpaceId, ObjectId};
-use kernel::{new_mutex, prelude::*, sync::Mutex};
+use kernel::{
+    new_mutex,
+    prelude::*,
+    sync::{atomic::Atomic, Mutex},
+};
 use kernel_ext::{
     alloc::SlabBox,
     iommu::{DmaOwner, ReservedKind, ReservedRegions},
@@ -83,6 +87,9 @@ pub(crate) struct Ioas {
     /// The page tables that mirror the map, and who uses it in the kernel.
     #[pin]
     users: RwSem<Users>,
+    /// Whether entries of page tables may cover several pages. Changes with `users` locked for
+    /// writing.
+    large_pages: Atomic<bool>,
     #[pin]
     pub(crate) map: RwSem<Map>,
 }
@@ -97,6 +104,7 @@ impl Ioas {
             space: id,
             hwpts <- new_mutex!(KVec::new(), "Ioas::hwpts"),
             users <- new_rwsem!(Users::new(id), "Ioas::users"),
+            large_pages: Atomic::new(true),
             map <- new_rwsem!(map, "Ioas::map"),
         })
     }

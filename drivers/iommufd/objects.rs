@@ -18,13 +18,18 @@ use crate::{
 };
 use iommufd_core::ContextDevice;
 use kernel::{
+    mm::virt::{flags, VmaNew},
     module::this_module,
     pr_info_once,
     prelude::*,
-    sync::atomic::{ordering::Relaxed, Atomic},
+    sync::{
+        atomic::{ordering::Relaxed, Atomic},
+        Arc,
+    },
 };
 use kernel_ext::{
     miscdev::{FileOperations, VFIO_MINOR},
+    mm::LimitReports,
     new_rwsem,
     sync::RwSem,
 };
@@ -39,6 +44,8 @@ pub(crate) struct State {
     #[pin]
     pub(crate) container: Container,
     charges_process: Atomic<bool>,
+    /// Which limit was last reported in the kernel log for what is mapped in the context.
+    pub(crate) limit_reports: Arc<LimitReports>,
     /// Held for writing while all address spaces are locked, and for reading while one is published,
     /// so that none is missed.
     #[pin]
@@ -90,11 +97,26 @@ impl iommufd_core::Iommufd for Iommufd {
             container <- Container::new(),
             // Programs that know VFIO alone expect its accounting.
             charges_process: Atomic::new(is_container),
+            limit_reports: Arc::new(LimitReports::new(), GFP_KERNEL_ACCOUNT)?,
             all_address_spaces <- new_rwsem!((), "State::all_address_spaces"),
         })
     }
 
     fn ioctl(context: &Context, cmd: u32, arg: usize) -> Result<isize> {
         dispatch::ioctl(context, cmd, arg)
+    }
+
+    /// # Errors
+    ///
+    /// `EINVAL` for a private mapping, `EPERM` for one from which code could be executed; else `ENXIO`:
+    /// no object has memory to be mapped, so there is no valid offset.
+    fn mmap(_context: &Context, vma: &VmaNew) -> Result {
+        if vma.flags() & flags::SHARED == 0 {
+            return Err(EINVAL);
+        }
+        if vma.executable() {
+            return Err(EPERM);
+        }
+        Err(ENXIO)
     }
 }

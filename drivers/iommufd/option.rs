@@ -17,15 +17,15 @@ use kernel_ext::capability::{capable, Capability};
 /// # Errors
 ///
 /// `EOPNOTSUPP` for an option or operation that does not exist, `EINVAL` for a value that the option
-/// cannot have, then those of the option.
-pub(crate) fn option(command: &mut IommuOption, call: &Call<'_>) -> Result {
+/// cannot have, then those of the option; `EFAULT` if the value cannot be written back, which is all
+/// that is written.
+pub(crate) fn option(command: &IommuOption, call: &Call<'_>) -> Result {
     let value = match command.check()? {
         OptionId::RlimitMode => rlimit_mode(command, call.context)?,
         OptionId::HugePages => huge_pages(command, call.context)?,
     };
 
-    command.val64 = value;
-    call.respond(command)
+    call.respond_field(IommuOption::VALUE_AT, value)
 }
 
 /// Returns the value that the caller is to see, as [`huge_pages`] does.

@@ -26,9 +26,10 @@ pub(crate) use iommu::Mock;
 pub(crate) use uapi::TestCommand;
 
 use crate::{dispatch::Call, ioas::Ioas};
+use iommu::MockIommu;
 use iommufd_core::ObjectId;
 use kernel::prelude::*;
-use kernel_ext::dma_buf;
+use kernel_ext::{dma_buf, iommu::DmaOwner};
 use uapi::{AddReserved, DmabufGet, DmabufRevoke, Op};
 
 /// `IOMMU_TEST_CMD`. Returns what the ioctl returns, which is zero but for one operation.
@@ -65,6 +66,11 @@ pub(crate) fn ioctl(call: &Call<'_>) -> Result<isize> {
     };
 
     done.map(|()| 0)
+}
+
+/// Whether the mock IOMMU serves a device.
+pub(crate) fn is_mock(device: &DmaOwner) -> bool {
+    device.is_driven_by::<MockIommu>()
 }
 
 /// Keeps a range out of what can be mapped.

@@ -7,12 +7,14 @@
 
 #include <linux/fs.h>
 #include <linux/highmem.h>
+#include <linux/hugetlb.h>
 #include <linux/jiffies.h>
 #include <linux/mutex.h>
 #include <linux/pci-ats.h>
 #include <linux/pci.h>
 #include <linux/printk.h>
 #include <linux/sched/signal.h>
+#include <linux/shmem_fs.h>
 #include <linux/uidgid.h>
 
 #include "helpers.h"
@@ -131,6 +133,36 @@ void kernel_ext_copy_to_page(struct page *page, size_t offset, const void *from,
 			     size_t length)
 {
 	memcpy_to_page(page, offset, from, length);
+}
+
+/*
+ * The seals of a file that is memory; -EINVAL for one that is not. Modules cannot
+ * call memfd_get_seals(), which has the same answers.
+ */
+int kernel_ext_memory_file_seals(struct file *file)
+{
+	if (shmem_file(file))
+		return READ_ONCE(SHMEM_I(file_inode(file))->seals);
+#ifdef CONFIG_HUGETLBFS
+	if (is_file_hugepages(file))
+		return READ_ONCE(HUGETLBFS_I(file_inode(file))->seals);
+#endif
+	return -EINVAL;
+}
+
+bool kernel_ext_file_is_writable(struct file *file)
+{
+	return file->f_mode & FMODE_WRITE;
+}
+
+int kernel_ext_file_map_writable(struct file *file)
+{
+	return mapping_map_writable(file->f_mapping);
+}
+
+void kernel_ext_file_unmap_writable(struct file *file)
+{
+	mapping_unmap_writable(file->f_mapping);
 }
 
 void *kernel_ext_kmalloc_account(size_t size)

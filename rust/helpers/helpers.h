@@ -48,6 +48,10 @@ void kernel_ext_copy_from_page(void *to, struct page *page, size_t offset,
 			       size_t length);
 void kernel_ext_copy_to_page(struct page *page, size_t offset, const void *from,
 			     size_t length);
+int kernel_ext_memory_file_seals(struct file *file);
+bool kernel_ext_file_is_writable(struct file *file);
+int kernel_ext_file_map_writable(struct file *file);
+void kernel_ext_file_unmap_writable(struct file *file);
 void kernel_ext_mm_add_pinned(struct mm_struct *mm, long npages);
 
 unsigned long kernel_ext_linear_map_offset(void);

@@ -2,6 +2,7 @@
 
 //! IOMMU groups, and the ownership of their DMA.
 
+use super::driver::Driver;
 use crate::{bindings, shim::device_ptr};
 use core::{ffi::c_void, mem::ManuallyDrop, ptr::NonNull};
 use kernel::{
@@ -171,6 +172,23 @@ impl DmaOwner {
         // SAFETY: By the type invariant the DMA of the device is claimed, so it has an IOMMU, whose
         // registration and operations stay valid as long as it is claimed.
         unsafe { (*(*self.iommu()).iommu_dev).ops }
+    }
+
+    /// Whether the driver of its IOMMU can be asked for domains with features or data of its own.
+    pub fn takes_domain_features(&self) -> bool {
+        // SAFETY: The operations of a driver stay, and do not change.
+        unsafe { (*self.iommu_ops()).domain_alloc_paging_flags }.is_some()
+    }
+
+    /// Whether the driver of its IOMMU nests domains on others.
+    pub fn nests_domains(&self) -> bool {
+        // SAFETY: The operations of a driver stay, and do not change.
+        unsafe { (*self.iommu_ops()).domain_alloc_nested }.is_some()
+    }
+
+    /// Whether `T` is the driver of its IOMMU.
+    pub fn is_driven_by<T: Driver>(&self) -> bool {
+        core::ptr::eq(self.iommu_ops(), T::operations().as_raw())
     }
 }
 

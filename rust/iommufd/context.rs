@@ -22,6 +22,7 @@ use core::{marker::PhantomData, ops::Deref, ptr::NonNull};
 use kernel::{
     device::Device,
     fs::File,
+    mm::virt::VmaNew,
     prelude::*,
     sync::{aref::ARef, Refcount, SpinLock},
     types::Opaque,
@@ -41,6 +42,9 @@ pub trait Iommufd: ObjectFamily + Sized + 'static {
 
     /// Carries out one ioctl.
     fn ioctl(context: &Context<Self>, cmd: u32, arg: usize) -> Result<isize>;
+
+    /// Sets up a range of memory in which a process maps the file.
+    fn mmap(context: &Context<Self>, vma: &VmaNew) -> Result;
 }
 
 /// The character device of an [`Iommufd`]: each file that is opened on it is a context.
@@ -59,6 +63,10 @@ impl<I: Iommufd> MiscDevice for ContextDevice<I> {
 
     fn ioctl(context: &Context<I>, cmd: u32, arg: usize) -> Result<isize> {
         <I as Iommufd>::ioctl(context, cmd, arg)
+    }
+
+    fn mmap(context: &Context<I>, vma: &VmaNew) -> Result {
+        <I as Iommufd>::mmap(context, vma)
     }
 }
 

@@ -40,7 +40,7 @@ pub use window::View;
 
 use crate::{
     dma_buf::DmaBuf,
-    mm::{Charge, ChargeMode, CopyBuffer, Memory, PageSlots, Payer, UserMemory},
+    mm::{Charge, CopyBuffer, Memory, PageSlots, Payer, UserMemory},
 };
 use device::DevicePages;
 use kernel::{
@@ -73,19 +73,13 @@ enum Pages {
 
 impl SharedPages {
     /// Creates a reference to `length` bytes at `address` in the calling process. Pinned pages are
-    /// charged to that process against `limit`, unless it has `CAP_IPC_LOCK`.
+    /// charged to `payer`.
     ///
     /// # Errors
     ///
     /// Those of [`UserMemory::current`]; `ENOMEM`.
-    pub fn of_caller(
-        address: usize,
-        length: usize,
-        writable: bool,
-        limit: ChargeMode,
-    ) -> Result<Self> {
+    pub fn of_caller(address: usize, length: usize, writable: bool, payer: Payer) -> Result<Self> {
         let memory = UserMemory::current(address, length, writable)?;
-        let payer = Payer::current(limit)?;
         let pages = PinnedPages::new(Memory::User(memory), payer)?;
 
         Ok(Self(Pages::Pinned(pages)))

@@ -11,7 +11,11 @@ use core::ptr::NonNull;
 use kernel::{
     mm::{Mm, MmWithUser},
     prelude::*,
-    sync::aref::ARef,
+    sync::{
+        aref::ARef,
+        atomic::{ordering::Relaxed, Atomic},
+        Arc,
+    },
     task::Task,
 };
 
@@ -66,25 +70,65 @@ impl Drop for User {
     }
 }
 
+/// The limit that was last reported in the kernel log as exceeded.
+///
+/// Payers that share one of these print one message for each user or process whose limit they
+/// exceed, not one for each failed charge. Some programs map until an error, unmap, and continue.
+pub struct LimitReports {
+    /// The address of the user or task that has the limit. It is only compared.
+    last: Atomic<usize>,
+}
+
+impl LimitReports {
+    /// Creates the state in which no limit has been reported.
+    pub const fn new() -> Self {
+        Self {
+            last: Atomic::new(0),
+        }
+    }
+
+    /// Returns whether the limit of this user or task must be reported, because it is not the last
+    /// one that was. The next call for the same one returns false.
+    fn is_new<T>(&self, limited: *const T) -> bool {
+        self.last.xchg(limited.addr(), Relaxed) != limited.addr()
+    }
+}
+
+impl Default for LimitReports {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A process whose limit applies.
+#[derive(Clone)]
+struct Limited {
+    /// The leader of the thread group, whose limit is that of the process.
+    task: ARef<Task>,
+    reports: Arc<LimitReports>,
+}
+
 /// The limit to charge against, and the objects that are needed to do so.
 #[derive(Clone)]
 enum Limit {
     Nobody,
-    /// The task is the leader of a thread group, whose limit applies.
-    User(ARef<Task>, User),
-    Process(ARef<Task>),
+    User(Limited, User),
+    Process(Limited),
 }
 
 impl Limit {
     /// Returns the limit of the calling process.
     #[inline(never)]
-    fn current(mode: ChargeMode) -> Result<Self> {
-        let leader = kernel::current!().group_leader().into();
+    fn current(mode: ChargeMode, reports: &Arc<LimitReports>) -> Result<Self> {
+        let limited = Limited {
+            task: kernel::current!().group_leader().into(),
+            reports: reports.clone(),
+        };
 
         Ok(match mode {
             ChargeMode::Nobody => Self::Nobody,
-            ChargeMode::User => Self::User(leader, User::current().ok_or(EFAULT)?),
-            ChargeMode::Process => Self::Process(leader),
+            ChargeMode::User => Self::User(limited, User::current().ok_or(EFAULT)?),
+            ChargeMode::Process => Self::Process(limited),
         })
     }
 }
@@ -94,7 +138,7 @@ impl Limit {
 /// # Examples
 ///
 /// ```ignore
-/// let payer = Payer::current(ChargeMode::User)?;
+/// let payer = Payer::current(ChargeMode::User, &reports)?;
 /// let file = SharedPages::pinned(Memory::File(file), payer.clone())?;
 ///
 /// // A charge moves only if it is counted elsewhere.
@@ -109,22 +153,25 @@ pub struct Payer {
 }
 
 impl Payer {
-    /// Returns the calling process, charged in mode `limited` unless it has `CAP_IPC_LOCK`.
+    /// Returns the calling process, charged in mode `limited` unless it has `CAP_IPC_LOCK`. Charges
+    /// that exceed the limit are reported as `reports` says.
     ///
     /// # Errors
     ///
     /// `EFAULT` if the caller has no address space (a kernel thread).
     #[inline]
-    pub fn current(limited: ChargeMode) -> Result<Self> {
+    pub fn current(limited: ChargeMode, reports: &Arc<LimitReports>) -> Result<Self> {
         // SAFETY: This reads the credentials of the current task and may set its `PF_SUPERPRIV`,
         // both of which are always allowed.
         let unlimited = unsafe { bindings::capable(bindings::CAP_IPC_LOCK as c_int) };
 
-        Self::current_in_mode(if unlimited {
+        let mode = if unlimited {
             ChargeMode::Nobody
         } else {
             limited
-        })
+        };
+
+        Self::current_in_mode(mode, reports)
     }
 
     /// Returns the calling process, charged in `mode`.
@@ -133,11 +180,11 @@ impl Payer {
     ///
     /// As for [`current`](Self::current).
     #[inline]
-    pub fn current_in_mode(mode: ChargeMode) -> Result<Self> {
+    pub fn current_in_mode(mode: ChargeMode, reports: &Arc<LimitReports>) -> Result<Self> {
         Ok(Self {
             limit: match mode {
                 ChargeMode::Nobody => Limit::Nobody,
-                limited => Limit::current(limited)?,
+                limited => Limit::current(limited, reports)?,
             },
             mm: ARef::from(&**kernel::current!().mm().ok_or(EFAULT)?),
         })
@@ -176,27 +223,29 @@ impl Payer {
         Ok(())
     }
 
+    /// Uncharges pages. Returns false, without any effect, if they stay charged.
     #[inline]
-    fn uncharge(&self, npages: usize) {
-        if !matches!(self.limit, Limit::Nobody) {
-            self.uncharge_limit(npages);
+    fn uncharge(&self, npages: usize) -> bool {
+        if !matches!(self.limit, Limit::Nobody) && !self.uncharge_limit(npages) {
+            return false;
         }
         // SAFETY: `self.mm` holds a reference to the `mm_struct`, so it is valid. The helper
         // changes an atomic counter of it.
         unsafe { bindings::kernel_ext_mm_add_pinned(self.mm.as_raw(), -(npages as c_long)) };
+        true
     }
 
     #[inline(never)]
     fn charge_limit(&self, npages: usize) -> Result {
         match &self.limit {
             Limit::Nobody => Ok(()),
-            Limit::User(task, user) => charge_user(task, user, npages),
-            Limit::Process(task) => self.charge_process(task, npages),
+            Limit::User(limited, user) => charge_user(limited, user, npages),
+            Limit::Process(limited) => self.charge_process(limited, npages),
         }
     }
 
     #[inline(never)]
-    fn uncharge_limit(&self, npages: usize) {
+    fn uncharge_limit(&self, npages: usize) -> bool {
         match &self.limit {
             Limit::Nobody => {}
             // SAFETY: By the invariant of `User` the pointer is valid. `Charge` uncharges at most
@@ -204,29 +253,38 @@ impl Payer {
             Limit::User(_, user) => unsafe {
                 bindings::kernel_ext_user_uncharge(user.as_ptr(), npages)
             },
-            Limit::Process(task) => self.uncharge_process(task, npages),
+            Limit::Process(limited) => return self.uncharge_process(&limited.task, npages),
         }
+        true
     }
 
-    fn charge_process(&self, task: &Task, npages: usize) -> Result {
-        let mm = self.address_space().ok_or(EINVAL)?;
+    /// Charges the process, also if it has exited: pages of its files may still be pinned, and its
+    /// limit still applies.
+    fn charge_process(&self, limited: &Limited, npages: usize) -> Result {
+        let task = &*limited.task;
 
-        if account(&mm, task, npages, true) == 0 {
+        if account(&self.mm, task, npages, true) == 0 {
             return Ok(());
         }
-        // SAFETY: `mm` is a reference to an `mm_struct`, so it is valid.
-        let used = unsafe { bindings::kernel_ext_mm_locked(mm.as_raw()) };
-        let (task, limit) = (task.as_ptr(), limit_of(task));
-        // SAFETY: `task` comes from a reference that `self.limit` holds, so it is valid.
-        unsafe { bindings::kernel_ext_report_mm_limit(task, npages, used, limit) };
+        if limited.reports.is_new(task.as_ptr()) {
+            // SAFETY: `self.mm` is a reference to an `mm_struct`, so it is valid.
+            let used = unsafe { bindings::kernel_ext_mm_locked(self.mm.as_raw()) };
+            let (task, limit) = (task.as_ptr(), limit_of(task));
+            // SAFETY: `task` comes from a reference that `limited` holds, so it is valid.
+            unsafe { bindings::kernel_ext_report_mm_limit(task, npages, used, limit) };
+        }
         Err(ENOMEM)
     }
 
-    fn uncharge_process(&self, task: &Task, npages: usize) {
-        // The count of locked pages disappears with the address space when the process exits.
-        if let Some(mm) = self.address_space() {
-            account(&mm, task, npages, false);
-        }
+    /// Uncharges pages. Returns false if the process has exited, whose count of locked pages is not
+    /// changed any more.
+    fn uncharge_process(&self, task: &Task, npages: usize) -> bool {
+        let Some(mm) = self.address_space() else {
+            return false;
+        };
+
+        account(&mm, task, npages, false);
+        true
     }
 
     /// Returns the address space, or `None` if the process has exited.
@@ -235,26 +293,28 @@ impl Payer {
     }
 }
 
-fn charge_user(task: &Task, user: &User, npages: usize) -> Result {
-    let limit = limit_of(task);
+fn charge_user(limited: &Limited, user: &User, npages: usize) -> Result {
+    let limit = limit_of(&limited.task);
 
     // SAFETY: By the invariant of `User` the pointer is valid.
     if unsafe { bindings::kernel_ext_user_charge(user.as_ptr(), npages, limit) } {
         return Ok(());
     }
-    // SAFETY: By the invariant of `User` the pointer is valid.
-    let used = unsafe { bindings::kernel_ext_user_locked(user.as_ptr()) };
-    let (task, user) = (task.as_ptr(), user.as_ptr());
-    // SAFETY: Both pointers come from references that the caller holds, so they are valid.
-    unsafe { bindings::kernel_ext_report_user_limit(task, user, npages, used, limit) };
+    if limited.reports.is_new(user.as_ptr()) {
+        // SAFETY: By the invariant of `User` the pointer is valid.
+        let used = unsafe { bindings::kernel_ext_user_locked(user.as_ptr()) };
+        let (task, user) = (limited.task.as_ptr(), user.as_ptr());
+        // SAFETY: Both pointers come from references that the caller holds, so they are valid.
+        unsafe { bindings::kernel_ext_report_user_limit(task, user, npages, used, limit) };
+    }
     Err(ENOMEM)
 }
 
 /// Charges or uncharges the limit of a process. Returns 0 or a negative error number; uncharging
 /// always returns 0.
-fn account(mm: &MmWithUser, task: &Task, npages: usize, charge: bool) -> c_int {
-    // SAFETY: `mm` is a reference to an address space that is in use, so its mmap lock can be
-    // taken. `task` is a reference, so it points to a valid task.
+fn account(mm: &Mm, task: &Task, npages: usize, charge: bool) -> c_int {
+    // SAFETY: `mm` and `task` are references, so both are valid. The lock and the counter of an
+    // `mm_struct` exist as long as the structure, also after the process has exited.
     unsafe { bindings::kernel_ext_mm_account(mm.as_raw(), task.as_ptr(), npages, charge) }
 }
 
@@ -274,7 +334,7 @@ fn limit_of(task: &Task) -> usize {
 /// # Examples
 ///
 /// ```ignore
-/// let mut charge = Charge::new(Payer::current(ChargeMode::User)?);
+/// let mut charge = Charge::new(Payer::current(ChargeMode::User, &reports)?);
 ///
 /// charge.add(npages)?;
 /// if let Err(error) = pin(npages) {
@@ -286,27 +346,39 @@ fn limit_of(task: &Task) -> usize {
 pub struct Charge {
     payer: Payer,
     npages: usize,
+    /// Number of pages that are still counted in addition, because they were uncharged after the
+    /// process had exited. The next charges use them up first.
+    kept: usize,
 }
 
 impl Charge {
     /// Creates a charge of no pages to `payer`.
     pub fn new(payer: Payer) -> Self {
-        Self { payer, npages: 0 }
+        Self {
+            payer,
+            npages: 0,
+            kept: 0,
+        }
     }
 
     /// Charges `npages` more pages.
     ///
     /// # Errors
     ///
-    /// `ENOMEM` if that exceeds the limit, which a rate-limited kernel message names; `EINVAL` if
-    /// the limit is that of a process that has exited. No page is charged then.
+    /// `ENOMEM` if that exceeds the limit. A rate-limited kernel message names the limit, if it is
+    /// new to the [`LimitReports`] of the payer. No page is charged then.
     #[inline]
     pub fn add(&mut self, npages: usize) -> Result {
         if npages != 0 {
             if should_fail() {
                 return Err(ENOMEM);
             }
-            self.payer.charge(npages)?;
+            let kept = npages.min(self.kept);
+
+            if kept != npages {
+                self.payer.charge(npages - kept)?;
+            }
+            self.kept -= kept;
             self.npages += npages;
         }
         Ok(())
@@ -319,7 +391,9 @@ impl Charge {
 
         if npages != 0 {
             self.npages -= npages;
-            self.payer.uncharge(npages);
+            if !self.payer.uncharge(npages) {
+                self.kept += npages;
+            }
         }
     }
 
@@ -346,6 +420,7 @@ impl Charge {
         self.sub(npages);
         prepaid.npages -= moved;
         self.npages = moved;
+        self.kept = 0;
         self.payer = prepaid.payer.clone();
     }
 }

@@ -8,6 +8,7 @@
 use crate::bindings;
 use core::ptr::NonNull;
 use kernel::{
+    error::to_result,
     mm::{Mm, MmWithUser},
     page::{PAGE_MASK, PAGE_SIZE},
     prelude::*,
@@ -109,8 +110,12 @@ impl UserMemory {
 ///
 /// # Invariants
 ///
-/// `0` is valid, and this value owns one reference to it.
-struct OpenFile(NonNull<bindings::file>);
+/// `file` is valid, and this value owns one reference to it. If `counts_as_writable`, this value is
+/// one of the writable mappings that are counted for the contents of the file.
+struct OpenFile {
+    file: NonNull<bindings::file>,
+    counts_as_writable: bool,
+}
 
 // SAFETY: References to files may be dropped on any thread. The file position, which a task may
 // hold without a lock (`fdget_pos()`), is not used here.
@@ -119,16 +124,68 @@ unsafe impl Send for OpenFile {}
 // threads for one file.
 unsafe impl Sync for OpenFile {}
 
+impl OpenFile {
+    /// Returns the file that is open as `fd` in the calling process.
+    ///
+    /// # Errors
+    ///
+    /// `EBADF` if no file is open as `fd`.
+    fn from_fd(fd: i32) -> Result<Self> {
+        // SAFETY: `fget()` accepts any number, and returns null unless a file is open as it.
+        let file = NonNull::new(unsafe { bindings::fget(fd as c_uint) }).ok_or(EBADF)?;
+
+        // INVARIANT: `fget()` has taken a reference, which the new value owns.
+        Ok(Self {
+            file,
+            counts_as_writable: false,
+        })
+    }
+
+    /// Counts this value as a writable mapping of the file, so that the file cannot be sealed
+    /// against writing as long as the value exists. Has no effect on a file whose contents are not
+    /// memory, which cannot be pinned.
+    ///
+    /// # Errors
+    ///
+    /// `EPERM` if the file was not opened for writing, or is sealed against writing.
+    fn count_as_writable(&mut self) -> Result {
+        const WRITE_SEALS: u32 = bindings::F_SEAL_WRITE | bindings::F_SEAL_FUTURE_WRITE;
+        let file = self.file.as_ptr();
+        // SAFETY: By the type invariant the file is valid.
+        let seals = unsafe { bindings::kernel_ext_memory_file_seals(file) };
+        let Ok(seals) = u32::try_from(seals) else {
+            return Ok(());
+        };
+
+        // SAFETY: By the type invariant the file is valid.
+        if seals & WRITE_SEALS != 0 || !unsafe { bindings::kernel_ext_file_is_writable(file) } {
+            return Err(EPERM);
+        }
+        // SAFETY: By the type invariant the file is valid.
+        to_result(unsafe { bindings::kernel_ext_file_map_writable(file) })?;
+        // INVARIANT: The call has counted this value as a writable mapping.
+        self.counts_as_writable = true;
+        Ok(())
+    }
+}
+
 impl Drop for OpenFile {
     fn drop(&mut self) {
+        if self.counts_as_writable {
+            // SAFETY: By the type invariant the file is valid, and this value is counted as a
+            // writable mapping, once.
+            unsafe { bindings::kernel_ext_file_unmap_writable(self.file.as_ptr()) };
+        }
         // SAFETY: By the type invariant this value owns a reference, which is not used after this.
-        unsafe { bindings::fput(self.0.as_ptr()) };
+        unsafe { bindings::fput(self.file.as_ptr()) };
     }
 }
 
 /// A range of a file whose contents are memory: a memfd, or a file in tmpfs or hugetlbfs.
 ///
-/// The kind of the file is checked when it is pinned.
+/// The kind of the file is checked when it is pinned. While a device may write to the memory of a
+/// memfd, the memfd cannot be sealed with `F_SEAL_WRITE`, just as while a process has a writable
+/// shared mapping of it.
 pub struct FileMemory {
     file: OpenFile,
     /// Offset of the first byte in the file.
@@ -145,17 +202,18 @@ impl FileMemory {
     /// # Errors
     ///
     /// `EINVAL` if `length` is zero or too large; `EOVERFLOW` if the range exceeds the largest
-    /// offset; `EBADF` if no file is open as `fd`.
+    /// offset; `EBADF` if no file is open as `fd`; `EPERM` if `writable`, and the file is memory
+    /// that was not opened for writing or is sealed against writing.
     pub fn from_fd(fd: i32, start: u64, length: usize, writable: bool) -> Result<Self> {
         let before_last = length.checked_sub(1).ok_or(EINVAL)? as u64;
 
         start.checked_add(before_last).ok_or(EOVERFLOW)?;
-        // SAFETY: `fget()` accepts any number, and returns null unless a file is open as it.
-        let file = NonNull::new(unsafe { bindings::fget(fd as c_uint) }).ok_or(EBADF)?;
-        // INVARIANT: `fget()` has taken a reference, which the new value owns.
-        let file = OpenFile(file);
+        let mut file = OpenFile::from_fd(fd)?;
 
         check_length(length)?;
+        if writable {
+            file.count_as_writable()?;
+        }
         Ok(Self {
             file,
             start,
@@ -197,7 +255,7 @@ impl FileMemory {
 
     /// Returns the file, which stays valid as long as `self`.
     pub(super) fn file(&self) -> *mut bindings::file {
-        self.file.0.as_ptr()
+        self.file.file.as_ptr()
     }
 }
 

@@ -41,7 +41,6 @@ fn ask(device: &Device, wanted: u32) -> Result<(HwInfo, Option<PasidSupport>, Hw
     let info = HwInfo::of(device.owner(), wanted)?;
     let pasids = PasidSupport::of(device.owner());
     let capabilities = HwCapabilities {
-        dirty_tracking: is_capable(device.device(), Capability::DirtyTracking),
         pasid_exec: pasids.is_some_and(|pasids| pasids.exec),
         pasid_privileged: pasids.is_some_and(|pasids| pasids.privileged),
         ats: is_capable(device.device(), Capability::PciAts),

@@ -3,18 +3,23 @@
 //! `IOMMU_HWPT_ALLOC`: page tables that user space asks for.
 
 use super::{list, start_mirroring, Hwpt, Origin};
-use crate::{device::Device, dispatch::Call, ioas::Ioas, uapi::HwptAlloc};
+use crate::{
+    device::Device,
+    dispatch::Call,
+    ioas::Ioas,
+    uapi::{HwptAlloc, HwptOffer},
+};
 use iommufd_core::{ObjectGuard, ObjectId};
 use kernel::{prelude::*, uaccess::UserPtr};
-use kernel_ext::iommu::{is_capable, Capability, DomainFeatures, UserData};
+use kernel_ext::iommu::{DomainFeatures, UserData};
 
 /// Carries it out.
 ///
 /// # Errors
 ///
-/// `ENOENT` if there is no such device, or nobody of that ID who handles faults; `EINVAL` if there is
-/// nothing to build the page table on; `EOPNOTSUPP` if the IOMMU cannot do what is wanted; else those
-/// of [`Hwpt::reserve`] and [`start_mirroring`].
+/// `ENOENT` if there is no such device, or no fault queue with that ID; `EINVAL` if there is
+/// nothing to build the page table on; `EOPNOTSUPP` for what is not offered; else those of
+/// [`Hwpt::reserve`] and [`start_mirroring`].
 pub(crate) fn alloc(command: &mut HwptAlloc, call: &Call<'_>) -> Result {
     command.check()?;
 
@@ -26,20 +31,21 @@ pub(crate) fn alloc(command: &mut HwptAlloc, call: &Call<'_>) -> Result {
     let ioas = match parent.downcast::<Ioas>() {
         Ok(ioas) => ioas,
         Err(parent) => {
-            // No driver is asked for nested page tables.
-            return Err(parent.downcast::<Hwpt>().map_or(EINVAL, |_| EOPNOTSUPP));
+            parent.downcast::<Hwpt>().map_err(|_| EINVAL)?;
+            return Err(no_parent(command, &device));
         }
     };
     let flags = command.paging_flags()?;
 
-    if flags.dirty_tracking && !is_capable(device.device(), Capability::DirtyTracking) {
-        return Err(EOPNOTSUPP);
-    }
+    flags.check_offered(HwptOffer {
+        features: device.owner().takes_domain_features(),
+        parents: can_be_parent(&device),
+    })?;
+
     let origin = Origin::User {
         features: DomainFeatures {
             nest_parent: flags.nest_parent,
-            dirty_tracking: flags.dirty_tracking,
-            pasid: flags.pasid,
+            ..DomainFeatures::default()
         },
         data: user_data(command),
     };
@@ -50,7 +56,7 @@ pub(crate) fn alloc(command: &mut HwptAlloc, call: &Call<'_>) -> Result {
     drop(device);
     start_mirroring(&hwpt)?;
     if flags.faults {
-        // Nobody handles faults: there are no such objects.
+        // No object has this ID and type: fault queues cannot be made.
         return Err(ENOENT);
     }
     {
@@ -63,6 +69,29 @@ pub(crate) fn alloc(command: &mut HwptAlloc, call: &Call<'_>) -> Result {
     call.respond(command)?;
     hwpt.publish();
     Ok(())
+}
+
+/// Whether page tables for `device` are made as parents of others. No program can nest any on them;
+/// the kernel's selftests make some of the mock IOMMU nevertheless.
+#[cfg(CONFIG_IOMMUFD_RUST_TEST)]
+fn can_be_parent(device: &Device) -> bool {
+    crate::selftest::is_mock(device.owner())
+}
+
+/// As above: without the mock IOMMU, none is.
+#[cfg(not(CONFIG_IOMMUFD_RUST_TEST))]
+fn can_be_parent(_device: &Device) -> bool {
+    false
+}
+
+/// Why no page table for `device` is nested on another one: `EINVAL` if only because none can be a
+/// parent, `EOPNOTSUPP` if no such page table could be.
+fn no_parent(command: &HwptAlloc, device: &Device) -> Error {
+    if device.owner().nests_domains() {
+        command.check_nested().err().unwrap_or(EINVAL)
+    } else {
+        EOPNOTSUPP
+    }
 }
 
 fn user_data(command: &HwptAlloc) -> Option<UserData> {

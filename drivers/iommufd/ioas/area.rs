@@ -32,6 +32,19 @@ impl Slice {
         (self.start % PAGE_SIZE) as u64
     }
 
+    /// Whether the bytes behind the start of the first page can be rounded up to whole pages.
+    ///
+    /// # Errors
+    ///
+    /// `EOVERFLOW` if not.
+    pub(crate) fn check_end(&self) -> Result {
+        let whole_pages = (self.start % PAGE_SIZE)
+            .checked_add(self.length)
+            .and_then(|end| end.checked_next_multiple_of(PAGE_SIZE));
+
+        whole_pages.map(drop).ok_or(EOVERFLOW)
+    }
+
     /// The bytes at an IOVA.
     pub(crate) fn view(&self, iova: u64, access: Access) -> View {
         View {

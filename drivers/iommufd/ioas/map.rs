@@ -39,7 +39,7 @@ impl Ioas {
         access: Access,
     ) -> Result<u64> {
         let slice = Slice {
-            pages: SharedPages::of_caller(address, length, access.write, limit(context))?,
+            pages: SharedPages::of_caller(address, length, access.write, payer(context)?)?,
             start: address % PAGE_SIZE,
             length,
         };
@@ -72,7 +72,7 @@ impl Ioas {
             }
             Err(_) => {
                 let memory = FileMemory::from_fd(fd, start as u64, length, access.write)?;
-                SharedPages::pinned(Memory::File(memory), Payer::current(limit(context))?)?
+                SharedPages::pinned(Memory::File(memory), payer(context)?)?
             }
         };
         let slice = Slice {
@@ -90,8 +90,8 @@ impl Ioas {
     ///
     /// Those of [`IovaMap::check`](crate::iova_map::IovaMap::check) and
     /// [`IovaMap::find`](crate::iova_map::IovaMap::find); `EEXIST` if something is mapped there; `EPERM`
-    /// if devices may write what may not be written; then those of [`Mapping::new`]. Nothing has changed
-    /// then.
+    /// if devices may write what may not be written; `EOVERFLOW` for more bytes than can be rounded up to
+    /// whole pages; then those of [`Mapping::new`]. Nothing has changed then.
     pub(crate) fn map(&self, slice: Slice, iova: Option<u64>, access: Access) -> Result<u64> {
         // Allocated before locking, and then told where it goes.
         let slot = core::iter::once(new_slot()?);
@@ -141,7 +141,7 @@ impl Ioas {
             let hold = if users.tables.as_slice().is_empty() {
                 Hold::Claim(claim)
             } else {
-                let large_pages = users.large_pages;
+                let large_pages = self.large_pages();
                 match Mapping::new(claim, slice.pages, view, &users.tables, large_pages) {
                     Ok(mapping) => Hold::Mapping(mapping),
                     Err(NotMapped { error, claim }) => {
@@ -192,7 +192,8 @@ impl Ioas {
             if access.write && !slice.pages.writable() {
                 return Err(EPERM);
             }
-            map.check_page_offset(slice.page_offset())
+            map.check_page_offset(slice.page_offset())?;
+            slice.check_end()
         });
         // Alone, an area that may be mapped meets others when it is inserted.
         if fit.is_err() || slices.len() > 1 {
@@ -285,13 +286,15 @@ pub(crate) struct FilePart {
     pub(crate) length: usize,
 }
 
-/// Whose limit counts for what the calling process maps.
-fn limit(context: &Context) -> ChargeMode {
-    if context.charges_process() {
+/// The calling process, charged as the context has it for what is mapped.
+fn payer(context: &Context) -> Result<Payer> {
+    let limited = if context.charges_process() {
         ChargeMode::Process
     } else {
         ChargeMode::User
-    }
+    };
+
+    Payer::current(limited, &context.limit_reports)
 }
 
 /// Lets areas that fill a range be in transit no more.

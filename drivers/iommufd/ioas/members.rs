@@ -45,6 +45,11 @@ impl Members {
         }
     }
 
+    /// Whether there is none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.sorted.is_empty()
+    }
+
     /// What IOVAs and lengths must be multiples of for their sake, in bytes.
     pub(super) fn alignment(&self) -> u64 {
         let alignments = self.sorted.iter().map(|listed| listed.alignment);
@@ -107,7 +112,7 @@ impl Drop for Membership {
         let position = users.members.position(self.member);
         let listed = users.members.sorted.remove(position);
         // Lowering it cannot fail.
-        let lowered = map.set_alignment(users.alignment());
+        let lowered = map.set_alignment(users.alignment(self.ioas.large_pages()));
 
         kernel::warn_on!(listed.is_err() || lowered.is_err());
     }

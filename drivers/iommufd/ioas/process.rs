@@ -40,10 +40,11 @@ pub(crate) fn change(command: &mut IoasChangeProcess, call: &Call<'_>) -> Result
             return Err(EINVAL);
         }
     }
+    let reports = &call.context.limit_reports;
     let payers = [
-        Payer::current_in_mode(ChargeMode::Nobody)?,
-        Payer::current_in_mode(ChargeMode::User)?,
-        Payer::current_in_mode(ChargeMode::Process)?,
+        Payer::current_in_mode(ChargeMode::Nobody, reports)?,
+        Payer::current_in_mode(ChargeMode::User, reports)?,
+        Payer::current_in_mode(ChargeMode::Process, reports)?,
     ];
     let counts = count(&maps, &payers);
     let paid = Pots::pay(payers, &counts);

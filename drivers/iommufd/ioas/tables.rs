@@ -8,7 +8,7 @@ use super::{
     reserve, Ioas, Map, Owner,
 };
 use iommufd_core::{iova::SpaceId, Mapping, NotMapped, Table, TableList};
-use kernel::prelude::*;
+use kernel::{prelude::*, sync::atomic::ordering::Relaxed};
 use kernel_ext::{iommu::Geometry, mm::PAGE_SIZE};
 
 /// Tells a page table from all others that exist: the ID of an object will not do, since it has a
@@ -29,8 +29,6 @@ pub(crate) struct Users {
     pub(super) tables: TableList,
     /// The users in the kernel.
     pub(super) members: Members,
-    /// Whether entries of page tables may cover several pages.
-    pub(super) large_pages: bool,
 }
 
 impl Users {
@@ -38,21 +36,17 @@ impl Users {
         Self {
             tables: TableList::new(space),
             members: Members::new(),
-            large_pages: true,
         }
     }
 
-    /// What IOVAs and lengths must be multiples of for their sake, in bytes.
-    pub(super) fn alignment(&self) -> u64 {
+    /// What IOVAs and lengths must be multiples of for their sake, in bytes. `large_pages` says
+    /// whether entries of the page tables may cover several pages.
+    pub(super) fn alignment(&self, large_pages: bool) -> u64 {
         let tables = self.tables.as_slice().iter();
         let granules = tables.map(|table| table.geometry().granule());
 
         // Without large pages, areas can be cut between any two pages.
-        let least = if self.large_pages {
-            1
-        } else {
-            PAGE_SIZE as u64
-        };
+        let least = if large_pages { 1 } else { PAGE_SIZE as u64 };
         granules.fold(least.max(self.members.alignment()), u64::max)
     }
 }
@@ -79,7 +73,7 @@ impl Ioas {
         map.set_alignment(granule)?;
 
         let added = reserve_outside(&mut map, &geometry, owner)
-            .and_then(|()| fill_table(&mut map, table, users.large_pages));
+            .and_then(|()| fill_table(&mut map, table, self.large_pages()));
         if let Err(error) = added {
             map.unreserve(&owner);
             map.set_alignment(alignment)?;
@@ -98,21 +92,32 @@ impl Ioas {
         map.unreserve(&Owner::Table(TableId::of(table)));
 
         // Lowering it cannot fail.
-        let lowered = map.set_alignment(users.alignment());
+        let lowered = map.set_alignment(users.alignment(self.large_pages()));
         kernel::warn_on!(lowered.is_err());
     }
 
-    /// Whether entries of page tables may cover several pages.
+    /// Whether page tables mirror it, or users in the kernel are attached to it.
+    pub(crate) fn has_users(&self) -> bool {
+        let users = self.users.read();
+
+        !users.tables.as_slice().is_empty() || !users.members.is_empty()
+    }
+
+    /// Whether entries of page tables may cover several pages. Takes no lock; while the caller holds
+    /// `users`, the answer stays as it is.
     pub(crate) fn large_pages(&self) -> bool {
-        self.users.read().large_pages
+        self.large_pages.load(Relaxed)
     }
 
     /// Lets entries of page tables cover several pages.
     pub(crate) fn allow_large_pages(&self) {
-        let mut users = self.users.write();
+        let users = self.users.write();
 
-        users.large_pages = true;
-        let lowered = self.map.write().set_alignment(users.alignment());
+        self.large_pages.store(true, Relaxed);
+        let lowered = self
+            .map
+            .write()
+            .set_alignment(users.alignment(self.large_pages()));
         kernel::warn_on!(lowered.is_err());
     }
 
@@ -123,18 +128,18 @@ impl Ioas {
     /// `EINVAL` if something is mapped in page tables already; `EADDRINUSE` if something is mapped that
     /// does not begin and end with a page.
     pub(crate) fn forbid_large_pages(&self) -> Result {
-        let mut users = self.users.write();
+        let users = self.users.write();
         let mut map = self.map.write();
 
-        if !users.large_pages {
+        if !self.large_pages() {
             return Ok(());
         }
         if !users.tables.as_slice().is_empty() && map.first_in(0, u64::MAX).is_some() {
             return Err(EINVAL);
         }
-        users.large_pages = false;
-        map.set_alignment(users.alignment())
-            .inspect_err(|_| users.large_pages = true)
+        map.set_alignment(users.alignment(false))?;
+        self.large_pages.store(false, Relaxed);
+        Ok(())
     }
 
     /// The page sizes that all page tables support, a bit for each, as VFIO tells them: nothing below

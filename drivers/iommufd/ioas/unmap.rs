@@ -106,13 +106,13 @@ impl Ioas {
     /// page table may lie on both sides, or a user in the kernel has pages of the area, or the place
     /// is not aligned; `ENOMEM`. Cuts made before stay: they change nothing that can be seen.
     pub(crate) fn cut(&self, at: &[u64]) -> Result {
-        let users = self.users.read();
+        let _users = self.users.read();
 
         for &last in at {
             let slot = new_slot()?;
             let mut map = self.map.write();
 
-            cut_area(&mut map, last, users.large_pages, slot)?;
+            cut_area(&mut map, last, self.large_pages(), slot)?;
         }
         Ok(())
     }

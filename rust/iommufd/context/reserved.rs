@@ -53,6 +53,9 @@ impl<'a, T: ObjectType> Reserved<'a, T> {
     }
 
     /// Lets others find the object; cannot fail. They may destroy it at once.
+    ///
+    /// If the file is closed, this destroys it: a caller that does not know that the file is open
+    /// holds no lock that dropping an object takes.
     pub fn publish(self) -> ObjectId {
         let id = self.id();
         let context = self.context;

@@ -48,6 +48,14 @@ FIXTURE_TEARDOWN(ioas)
 	iommufd_unmap(self->fd, self->id, iova, length, unmapped)
 #define unmap_all(unmapped) iommufd_unmap_all(self->fd, self->id, unmapped)
 
+/* Unmaps everything; how much that was */
+static uint64_t last_unmapped(int fd, uint32_t ioas)
+{
+	uint64_t unmapped = 0;
+
+	return iommufd_unmap_all(fd, ioas, &unmapped) ? 0 : unmapped;
+}
+
 TEST_F(ioas, fixed_iova)
 {
 	uint64_t unmapped;
@@ -345,6 +353,24 @@ TEST_F(ioas, many_areas)
 	EXPECT_EQ(n / 2 * PAGE, unmapped);
 	EXPECT_EQ(0, unmap_all(&unmapped));
 	EXPECT_EQ(n / 2 * PAGE, unmapped);
+}
+
+/* The pages of the memory are counted, from the start of the first to the end of the last */
+TEST_F(ioas, more_bytes_than_can_be_counted_in_pages)
+{
+	const uint64_t most = -2 * PAGE + PAGE - 1;
+	char *const zero = NULL;
+
+	EXPECT_EQ(0, iommufd_map_at(self->fd, self->id, zero, most, 0));
+	EXPECT_EQ(most, last_unmapped(self->fd, self->id));
+	EXPECT_EQ(0, iommufd_map_at(self->fd, self->id, zero + 1, most, 0));
+	EXPECT_EQ(most, last_unmapped(self->fd, self->id));
+	EXPECT_EQ(-EOVERFLOW, iommufd_map_at(self->fd, self->id, zero + 2, most, 0));
+	EXPECT_EQ(-EOVERFLOW, iommufd_map_at(self->fd, self->id, zero + PAGE - 1, most, 0));
+	EXPECT_EQ(-EINVAL, iommufd_map_at(self->fd, self->id, zero, most + 1, 0));
+	/* Other mistakes are told first */
+	ASSERT_EQ(0, map_at(IOVA, PAGE));
+	EXPECT_EQ(-EEXIST, iommufd_map_at(self->fd, self->id, zero + 2, most, 0));
 }
 
 TEST_HARNESS_MAIN

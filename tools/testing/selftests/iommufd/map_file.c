@@ -6,6 +6,7 @@
  */
 #include <fcntl.h>
 #include <linux/vfio.h>
+#include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 
@@ -51,7 +52,9 @@ FIXTURE_TEARDOWN(map_file)
 }
 
 #define map_part(file, start, length, iova) \
-	map_file(self->rig.fd, self->rig.ioas, file, start, length, iova)
+	map_file(self->rig.fd, self->rig.ioas, file, READ_WRITE, start, length, iova)
+#define map_to_read(file, iova) \
+	map_file(self->rig.fd, self->rig.ioas, file, IOMMU_IOAS_MAP_READABLE, 0, PAGE, iova)
 #define map_memory(offset, length, iova) \
 	iommufd_map_at(self->rig.fd, self->rig.ioas, self->memory + (offset), length, iova)
 #define unmap(iova, length) \
@@ -59,12 +62,12 @@ FIXTURE_TEARDOWN(map_file)
 #define reaches(iova, offset) \
 	edu_reaches(&self->rig.edu, iova, self->memory + (offset), PAGE)
 
-static int map_file(int iommufd, uint32_t ioas, int fd, uint64_t start,
-		    uint64_t length, uint64_t iova)
+static int map_file(int iommufd, uint32_t ioas, int fd, uint32_t flags,
+		    uint64_t start, uint64_t length, uint64_t iova)
 {
 	struct iommu_ioas_map_file cmd = {
 		.size = sizeof(cmd),
-		.flags = IOMMU_IOAS_MAP_FIXED_IOVA | READ_WRITE,
+		.flags = IOMMU_IOAS_MAP_FIXED_IOVA | flags,
 		.ioas_id = ioas,
 		.fd = fd,
 		.start = start,
@@ -238,6 +241,107 @@ TEST_F(map_file, invalid_files_and_ranges)
 	close(pipes[0]);
 	close(pipes[1]);
 	close(proc);
+}
+
+static void file_opened_for_reading(struct __test_metadata *_metadata,
+				    FIXTURE_DATA(map_file) *self)
+{
+	char path[32];
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", self->fd);
+	fd = open(path, O_RDONLY);
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(-EPERM, map_part(fd, 0, PAGE, IOVA));
+	EXPECT_EQ(0, map_to_read(fd, IOVA));
+	EXPECT_EQ(0, map_part(self->fd, 0, PAGE, IOVA + PAGE));
+	EXPECT_TRUE(reaches(IOVA + PAGE, 0));
+	EXPECT_TRUE(edu_write_refused(&self->rig.edu, IOVA, self->memory, PAGE));
+	close(fd);
+}
+
+/* A descriptor that cannot be written through gives devices no more */
+TEST_F(map_file, memfd_opened_for_reading)
+{
+	self->fd = file_new(0, &self->memory);
+	ASSERT_LE(0, self->fd);
+	file_opened_for_reading(_metadata, self);
+}
+
+TEST_F(map_file, huge_memfd_opened_for_reading)
+{
+	self->fd = file_new(MFD_HUGETLB, &self->memory);
+	ASSERT_LE(0, self->fd);
+	file_opened_for_reading(_metadata, self);
+}
+
+static int seal(int fd, int seals)
+{
+	return fcntl(fd, F_ADD_SEALS, seals) ? -errno : 0;
+}
+
+static void sealed_file(struct __test_metadata *_metadata,
+			FIXTURE_DATA(map_file) *self, unsigned int flags, int seals)
+{
+	int fd = memfd_create("sealed", flags | MFD_ALLOW_SEALING);
+
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, ftruncate(fd, MIB2));
+	ASSERT_EQ(0, seal(fd, seals));
+	EXPECT_EQ(-EPERM, map_part(fd, 0, PAGE, IOVA));
+	EXPECT_EQ(0, map_to_read(fd, IOVA));
+	EXPECT_EQ(0, unmap(IOVA, PAGE));
+	close(fd);
+}
+
+TEST_F(map_file, sealed_memfd)
+{
+	sealed_file(_metadata, self, 0, F_SEAL_WRITE);
+	sealed_file(_metadata, self, 0, F_SEAL_FUTURE_WRITE);
+}
+
+TEST_F(map_file, sealed_huge_memfd)
+{
+	munmap(alloc_hugetlb(MIB2), MIB2);
+	sealed_file(_metadata, self, MFD_HUGETLB, F_SEAL_WRITE);
+	sealed_file(_metadata, self, MFD_HUGETLB, F_SEAL_FUTURE_WRITE);
+}
+
+TEST_F(map_file, other_seals_do_not_matter)
+{
+	int fd = memfd_create("sealed", MFD_ALLOW_SEALING);
+
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, ftruncate(fd, MIB2));
+	ASSERT_EQ(0, seal(fd, F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL));
+	EXPECT_EQ(0, map_part(fd, 0, PAGE, IOVA));
+	close(fd);
+}
+
+/*
+ * Neither can it be sealed while devices may write, be the pages pinned by now or
+ * not; for those that only read, it does not matter.
+ */
+TEST_F(map_file, sealing_waits_until_it_is_unmapped)
+{
+	int fd = memfd_create("sealed", MFD_ALLOW_SEALING);
+	uint32_t ioas, other;
+
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, ftruncate(fd, MIB2));
+	ASSERT_EQ(0, iommufd_ioas_alloc(self->rig.fd, &ioas));
+	ASSERT_EQ(0, map_file(self->rig.fd, ioas, fd, READ_WRITE, 0, PAGE, IOVA));
+	EXPECT_EQ(-EBUSY, seal(fd, F_SEAL_WRITE));
+	ASSERT_EQ(0, map_file(self->rig.fd, ioas, fd, READ_WRITE, 0, PAGE, IOVA + PAGE));
+	ASSERT_EQ(0, iommufd_unmap(self->rig.fd, ioas, IOVA, PAGE, NULL));
+	EXPECT_EQ(-EBUSY, seal(fd, F_SEAL_WRITE));
+	ASSERT_EQ(0, iommufd_destroy(self->rig.fd, ioas));
+
+	ASSERT_EQ(0, iommufd_ioas_alloc(self->rig.fd, &other));
+	ASSERT_EQ(0, map_file(self->rig.fd, other, fd, IOMMU_IOAS_MAP_READABLE, 0, PAGE, IOVA));
+	EXPECT_EQ(0, seal(fd, F_SEAL_WRITE));
+	EXPECT_EQ(-EPERM, map_part(fd, 0, PAGE, IOVA));
+	close(fd);
 }
 
 /* Exports part of BAR 0 as a dma-buf; returns its file descriptor or a negative errno */

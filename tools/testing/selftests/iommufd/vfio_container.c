@@ -341,7 +341,7 @@ TEST_F(container, type1_after_map_of_part_of_a_page)
 /* GET_INFO with all buffer sizes; it must not write beyond the buffer */
 TEST_F(container, info_with_buffers_of_all_sizes)
 {
-	const size_t total = RANGES_AT + RANGES_SIZE(1);
+	const size_t total = RANGES_AT + RANGES_SIZE(2);
 	struct vfio_iommu_type1_info_cap_iova_range *ranges;
 	struct vfio_iommu_type1_info_dma_avail *avail;
 	struct vfio_iommu_type1_info *info;
@@ -388,11 +388,27 @@ TEST_F(container, info_with_buffers_of_all_sizes)
 			  ranges->header.id);
 		EXPECT_EQ(1, ranges->header.version);
 		EXPECT_EQ(0, ranges->header.next);
-		EXPECT_EQ(1, ranges->nr_iovas);
+		EXPECT_EQ(2, ranges->nr_iovas);
 		EXPECT_EQ(0, ranges->reserved);
 		EXPECT_EQ(0, ranges->iova_ranges[0].start);
-		EXPECT_EQ(UINT64_MAX, ranges->iova_ranges[0].end);
+		EXPECT_EQ(0xfedfffff, ranges->iova_ranges[0].end);
+		EXPECT_EQ(0xfef00000, ranges->iova_ranges[1].start);
+		EXPECT_EQ((1ULL << 39) - 1, ranges->iova_ranges[1].end);
 	}
+}
+
+/* What no device has restricted can be mapped all the same, and iommufd's own command says so */
+TEST_F(container, ranges_without_a_device_are_a_promise_not_a_limit)
+{
+	struct iommu_iova_range range;
+	uint32_t num = 1;
+
+	EXPECT_EQ(0, map_dma(self->fd, self->memory, PAGE, 0xfee00000));
+	EXPECT_EQ(0, map_dma(self->fd, self->memory, PAGE, 1ULL << 48));
+	ASSERT_EQ(0, iommufd_iova_ranges(self->fd, self->ioas, &range, &num,
+					 NULL));
+	EXPECT_EQ(0, range.start);
+	EXPECT_EQ(UINT64_MAX, range.last);
 }
 
 TEST_F(container, info_into_bad_memory)

@@ -209,6 +209,66 @@ TEST_F(group, info_with_a_device)
 	}
 }
 
+#define CLIENT_FIRST 0x10000UL
+#define CLIENT_END (1ULL << 39)
+#define CLIENT_ROOM (16UL * PAGE)
+
+/*
+ * Programs such as QEMU's driver for NVMe ask before they open the device, and only
+ * then. They take IOVAs from the lowest range upwards and, below a bound of their own,
+ * from the end of the last one downwards.
+ */
+TEST_F(group, what_info_promises_before_the_device_is_open_holds)
+{
+	struct vfio_iommu_type1_info_cap_iova_range *ranges;
+	struct vfio_iommu_type1_info *info;
+	struct vfio_iova_range *last;
+	uint64_t end, size = CLIENT_ROOM;
+	unsigned char *memory = alloc_small(CLIENT_ROOM);
+	union {
+		unsigned char bytes[1024];
+		uint64_t aligned;
+	} buf;
+
+	ASSERT_NE(NULL, memory);
+	ASSERT_EQ(0, ioctl_errno(self->group, VFIO_GROUP_SET_CONTAINER,
+				 &self->container));
+	ASSERT_EQ(0, set_iommu(self->container, VFIO_TYPE1_IOMMU));
+	info = (void *)buf.bytes;
+	info->argsz = sizeof(buf);
+	ASSERT_EQ(0, ioctl_errno(self->container, VFIO_IOMMU_GET_INFO, info));
+	ASSERT_EQ(DMA_AVAIL_AT, info->cap_offset);
+	ranges = (void *)(buf.bytes + RANGES_AT);
+	ASSERT_LT(0, ranges->nr_iovas);
+	last = &ranges->iova_ranges[ranges->nr_iovas - 1];
+	end = last->end + 1;
+	if (end > CLIENT_END)
+		end = CLIENT_END;
+	ASSERT_LE(last->start + CLIENT_ROOM, end);
+
+	self->edu.fd = ioctl_errno(self->group, VFIO_GROUP_GET_DEVICE_FD,
+				   self->edu.bdf);
+	ASSERT_LE(0, self->edu.fd);
+	ASSERT_EQ(0, vfio_dev_enable(&self->edu));
+	ASSERT_EQ(0, map_dma(self->container, self->memory, PAGE, CLIENT_FIRST));
+	EXPECT_TRUE(edu_reaches(&self->edu, CLIENT_FIRST, self->memory, PAGE));
+	ASSERT_EQ(0, map_dma(self->container, memory, CLIENT_ROOM, end - CLIENT_ROOM));
+	EXPECT_TRUE(edu_reaches(&self->edu, end - PAGE, memory + CLIENT_ROOM - PAGE, PAGE));
+	EXPECT_EQ(0, unmap_dma(self->container, 0, end - CLIENT_ROOM, &size));
+
+	/* The borders of all that was promised: where one is, the device can get */
+	for (uint32_t i = 0; i < ranges->nr_iovas; i++) {
+		uint64_t first = ranges->iova_ranges[i].start;
+
+		EXPECT_EQ(0, map_dma(self->container, memory, PAGE, first));
+		EXPECT_EQ(0, map_dma(self->container, memory, PAGE,
+				     ranges->iova_ranges[i].end + 1 - PAGE));
+	}
+	size = 0;
+	EXPECT_EQ(0, unmap_dma(self->container, VFIO_DMA_UNMAP_FLAG_ALL, 0, &size));
+	munmap(memory, CLIENT_ROOM);
+}
+
 TEST_F(group, type1_after_map)
 {
 	ASSERT_EQ(0, join(self, VFIO_TYPE1v2_IOMMU));
