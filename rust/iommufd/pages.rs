@@ -40,7 +40,7 @@ pub use window::View;
 
 use crate::{
     dma_buf::DmaBuf,
-    mm::{Charge, CopyBuffer, Memory, PageSlots, Payer, UserMemory},
+    mm::{Account, Charge, CopyBuffer, Memory, PageSlots, UserMemory},
 };
 use device::DevicePages;
 use kernel::{
@@ -73,25 +73,30 @@ enum Pages {
 
 impl SharedPages {
     /// Creates a reference to `length` bytes at `address` in the calling process. Pinned pages are
-    /// charged to `payer`.
+    /// charged to `account`.
     ///
     /// # Errors
     ///
     /// Those of [`UserMemory::current`]; `ENOMEM`.
-    pub fn of_caller(address: usize, length: usize, writable: bool, payer: Payer) -> Result<Self> {
+    pub fn of_caller(
+        address: usize,
+        length: usize,
+        writable: bool,
+        account: Account,
+    ) -> Result<Self> {
         let memory = UserMemory::current(address, length, writable)?;
-        let pages = PinnedPages::new(Memory::User(memory), payer)?;
+        let pages = PinnedPages::new(Memory::User(memory), account)?;
 
         Ok(Self(Pages::Pinned(pages)))
     }
 
-    /// Creates a reference to memory of a process or a file. Pinned pages are charged to `payer`.
+    /// Creates a reference to memory of a process or a file. Pinned pages are charged to `account`.
     ///
     /// # Errors
     ///
     /// `ENOMEM`.
-    pub fn pinned(memory: Memory, payer: Payer) -> Result<Self> {
-        Ok(Self(Pages::Pinned(PinnedPages::new(memory, payer)?)))
+    pub fn pinned(memory: Memory, account: Account) -> Result<Self> {
+        Ok(Self(Pages::Pinned(PinnedPages::new(memory, account)?)))
     }
 
     /// Creates a reference to `length` bytes from offset `start` on of a dma-buf, and attaches
