@@ -62,6 +62,21 @@ pub enum PagesKind {
 }
 
 /// A counted reference to shared memory.
+///
+/// # Examples
+///
+/// ```ignore
+/// let account = Account::current(ChargeMode::User, &reports)?;
+/// let pages = SharedPages::of_caller(address, length, true, account)?;
+///
+/// // Pins the first two pages, and reads their first bytes.
+/// let mut pointers = [core::ptr::null_mut(); 2];
+/// // SAFETY: The array outlives the slots.
+/// pages.pin(0, unsafe { PageSlots::new(pointers.as_mut_ptr(), 2) })?;
+/// let mut bytes = [0; 16];
+/// pages.copy(0, CopyBuffer::Read(&mut bytes), CopyPath::Caller)?;
+/// assert!(pages.unpin(0, 2));
+/// ```
 #[derive(Clone)]
 pub struct SharedPages(Pages);
 

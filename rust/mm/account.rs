@@ -407,11 +407,11 @@ impl Charge {
         &self.account
     }
 
-    /// Moves the charge to the account of `prepaid`, by taking over as many pages that are charged in
-    /// `prepaid` already. Therefore it cannot fail.
+    /// Moves the charge to the account of `prepaid`, by taking over as many pages that are charged
+    /// in `prepaid` already. Therefore it cannot fail.
     ///
-    /// The old account is uncharged. The caller must have charged enough pages to `prepaid`; if not,
-    /// the charge becomes smaller.
+    /// The old account is uncharged. The caller must have charged enough pages to `prepaid`; if
+    /// not, the charge becomes smaller.
     pub fn move_to(&mut self, prepaid: &mut Charge) {
         let npages = self.npages;
         let moved = npages.min(prepaid.npages);

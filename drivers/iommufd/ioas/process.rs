@@ -79,7 +79,8 @@ fn index(mode: ChargeMode) -> usize {
 
 const MODES: usize = 3;
 
-/// Counts the pages that will be charged to `accounts`, by mode, and marks them: areas may share them.
+/// Counts the pages that will be charged to `accounts`, by mode, and marks them, as areas may share
+/// them.
 fn count(maps: &[WriteGuard<'_, Map>], accounts: &[Account; MODES]) -> [usize; MODES] {
     let mut counts = [0; MODES];
 

@@ -38,7 +38,7 @@ use kernel::{
 
 /// Length in runs up to which a list of page frames is always kept.
 const LISTED_RUNS: usize = 8;
-/// Pages for each of which a list may have one more run: a quarter of a byte per page.
+/// Number of pages for which a list may have one more run. This takes a quarter of a byte per page.
 const PAGES_PER_LISTED_RUN: usize = 64;
 const NORMAL: MemoryKind = MemoryKind::Normal;
 
