@@ -16,6 +16,7 @@
 
 mod c_table;
 mod domain;
+mod domain_table;
 pub mod driver;
 mod features;
 mod group;
@@ -23,16 +24,15 @@ mod hw_info;
 mod join;
 #[cfg(CONFIG_IOMMUFD_RUST_TEST)]
 pub mod mock;
-mod page_table;
 mod reserved;
 mod run;
 pub mod table;
 
 pub use domain::Domain;
+pub use domain_table::{DomainTable, Geometry, IotlbGather, MapError, RunsRead};
 pub use features::{DomainFeatures, UserData};
 pub use group::{is_capable, Capability, DmaOwner, Group};
 pub use hw_info::{HwInfo, PasidSupport};
-pub use page_table::{Gather, Geometry, MapError, PageTable, RunsRead};
 pub use reserved::{ReservedKind, ReservedRegion, ReservedRegions};
 pub use run::{trim, Access, MemoryKind, PhysRun};
 pub use table::{IommuPages, TableAllocation};

@@ -8,7 +8,7 @@
 //! ioctl ─ dispatch (one table) ─ context (one open file) ─ objects (what it holds)
 //!       └ ioas: iova_map (areas by IOVA, reserved ranges, hole search)
 //!             └ pages: user memory → pinned runs, one charge
-//!                   └ hwpt: a page table that mirrors the map, behind the trait PageTable
+//!                   └ hwpt: a page table that mirrors the map, behind the trait DomainTable
 //! vfio.ko ─ kernel_api: bind, attach, replace, detach
 //!       ├ device ─ group (the unit of ownership) ─ hwpt
 //!       └ access (reads, writes and pins memory itself) ─ ioas

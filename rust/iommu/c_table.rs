@@ -5,8 +5,8 @@
 //! Each call of the API maps one physical run, or looks up one address.
 
 use super::{
+    domain_table::{DomainTable, IotlbGather, MapError, RunsRead},
     join::JoinedRuns,
-    page_table::{Gather, MapError, PageTable, RunsRead},
     run::{trim, Access, MemoryKind, PhysRun},
 };
 use crate::bindings;
@@ -43,7 +43,7 @@ impl CTable {
     /// # Safety
     ///
     /// `domain` is a paging domain of a C driver, and stays valid as long as the result is used.
-    pub(super) unsafe fn of(domain: NonNull<bindings::iommu_domain>) -> NonNull<dyn PageTable> {
+    pub(super) unsafe fn of(domain: NonNull<bindings::iommu_domain>) -> NonNull<dyn DomainTable> {
         // INVARIANT: The caller promises that this is a valid paging domain of a C driver. `CTable`
         // is a transparent wrapper.
         domain.cast::<Self>()
@@ -81,11 +81,11 @@ impl CTable {
     ///
     /// # Errors
     ///
-    /// As for [`PageTable::map`].
+    /// As for [`DomainTable::map`].
     ///
     /// # Safety
     ///
-    /// As for [`PageTable::map`].
+    /// As for [`DomainTable::map`].
     unsafe fn map_each(
         &self,
         iova: u64,
@@ -158,7 +158,7 @@ fn attributes(kind: MemoryKind) -> u32 {
 // `iommu_map`, and devices cannot access a range after `iommu_unmap_fast` and `iommu_iotlb_sync`.
 // Each run is mapped with one call, so the page table can be cut between any two of them. Runs are
 // joined into one call only for generic page tables, and only if no page of these can cover both.
-unsafe impl PageTable for CTable {
+unsafe impl DomainTable for CTable {
     unsafe fn map(&self, iova: u64, runs: &[PhysRun], access: Access) -> Result<(), MapError> {
         // SAFETY: The caller upholds the contract of `map`, which is that of `map_each`.
         unsafe { self.map_each(iova, runs.iter().copied(), access) }
@@ -182,7 +182,7 @@ unsafe impl PageTable for CTable {
         unsafe { self.map_each(iova, joined, access) }
     }
 
-    unsafe fn unmap(&self, iova: u64, length: usize, gather: Pin<&mut Gather>) -> bool {
+    unsafe fn unmap(&self, iova: u64, length: usize, gather: Pin<&mut IotlbGather>) -> bool {
         // SAFETY: By the type invariant the domain is valid. The caller promises that the range is
         // mapped and can be cut at both ends.
         let unmapped = unsafe {
@@ -191,7 +191,7 @@ unsafe impl PageTable for CTable {
         !kernel::warn_on!(unmapped != length)
     }
 
-    fn sync(&self, gather: Pin<&mut Gather>) {
+    fn sync(&self, gather: Pin<&mut IotlbGather>) {
         // SAFETY: By the type invariant the domain is valid, and `gather` is initialised.
         unsafe { bindings::kernel_ext_iotlb_sync(self.as_raw(), gather.as_raw()) };
     }

@@ -4,10 +4,10 @@
 
 use super::{
     c_table::CTable,
+    domain_table::{DomainTable, Geometry},
     driver::{find_page_table, DomainRef, Driver},
     features::{DomainFeatures, UserData},
     group::DmaOwner,
-    page_table::{Geometry, PageTable},
 };
 use crate::{bindings, shim::device_ptr};
 use core::ptr::NonNull;
@@ -21,13 +21,13 @@ use kernel::{error::from_err_ptr, prelude::*};
 /// as long as the domain.
 pub struct Domain {
     raw: NonNull<bindings::iommu_domain>,
-    table: NonNull<dyn PageTable>,
+    table: NonNull<dyn DomainTable>,
 }
 
 // SAFETY: A domain may be used and freed on any thread.
 unsafe impl Send for Domain {}
 // SAFETY: The functions of the IOMMU API may be called for one domain on several threads at the
-// same time, and `PageTable` is `Sync`.
+// same time, and `DomainTable` is `Sync`.
 unsafe impl Sync for Domain {}
 
 impl Domain {
@@ -97,7 +97,7 @@ impl Domain {
     /// A Rust driver takes a whole batch of runs in one call; a C driver is called through the
     /// functions of the IOMMU API.
     #[inline]
-    pub fn page_table(&self) -> &dyn PageTable {
+    pub fn page_table(&self) -> &dyn DomainTable {
         // SAFETY: By the type invariant the table is valid as long as the domain, which `self`
         // owns.
         unsafe { self.table.as_ref() }

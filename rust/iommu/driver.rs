@@ -43,9 +43,9 @@ pub use operations::{DriverOperations, Operations};
 pub use registration::Registration;
 
 use super::{
+    domain_table::IotlbGather,
     features::{DomainFeatures, UserData},
     group::Capability,
-    page_table::Gather,
 };
 use crate::bindings;
 use core::ops::RangeInclusive;
@@ -134,7 +134,7 @@ pub trait Driver: DriverOperations + Send + Sync + Sized + 'static {
 pub trait PagingDomain: Send + Sync {
     /// Returns when no device reaches any more what has been unmapped into `gather`. No tables are
     /// among it.
-    fn sync(&self, gather: Pin<&mut Gather>);
+    fn sync(&self, gather: Pin<&mut IotlbGather>);
 
     /// Returns when no device reaches any more what has ever been unmapped.
     fn sync_all(&self);

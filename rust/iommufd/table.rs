@@ -81,11 +81,11 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// As for [`PageTable::map`](crate::iommu::PageTable::map).
+    /// As for [`DomainTable::map`](crate::iommu::DomainTable::map).
     ///
     /// # Safety
     ///
-    /// As for [`PageTable::map`](crate::iommu::PageTable::map).
+    /// As for [`DomainTable::map`](crate::iommu::DomainTable::map).
     #[inline]
     pub(crate) unsafe fn map(
         &self,
@@ -113,7 +113,7 @@ impl Table {
     ///
     /// # Safety
     ///
-    /// As for [`PageTable::unmap`](crate::iommu::PageTable::unmap).
+    /// As for [`DomainTable::unmap`](crate::iommu::DomainTable::unmap).
     #[must_use]
     #[inline]
     pub(crate) unsafe fn unmap(&self, iova: u64, length: usize) -> bool {
@@ -128,7 +128,7 @@ impl Table {
     ///
     /// # Safety
     ///
-    /// As for [`PageTable::read_runs`](crate::iommu::PageTable::read_runs).
+    /// As for [`DomainTable::read_runs`](crate::iommu::DomainTable::read_runs).
     #[inline]
     pub(crate) unsafe fn read_runs(
         &self,

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the formats need from their surroundings: the page tables, which are in `rust/`.
+//! The imports of this crate: the page tables, which are in `rust/`.
 //!
-//! Everything else of this crate is also compiled for the host, where `tools/testing/host` has
-//! another file of this name.
+//! On the host, `tools/testing/host/pagetable` compiles the rest of this crate with a file of its
+//! own in place of this one.
 
 pub(crate) use kernel_ext::iommu::{
     table::{

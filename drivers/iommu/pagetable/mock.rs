@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The format of no real IOMMU, with pages smaller than the CPU's: for the mock IOMMU and for tests.
+//! The format of no real IOMMU, with pages smaller than the CPU's: for the mock IOMMU and for
+//! tests.
 //!
 //! ```text
 //!  63  62   61     52 51                    11 10    6  5    4     3     2     1     0

@@ -18,7 +18,7 @@ use kernel_ext::{
         driver::{DefaultDomain, Driver, Grouping, HwInfoData, NewDomain, PagingDomain, Target},
         mock::{Bus, MockDevice, Property, Registration},
         table::Limits,
-        Capability, DomainFeatures, Gather, UserData,
+        Capability, DomainFeatures, IotlbGather, UserData,
     },
     iommu_driver_operations,
 };
@@ -174,7 +174,7 @@ impl Driver for MockIommu {
 pub(crate) struct MockDomain;
 
 impl PagingDomain for MockDomain {
-    fn sync(&self, _gather: Pin<&mut Gather>) {}
+    fn sync(&self, _gather: Pin<&mut IotlbGather>) {}
 
     fn sync_all(&self) {}
 

@@ -10,7 +10,7 @@ use super::{domain_ops::operations, Driver, PagingDomain};
 use crate::{
     bindings,
     iommu::{
-        page_table::{Gather, MapError, PageTable, RunsRead},
+        domain_table::{DomainTable, IotlbGather, MapError, RunsRead},
         run::{Access, PhysRun},
         table::{self, Format, IommuPages, Limits, TableAllocation},
     },
@@ -32,7 +32,7 @@ use kernel::{device::Device, prelude::*, types::Opaque};
 #[pin_data]
 struct Head<T: Driver> {
     raw: Opaque<bindings::iommu_domain>,
-    page_table: NonNull<dyn PageTable>,
+    page_table: NonNull<dyn DomainTable>,
     /// The physical address of the topmost table.
     root: u64,
     #[pin]
@@ -58,7 +58,7 @@ unsafe impl<T: Driver, F: Format, const COHERENT: bool> Sync for DomainBox<T, F,
 impl<T: Driver> Head<T> {
     fn new(
         raw: bindings::iommu_domain,
-        page_table: NonNull<dyn PageTable>,
+        page_table: NonNull<dyn DomainTable>,
         root: u64,
         data: impl PinInit<T::Domain, Error>,
     ) -> impl PinInit<Self, Error> {
@@ -133,7 +133,7 @@ impl<T: Driver, F: Format, const COHERENT: bool> DomainBox<T, F, COHERENT> {
     ///
     /// Where tables were removed, the hardware forgets the way to them before this returns; pages
     /// alone wait in `pending`, so that one flush serves many calls.
-    pub(super) fn unmap(&self, iova: u64, length: usize, pending: Pin<&mut Gather>) -> usize {
+    pub(super) fn unmap(&self, iova: u64, length: usize, pending: Pin<&mut IotlbGather>) -> usize {
         let mut gather = table::Gather::new();
         // Memory is needed only where a page reaches out of the range, which no caller asks for.
         let removed = self.table.unmap(
@@ -174,17 +174,17 @@ impl<T: Driver, F: Format, const COHERENT: bool> DomainBox<T, F, COHERENT> {
 // its entries and reads them back itself, whatever `F` and the driver do. Runs are not joined, so
 // that pages, and groups of them, end where runs do. What `unmap` has removed, `sync` or `flush` of
 // the driver flush, which is what a driver of an IOMMU is trusted with in any language.
-unsafe impl<T: Driver, F: Format, const COHERENT: bool> PageTable for DomainBox<T, F, COHERENT> {
+unsafe impl<T: Driver, F: Format, const COHERENT: bool> DomainTable for DomainBox<T, F, COHERENT> {
     unsafe fn map(&self, iova: u64, runs: &[PhysRun], access: Access) -> Result<(), MapError> {
         // An error leaves none of the runs mapped.
         Ok(self.map(iova, runs, access, TableAllocation::SleepAndAccount)?)
     }
 
-    unsafe fn unmap(&self, iova: u64, length: usize, gather: Pin<&mut Gather>) -> bool {
+    unsafe fn unmap(&self, iova: u64, length: usize, gather: Pin<&mut IotlbGather>) -> bool {
         !kernel::warn_on!(self.unmap(iova, length, gather) != length)
     }
 
-    fn sync(&self, mut gather: Pin<&mut Gather>) {
+    fn sync(&self, mut gather: Pin<&mut IotlbGather>) {
         self.head.value.sync(gather.as_mut());
         gather.clear();
     }
@@ -324,7 +324,7 @@ impl<'a, T: Driver> DomainRef<'a, T> {
     /// `raw` is a valid domain whose owner is the table of functions of `T`.
     pub(super) unsafe fn page_table(
         raw: NonNull<bindings::iommu_domain>,
-    ) -> NonNull<dyn PageTable> {
+    ) -> NonNull<dyn DomainTable> {
         // SAFETY: By the invariant of `Head` a domain with this owner is one of these.
         unsafe { raw.cast::<Head<T>>().as_ref() }.page_table
     }

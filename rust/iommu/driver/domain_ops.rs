@@ -7,7 +7,7 @@ use super::{domain::DomainBox, Driver, PagingDomain};
 use crate::{
     bindings,
     iommu::{
-        page_table::Gather,
+        domain_table::IotlbGather,
         run::{Access, MemoryKind, PhysRun},
         table::{Format, TableAllocation},
     },
@@ -89,7 +89,7 @@ unsafe extern "C" fn unmap_pages<T: Driver, F: Format, const COHERENT: bool>(
     // SAFETY: The core calls the function of the domain's own operations.
     let domain = unsafe { DomainBox::<T, F, COHERENT>::from_raw(domain) };
     // SAFETY: The gather is initialised, and the core does not access it during the call.
-    let gather = unsafe { Gather::from_raw(gather) };
+    let gather = unsafe { IotlbGather::from_raw(gather) };
 
     domain.unmap(iova as u64, size.saturating_mul(count), gather)
 }
@@ -116,7 +116,7 @@ unsafe extern "C" fn iotlb_sync<T: Driver, F: Format, const COHERENT: bool>(
     // SAFETY: The core calls the function of the domain's own operations.
     let domain = unsafe { DomainBox::<T, F, COHERENT>::from_raw(domain) };
     // SAFETY: The gather is initialised, and the core does not access it during the call.
-    let gather = unsafe { Gather::from_raw(gather) };
+    let gather = unsafe { IotlbGather::from_raw(gather) };
 
     domain.value().sync(gather);
 }

@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Which drivers are written in Rust: how a user of a C `iommu_domain` finds the [`PageTable`] in it.
+//! Which drivers are written in Rust: how a user of a C `iommu_domain` finds the [`DomainTable`] in it.
 //!
 //! The kernel knows a domain's driver by the address of its `iommu_ops`. The drivers of this crate
 //! note here which addresses are theirs.
 
-use crate::{bindings, iommu::page_table::PageTable};
+use crate::{bindings, iommu::domain_table::DomainTable};
 use core::{
     cell::UnsafeCell,
     ptr::{self, NonNull},
 };
 
 /// How to find the page table in a domain. Given only domains of the driver that it belongs to.
-pub(super) type AsPageTable = unsafe fn(NonNull<bindings::iommu_domain>) -> NonNull<dyn PageTable>;
+pub(super) type AsPageTable =
+    unsafe fn(NonNull<bindings::iommu_domain>) -> NonNull<dyn DomainTable>;
 
 /// A driver that may be noted here: part of the `static` that it has.
 ///
@@ -123,7 +124,7 @@ impl Entry {
 /// The domain is valid, and stays so while the result is used.
 pub(in crate::iommu) unsafe fn find(
     domain: NonNull<bindings::iommu_domain>,
-) -> Option<NonNull<dyn PageTable>> {
+) -> Option<NonNull<dyn DomainTable>> {
     // SAFETY: The caller vouches for the domain, whose owner does not change.
     let owner = unsafe { (*domain.as_ptr()).owner };
     let _lock = Lock::take();

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Cutting a page in use into smaller ones, so that a part of it can go.
+//! Cutting a page in use into smaller ones, so that a part of it can be unmapped.
 //!
-//! The device may translate through the page all the time: what replaces it says the same, and takes
-//! its place in one step. Formats whose hardware does not allow that (Arm's break-before-make) refuse.
+//! The device may use the page at any time: the table that replaces it has the same translations
+//! and takes its place in one step. Formats whose hardware does not allow this (Arm's
+//! break-before-make) refuse.
 
 use super::{
     error::Error,
@@ -15,33 +16,63 @@ use super::{
     tree::{Frame, Slot, Table},
 };
 
-/// What stands between an IOVA and being a border.
+/// The reason why an IOVA is not a boundary between pages.
 enum Obstacle {
-    /// Nothing.
+    /// It is a boundary.
     None,
-    /// A group of pages that can be cached as one.
+    /// It is within a group of pages, which can be cached as one page.
     Group,
-    /// A page of this level.
+    /// It is within a page of this level.
     Page(u32),
 }
 
 impl<F: Format, M: TableMemory> PageTable<F, M> {
-    /// Makes `iova` a border between pages. Translations stay as they are; `gather` gets the range of
-    /// the page that was cut, which may be cached in its old size.
+    /// Makes `iova` a boundary between pages.
     ///
-    /// Who has cut first can unmap without memory.
+    /// All translations remain valid. The range of the page that was cut is added to `gather`,
+    /// because the device may have cached it in its old size.
+    ///
+    /// After both ends of a range have been cut, [`unmap`](Self::unmap) allocates no memory for it.
     ///
     /// # Errors
     ///
-    /// [`Error::Indivisible`] if there is no border and the format cannot make one;
-    /// [`Error::Alignment`], [`Error::NoMemory`].
+    /// - [`Error::Alignment`] if `iova` is not a multiple of the smallest page.
+    /// - [`Error::Indivisible`] if `iova` is within a page that the format cannot cut.
+    /// - [`Error::NoMemory`] if a table could not be allocated.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use iommu_pagetable::{memory::HostMemory, vtd::SecondStage, Access, Limits, MemoryKind};
+    /// # use iommu_pagetable::PhysRun;
+    /// use iommu_pagetable::{Error, Gather, PageTable};
+    ///
+    /// # let memory = <HostMemory>::default();
+    /// # let limits = Limits::default();
+    /// # let table = PageTable::<SecondStage<4>, _>::new(memory, Default::default(), limits, ())?;
+    /// # let run = PhysRun { phys: 0x20_0000, length: 0x20_0000, kind: MemoryKind::Normal };
+    /// # let access = Access { read: true, write: true };
+    /// # let mut gather = Gather::new();
+    /// # table.map(0x20_0000, &[run], access.into(), (), &mut gather)?;
+    /// # gather.flush(&table, |_| ());
+    /// // One page of 2 MiB is mapped at IOVA 0x20_0000.
+    /// assert_eq!(table.lookup(0x20_0000).map(|page| page.size), Some(0x20_0000));
+    /// let mut gather = Gather::new();
+    /// table.cut(0x20_1000, (), &mut gather)?;
+    /// gather.flush(&table, |gather| {
+    ///     // Invalidate the IOTLB for gather.range(), which is the whole page.
+    ///     assert_eq!(gather.range(), 0x20_0000..=0x3f_ffff);
+    /// });
+    /// assert_eq!(table.lookup(0x20_0000).map(|page| page.size), Some(0x1000));
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn cut(&self, iova: u64, flags: M::Flags, gather: &mut Gather<M>) -> Result<(), Error> {
         let mut spare = None;
 
         if iova & ((1 << F::GRANULE_BITS) - 1) != 0 {
             return Err(Error::Alignment);
         }
-        // Nothing reaches across where the largest page could begin.
+        // No page crosses an address at which the largest page could begin.
         if iova > last_of(F::INPUT_BITS) || iova & (self.largest_page() - 1) == 0 {
             return Ok(());
         }
@@ -68,6 +99,7 @@ impl<F: Format, M: TableMemory> PageTable<F, M> {
         }
     }
 
+    /// Returns what prevents `iova` from being a boundary.
     fn obstacle(&self, iova: u64) -> Obstacle {
         let reader = self.tree.read();
         let place = Place::seek(&reader, iova, 0);
@@ -88,8 +120,10 @@ impl<F: Format, M: TableMemory> PageTable<F, M> {
         }
     }
 
-    /// Is a page marked in the group around `iova`? As long as one is, the device may take the whole
-    /// group from it: somebody else may be about to [`ungroup`](Self::ungroup) it.
+    /// Returns whether a page of the group around `iova` is marked.
+    ///
+    /// The device may use one marked page for the whole group. Another CPU may be removing the
+    /// marks in [`ungroup`](Self::ungroup) at the same time.
     fn in_group(&self, table: Table<'_, F, M>, iova: u64) -> bool {
         let level = table.level();
         let bits = F::group_bits(level);
@@ -103,7 +137,7 @@ impl<F: Format, M: TableMemory> PageTable<F, M> {
                 .any(|entry| !F::is_link(level, entry) && F::is_grouped(entry))
     }
 
-    /// Takes the mark from a group of pages, one by one.
+    /// Removes the marks from the pages of a group, one by one.
     fn ungroup(&self, iova: u64, gather: &mut Gather<M>) {
         let reader = self.tree.read();
         let table = Place::seek(&reader, iova, 0).table;
@@ -114,7 +148,7 @@ impl<F: Format, M: TableMemory> PageTable<F, M> {
         let begin = iova & !(size - 1);
 
         for slot in table.slots_from(begin).take(count) {
-            // The device may note an access meanwhile.
+            // The device may set a flag in the entry at the same time.
             loop {
                 let entry = slot.raw();
 
@@ -131,7 +165,8 @@ impl<F: Format, M: TableMemory> PageTable<F, M> {
         gather.add(begin, begin + (size - 1));
     }
 
-    /// Replaces the page of `level` at `iova` by `frame`; gives that back if the page has changed.
+    /// Replaces the page of `level` at `iova` by `frame`, which is returned if the page has
+    /// changed.
     fn cut_page<'t>(
         &'t self,
         iova: u64,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the device has written to.
+//! The pages that the device has written to.
 
 use super::{
     error::Error, format::Format, gather::Gather, memory::TableMemory, page_table::PageTable,
@@ -8,12 +8,17 @@ use super::{
 use core::ops::{ControlFlow, RangeInclusive};
 
 impl<F: Format, M: TableMemory> PageTable<F, M> {
-    /// Calls `dirty` with the IOVA and the size of each page that the device has written to, among
-    /// those with bytes in `length` bytes from `iova` on; only the part in the range is told. `dirty`
-    /// must not sleep.
+    /// Calls `dirty` with the IOVA and the size of each page that the device has written to in
+    /// `length` bytes from `iova` on.
     ///
-    /// Devices that note this in tables walk coherently: nothing is done to see what one has written
-    /// past the CPU's caches.
+    /// Of a page that is partly outside the range, `dirty` gets the part inside. It must not sleep.
+    ///
+    /// The page walks of hardware that records writes in tables are coherent, so no CPU cache is
+    /// invalidated before the flags are read.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Alignment`], [`Error::Range`] for the range.
     pub fn read_dirty(
         &self,
         iova: u64,
@@ -34,8 +39,44 @@ impl<F: Format, M: TableMemory> PageTable<F, M> {
         Ok(())
     }
 
-    /// As [`read_dirty`](Self::read_dirty), and makes those pages clean. Until `gather` has been
-    /// flushed the device may write to them without their becoming dirty again.
+    /// Does the same as [`read_dirty`](Self::read_dirty), and marks the pages as clean.
+    ///
+    /// Until `gather` has been flushed, the device may write to them without marking them as dirty
+    /// again.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Alignment`], [`Error::Range`] for the range. No page is marked then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use iommu_pagetable::{memory::HostMemory, vtd::*, Access, Limits, MemoryKind, PhysRun};
+    /// use iommu_pagetable::{Error, Gather, PageTable};
+    ///
+    /// # let memory = <HostMemory>::default();
+    /// # let limits = Limits::default();
+    /// let options = FirstStageOptions { track_dirty: true, ..Default::default() };
+    /// # let table = PageTable::<FirstStage<4>, _>::new(memory, options, limits, ())?;
+    /// # let run = PhysRun { phys: 0x7000, length: 0x3000, kind: MemoryKind::Normal };
+    /// # let access = Access { read: true, write: true };
+    /// # let mut gather = Gather::new();
+    /// # table.map(0x10_0000, &[run], access.into(), (), &mut gather)?;
+    /// # gather.flush(&table, |_| ());
+    /// // 12 KiB are mapped at IOVA 0x10_0000, and the device writes to the second page.
+    /// table.mark_dirty(0x10_1000);
+    ///
+    /// let mut gather = Gather::new();
+    /// let mut dirty = Vec::new();
+    /// table.read_and_clear_dirty(0x10_0000, 0x3000, &mut gather, |iova, size| {
+    ///     dirty.push((iova, size));
+    /// })?;
+    /// gather.flush(&table, |_gather| {
+    ///     // Invalidate the IOTLB for the range of the gather.
+    /// });
+    /// assert_eq!(dirty, [(0x10_1000, 0x1000)]);
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn read_and_clear_dirty(
         &self,
         iova: u64,
@@ -48,7 +89,7 @@ impl<F: Format, M: TableMemory> PageTable<F, M> {
         self.for_each_slot(iova, last, |slot, mut entry, level, page| {
             let end = page + ((1 << F::span_bits(level)) - 1);
 
-            // The device may write to the entry at the same time.
+            // The device may change the entry at the same time.
             while entry != 0 && !F::is_link(level, entry) && F::is_dirty(entry) {
                 if slot.replace_leaf(entry, F::cleaned(entry)) {
                     let (at, size) = part_of(page..=end, iova..=last);
@@ -65,8 +106,9 @@ impl<F: Format, M: TableMemory> PageTable<F, M> {
         Ok(())
     }
 
-    /// Notes that a page was written to, as a device does: for those who play one. Whether the page
-    /// at `iova` can be written.
+    /// Marks the page at `iova` as dirty, as hardware does when a device writes to it.
+    ///
+    /// Returns whether the page is mapped and writable. An emulated device calls this.
     pub fn mark_dirty(&self, iova: u64) -> bool {
         let mut marked = false;
 
@@ -78,7 +120,7 @@ impl<F: Format, M: TableMemory> PageTable<F, M> {
     }
 }
 
-/// Where the part of `page` in `range` begins, and its bytes.
+/// Returns the IOVA and the size of the part of `page` in `range`.
 fn part_of(page: RangeInclusive<u64>, range: RangeInclusive<u64>) -> (u64, u64) {
     let first = *page.start().max(range.start());
     let last = *page.end().min(range.end());

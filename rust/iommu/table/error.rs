@@ -1,20 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What can go wrong with a page table.
+//! The errors of operations on a page table.
 
-/// Why nothing was done. Unless said otherwise nothing has changed.
+/// The reason why an operation failed.
+///
+/// The page table is unchanged, except where the operation documents something else.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Error {
-    /// An address or a length is not a multiple of the smallest page, or is zero where it must not be.
+    /// An address or a length is not a multiple of the smallest page, or a length is zero.
     Alignment,
-    /// IOVAs outside what the table translates, or physical addresses that do not fit into it.
+    /// An IOVA is outside the aperture, or a physical address is beyond what a leaf can hold.
     Range,
-    /// Something is mapped there already.
+    /// A page is mapped there already.
     Exists,
-    /// A page would have to be cut that cannot be cut in this format.
+    /// A page would have to be cut, and the format does not allow that.
     Indivisible,
-    /// The format has no way to say this (access, kind of memory).
+    /// The format cannot express the permissions or the kind of memory.
     Unsupported,
-    /// No memory for a table.
+    /// A table could not be allocated.
     NoMemory,
 }

@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the device must forget before memory is used again.
+//! The IOTLB invalidations that an operation on a page table requires.
 
 use super::{format::Format, memory::TableMemory, page_table::PageTable, tree::Retired};
 use core::ops::RangeInclusive;
 
-/// What was taken out of a page table, or put in the place of something that was, and may still be
-/// cached otherwise by the device: translations, and the way to them through tables that are gone.
+/// The part of a page table of which the device may have cached an older state, and the tables that
+/// can be freed after the caches have been invalidated.
 ///
-/// The tables come back to life by [`flush`](Self::flush) alone. Dropped without it, they are lost:
-/// better a leak than a device that walks through somebody else's memory. A gather belongs to the
-/// page table that it was filled by.
+/// One gather can be passed to any number of operations on one page table, and must then be
+/// [flushed](Self::flush) with that page table. If a gather is dropped without that, its tables are
+/// leaked, because the device may still walk through them.
 ///
-/// It knows a range, and neither the sizes nor the levels of the pages that were in it: hints to the
-/// hardware about those would be guesses.
+/// A gather has the range that changed, but not the sizes or levels of the pages in it, so that a
+/// driver cannot pass hints about those to the hardware.
 #[must_use = "tables that were removed are lost if this is dropped without a flush"]
 pub struct Gather<M: TableMemory> {
     first: u64,
@@ -34,35 +34,40 @@ impl<M: TableMemory> Default for Gather<M> {
 }
 
 impl<M: TableMemory> Gather<M> {
-    /// A gather that holds nothing.
+    /// Creates an empty gather.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Is there nothing to forget?
+    /// Returns whether no invalidation is required.
     #[inline(always)]
     pub fn is_empty(&self) -> bool {
         self.first > self.last
     }
 
-    /// The smallest range of IOVAs that has in it all that changed; meaningless if
-    /// [`is_empty`](Self::is_empty).
+    /// Returns the smallest range of IOVAs that contains everything that has changed.
+    ///
+    /// The range has no meaning if [`is_empty`](Self::is_empty).
     pub fn range(&self) -> RangeInclusive<u64> {
         self.first..=self.last
     }
 
-    /// Were tables removed, or put where some were? Then caches of tables must be flushed, not only
-    /// those of pages.
+    /// Returns whether tables were removed, or put where tables had been removed.
+    ///
+    /// The caches of tables must then be invalidated as well as those of pages.
     pub fn has_tables(&self) -> bool {
         self.tables
     }
 
-    /// Calls `flush`, in which the device forgets, and then gives the tables that were removed from
-    /// `table` back to its memory.
+    /// Calls `flush`, which invalidates the caches of the device, and then frees the tables that
+    /// were removed from `table`.
+    ///
+    /// `flush` is not called for an empty gather. `table` must be the page table of the operations
+    /// that have filled this gather.
     #[inline(always)]
     pub fn flush<F: Format>(self, table: &PageTable<F, M>, flush: impl FnOnce(&Self)) {
         if !self.is_empty() {
-            // What the device is about to read again is the tables as they are now.
+            // After the invalidation the device reads the tables as they are now.
             table.memory().publish();
             flush(&self);
         }
@@ -76,7 +81,7 @@ impl<M: TableMemory> Gather<M> {
         self.last = self.last.max(last);
     }
 
-    /// Adds IOVAs the way to which led through tables that are gone.
+    /// Adds the IOVAs from `first` to `last`, for which tables were removed.
     #[cold]
     pub(super) fn add_tables(&mut self, first: u64, last: u64) {
         self.tables = true;

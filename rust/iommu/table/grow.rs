@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Making the tables that a map finds missing.
+//! Creation of the tables that a map finds missing.
 //!
-//! They are allocated while nobody is looking, and linked from the top down. Whoever is slower than
-//! somebody else goes once more from the root, with the tables that are left over.
+//! They are allocated outside the RCU read-side critical section and linked from the top down. If
+//! another CPU links a table first, the walk starts again from the root, with the unused tables.
 
 use super::{
     error::Error,
@@ -16,11 +16,11 @@ use super::{
     tree::{Entry, Frame, Refused, Tree},
 };
 
-/// Tables that are about to be linked, by their level.
+/// Tables that are about to be linked, by level.
 struct Spares<'t, F: Format, M: TableMemory>([Option<Frame<'t, F, M>>; MAX_LEVELS as usize]);
 
 impl<'t, F: Format, M: TableMemory> Spares<'t, F, M> {
-    /// One for each level from `lowest` on, up to the one below `missing`.
+    /// Allocates the tables for the levels from `lowest` to the one below `missing`.
     fn fill(
         &mut self,
         tree: &'t Tree<F, M>,
@@ -48,13 +48,13 @@ impl<'t, F: Format, M: TableMemory> Spares<'t, F, M> {
     }
 }
 
-/// Why a table could not be filled.
+/// The reason why a table could not be filled.
 pub(super) enum Stop {
-    /// Tables are missing: the one below this level, and those below that.
+    /// All tables below this level are missing.
     Missing(u32),
-    /// Somebody else was faster, or is too busy: once more from the root.
+    /// Another CPU has changed the path, or the count has no room: start again from the root.
     Again,
-    /// Something is mapped there.
+    /// A page is mapped there.
     Exists,
 }
 
@@ -68,8 +68,10 @@ impl From<Refused> for Stop {
 }
 
 impl<F: Format, M: TableMemory> PageTable<F, M> {
-    /// Sees to it that there is a table of `level` for `iova`; all of them were missing that are
-    /// below `missing`. The table counts an entry that is still to be written, so it stays.
+    /// Ensures that a table of `level` exists for `iova`; all tables below `missing` were missing.
+    ///
+    /// The count of the table then includes one entry that the caller is about to write, so that
+    /// the table stays in place.
     #[cold]
     pub(super) fn build(
         &self,
@@ -85,7 +87,7 @@ impl<F: Format, M: TableMemory> PageTable<F, M> {
             spares.fill(&self.tree, level, missing, flags)?;
             match self.link_tables(iova, level, &mut spares, gather) {
                 Ok(()) => return Ok(()),
-                // What is missing now is to be seen.
+                // The next attempt finds out which tables are missing now.
                 Err(Stop::Again) => missing = level,
                 Err(Stop::Exists) => return Err(Error::Exists),
                 Err(Stop::Missing(now)) => missing = now,
@@ -93,7 +95,7 @@ impl<F: Format, M: TableMemory> PageTable<F, M> {
         }
     }
 
-    /// Links tables down to `level`, if there are enough.
+    /// Links tables down to `level` if `spares` has all that are missing.
     fn link_tables<'t>(
         &'t self,
         iova: u64,

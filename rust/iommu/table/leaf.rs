@@ -213,6 +213,9 @@ impl<L: LeafLayout> CheckedLeaves<L> {
         let last = ((1 << L::OUTPUT_BITS) - 1) & !((1 << L::GRANULE_BITS) - 1);
 
         assert!(L::OUTPUT_BITS >= L::GRANULE_BITS && L::OUTPUT_BITS < 64);
+        // Both parts of the address have bits of their own.
+        assert!(L::ADDRESS.own & L::ADDRESS.high_mask() << L::ADDRESS.high.0 == 0);
+        assert!(L::ADDRESS.high.1 == 0 || L::ADDRESS.own >> AddressField::HIGH_FROM == 0);
         assert!(L::ADDRESS.put(last) & !address == 0);
         assert!(L::ADDRESS.get(L::ADDRESS.put(last)) == last);
         assert!(L::ADDRESS.put(last).count_ones() == last.count_ones());

@@ -2,10 +2,9 @@
 
 //! Mapping.
 //!
-//! A batch of runs is mapped table by table. For each table there is one way down from the root, one
-//! count before the first entry is written and one after the last; in between a run costs what it
-//! takes to write its entries. Where tables are missing, [`grow`](super::grow) makes them, and then
-//! the way down is taken again.
+//! A batch of runs is mapped table by table. For each table there is one walk from the root, one
+//! update of the count of its entries before the first of them is written, and one after the last.
+//! Where tables are missing, [`grow`](super::grow) creates them, and the walk starts again.
 
 use super::{
     error::Error,
@@ -20,20 +19,20 @@ use super::{
     tree::{Refused, Table},
 };
 
-/// What is left to be mapped.
+/// The position in a batch of runs.
 struct Cursor<'a> {
     iova: u64,
     runs: &'a [PhysRun],
-    /// Bytes of the first of `runs` that are mapped already.
+    /// The bytes of the first of `runs` that are mapped already.
     offset: u64,
-    /// Bytes that are still to be mapped.
+    /// The bytes that are still to be mapped.
     left: u64,
-    /// Of [`MemoryKind::Normal`], [`MemoryKind::Mmio`].
+    /// The attributes of [`MemoryKind::Normal`] and of [`MemoryKind::Mmio`].
     attributes: [Option<u64>; 2],
 }
 
 impl<'a> Cursor<'a> {
-    /// What comes next: physical address, bytes up to the end of the run, attributes.
+    /// Returns the next physical address, the bytes up to the end of its run, and the attributes.
     #[inline(always)]
     fn front(&self) -> Option<(u64, u64, u64)> {
         let run = self.runs.first()?;
@@ -50,7 +49,7 @@ impl<'a> Cursor<'a> {
         ))
     }
 
-    /// `bytes` of the first run, not more than it has left, are mapped.
+    /// Moves past `bytes` of the first run, which has at least as many left.
     #[inline(always)]
     fn advance(&mut self, bytes: u64) {
         self.iova += bytes;
@@ -66,18 +65,25 @@ impl<'a> Cursor<'a> {
 }
 
 impl<F: Format, M: TableMemory> PageTable<F, M> {
-    /// Maps `runs` one behind the other from `iova` on, in the largest pages that the addresses
-    /// allow. Runs consist of whole pages of the smallest size.
+    /// Maps `runs` to adjacent IOVAs from `iova` on, in the largest pages that the addresses allow.
     ///
-    /// If `gather` is not empty afterwards, the device may rely on what was mapped only after a flush:
-    /// it may still know the way to a table that was removed here and that nobody has flushed yet. It
-    /// may also have got tables that were made and not needed after all.
+    /// Each run consists of whole pages of the smallest size, and no page reaches from one run into
+    /// the next. `flags` say how tables may be allocated.
+    ///
+    /// If `gather` is not empty afterwards, it must be flushed before the device uses the range.
+    /// The device may have cached that there was another table here, which was removed by an
+    /// `unmap` that has not been flushed yet. `gather` also takes tables that this call has created
+    /// and not used.
     ///
     /// # Errors
     ///
-    /// [`Error::Alignment`], [`Error::Range`], [`Error::Unsupported`], [`Error::Exists`],
-    /// [`Error::NoMemory`]. Nothing of `runs` is mapped then; what was mapped on the way is gone
-    /// again, and is in `gather`.
+    /// None of `runs` is mapped then. What this call had mapped is removed again and is in
+    /// `gather`, because the device may have seen it.
+    ///
+    /// - [`Error::Alignment`], [`Error::Range`] for an address or a length.
+    /// - [`Error::Unsupported`] if the format cannot express `permissions` or a kind of memory.
+    /// - [`Error::Exists`] if a page of the range is mapped.
+    /// - [`Error::NoMemory`] if a table could not be allocated.
     pub fn map(
         &self,
         iova: u64,
@@ -91,7 +97,7 @@ impl<F: Format, M: TableMemory> PageTable<F, M> {
                 let result = self.map_page(iova, run.phys, attributes, flags, gather);
 
                 self.memory().publish();
-                self.tell_of_old_tables(iova, iova | ((1 << F::GRANULE_BITS) - 1), gather);
+                self.gather_old_tables(iova, iova | ((1 << F::GRANULE_BITS) - 1), gather);
                 return result;
             }
         }
@@ -111,22 +117,25 @@ impl<F: Format, M: TableMemory> PageTable<F, M> {
         if result.is_err() {
             self.undo_map(iova, cursor.iova, gather);
         } else if cursor.iova != iova {
-            self.tell_of_old_tables(iova, cursor.iova - 1, gather);
+            self.gather_old_tables(iova, cursor.iova - 1, gather);
         }
         result
     }
 
-    /// Something was mapped from `first` to `last`, both inclusive. There, or above, a table may have
-    /// been before to which the device still knows the way, also if somebody else has put a new one
-    /// in its place: no matter who, it must be forgotten before anybody relies on the map.
+    /// Adds the range from `first` to `last`, which was mapped, to `gather` if the device may have
+    /// cached a table that was removed.
+    ///
+    /// It does not matter which CPU has removed a table or put another in its place: all of them
+    /// invalidate the range before the device uses it.
     #[inline(always)]
-    fn tell_of_old_tables(&self, first: u64, last: u64, gather: &mut Gather<M>) {
+    fn gather_old_tables(&self, first: u64, last: u64, gather: &mut Gather<M>) {
         if self.tree.has_unflushed() {
             gather.add_tables(first, last);
         }
     }
 
-    /// The attributes of a page, if `run` is one page of the smallest size that can be mapped.
+    /// Returns the attributes of a page if `run` is one page of the smallest size that can be
+    /// mapped.
     #[inline(always)]
     fn single_page(&self, iova: u64, run: &PhysRun, permissions: Permissions) -> Option<u64> {
         let granule = 1u64 << F::GRANULE_BITS;
@@ -141,7 +150,7 @@ impl<F: Format, M: TableMemory> PageTable<F, M> {
         attributes::<F>(self.options, permissions, run.kind)
     }
 
-    /// Maps one page of the smallest size, as the DMA API does all day.
+    /// Maps one page of the smallest size, as the DMA API does most of the time.
     #[inline(always)]
     fn map_page(
         &self,
@@ -155,7 +164,7 @@ impl<F: Format, M: TableMemory> PageTable<F, M> {
             .or_else(|stop| self.map_page_after(stop, iova, phys, attributes, flags, gather))
     }
 
-    /// Goes on where a first try was stopped.
+    /// Continues [`map_page`](Self::map_page) after its first attempt has stopped.
     #[cold]
     fn map_page_after(
         &self,
@@ -183,7 +192,7 @@ impl<F: Format, M: TableMemory> PageTable<F, M> {
         }
     }
 
-    /// Writes one entry. `reserved` as for [`map_table`](Self::map_table).
+    /// Writes one entry. For `reserved`, see [`map_table`](Self::map_table).
     #[inline(always)]
     fn write_page(
         &self,
@@ -212,7 +221,7 @@ impl<F: Format, M: TableMemory> PageTable<F, M> {
         Ok(())
     }
 
-    /// The bytes in `runs`, if they can be mapped.
+    /// Returns the number of bytes in `runs` if they can be mapped.
     #[inline(always)]
     fn check_runs(&self, runs: &[PhysRun], attributes: [Option<u64>; 2]) -> Result<u64, Error> {
         let mut total: u64 = 0;
@@ -257,7 +266,7 @@ impl<F: Format, M: TableMemory> PageTable<F, M> {
 
         while let Some((phys, length, _)) = cursor.front() {
             let level = self.leaf_level(cursor.iova, phys, length);
-            // The compiler makes a copy for the lowest tables, where most of the work is.
+            // The compiler makes a copy of the code for the lowest tables, which most pages are in.
             let result = match level {
                 0 => self.map_table(cursor, 0, reserved, gather),
                 level => self.map_table(cursor, level, reserved, gather),
@@ -276,7 +285,8 @@ impl<F: Format, M: TableMemory> PageTable<F, M> {
         Ok(())
     }
 
-    /// The level of the largest page, or the pages of the largest group, that can begin here.
+    /// Returns the level of the largest page, or of the pages of the largest group, that can begin
+    /// here.
     #[inline(always)]
     fn leaf_level(&self, iova: u64, phys: u64, length: u64) -> u32 {
         let granule = 1 << F::GRANULE_BITS;
@@ -284,7 +294,7 @@ impl<F: Format, M: TableMemory> PageTable<F, M> {
         if length == granule {
             return 0;
         }
-        // The length is not below the granule, which spares `ilog2` the case of zero.
+        // The length is not below the granule; or-ing it in spares `ilog2` the case of zero.
         let aligned = (iova | phys)
             .trailing_zeros()
             .min((length | granule).ilog2());
@@ -293,8 +303,10 @@ impl<F: Format, M: TableMemory> PageTable<F, M> {
         (sizes | granule).ilog2().saturating_sub(F::GRANULE_BITS) / F::INDEX_BITS
     }
 
-    /// Maps what fits into one table of `level`. If that is `reserved`, it counts an entry already
-    /// that is still to be written.
+    /// Maps what fits into one table of `level`.
+    ///
+    /// `reserved` says that the count of the table already includes one of the entries that this
+    /// call is about to write.
     #[inline(always)]
     fn map_table(
         &self,
@@ -326,9 +338,10 @@ impl<F: Format, M: TableMemory> PageTable<F, M> {
         Ok(())
     }
 
-    /// Has the table count `wanted` entries that are still to be written, or one if there is no room
-    /// for more in the count: then most of them exist. `one` is counted already if it says so. Returns
-    /// how many.
+    /// Adds the `wanted` entries that are about to be written to the count of the table, of which
+    /// `one` may be included already. Returns how many entries are included now.
+    ///
+    /// If the count has no room for all of them, most of the entries exist, and only one is added.
     #[inline(always)]
     fn reserve(place: &Place<'_, F, M>, one: bool, wanted: usize) -> Result<usize, Stop> {
         let Some(slot) = place.parent else {
@@ -347,8 +360,9 @@ impl<F: Format, M: TableMemory> PageTable<F, M> {
         }
     }
 
-    /// Writes up to `room` leaves into `table` from the cursor on, until something is in the way, or
-    /// another level fits better. Returns how many.
+    /// Writes up to `room` leaves into `table`, beginning at the cursor. Returns how many.
+    ///
+    /// Stops at an entry that is not empty, and where another level fits better.
     #[inline(always)]
     fn write_leaves(
         &self,
@@ -361,8 +375,8 @@ impl<F: Format, M: TableMemory> PageTable<F, M> {
         let mut written = 0;
 
         while let Some((phys, length, attributes)) = cursor.front() {
-            // Only the first entry of a table can begin a page of a higher level, and that was
-            // looked at before; a page of a lower level can come at any time.
+            // Only the first entry of a table can begin a page of a higher level, and `leaf_level`
+            // has considered it; a page of a lower level can follow at any time.
             if level > 0 && phys & ((1 << span) - 1) != 0 {
                 break;
             }
@@ -379,8 +393,8 @@ impl<F: Format, M: TableMemory> PageTable<F, M> {
         written
     }
 
-    /// Writes up to `count` leaves for memory from `phys` on; groups of them are marked. Returns how
-    /// many were free.
+    /// Writes up to `count` leaves for the memory at `phys`, and marks groups of them. Returns how
+    /// many were written before an entry that is not empty.
     #[inline(always)]
     fn write_run(
         &self,
@@ -402,7 +416,8 @@ impl<F: Format, M: TableMemory> PageTable<F, M> {
         let head = count.min((group - into) & (group - 1));
         let in_phase = (iova ^ phys) & ((1 << (span + bits)) - 1) == 0;
         let whole = (count - head) & !(group - 1);
-        // Of a group with one page in it the device might take that page for what is written here.
+        // If a group contained a page of another mapping, the device might use that page for the
+        // whole group.
         let mut places = table.slots_from(iova + ((head as u64) << span)).take(whole);
         let middle = if in_phase && places.all(|slot| slot.raw() == 0) {
             whole
@@ -434,6 +449,7 @@ impl<F: Format, M: TableMemory> PageTable<F, M> {
         done
     }
 
+    /// Writes up to `count` leaves, each changed by `mark`. Returns how many.
     #[inline(always)]
     fn write_part(
         table: Table<'_, F, M>,
@@ -448,7 +464,7 @@ impl<F: Format, M: TableMemory> PageTable<F, M> {
 
         for slot in table.slots_from(iova).take(count) {
             let leaf = mark(F::leaf(level, phys, attributes));
-            // Where a table can be, one may have been a moment ago: `tell_of_old_tables` comes after.
+            // Above level 0, a table may have been removed here; `gather_old_tables` deals with it.
             let done = if level == 0 {
                 slot.raw() == 0 && slot.set_leaf(leaf)
             } else {

@@ -52,17 +52,17 @@ impl Default for Limits {
 /// # Concurrency
 ///
 /// No function takes a lock. [`map`](Self::map), [`unmap`](Self::unmap) and [`cut`](Self::cut) may
-/// be called at the same time for ranges that do not overlap. Functions that read the page table, or
-/// read and clear dirty flags, may be called at any time. Of a range that is being changed they see,
-/// entry by entry, the old or the new state.
+/// be called at the same time for ranges that do not overlap. Functions that read the page table,
+/// or read and clear dirty flags, may be called at any time. Of a range that is being changed they
+/// see, entry by entry, the old or the new state.
 ///
-/// The caller ensures that the ranges do not overlap. If they do, translations are lost or mixed up,
-/// as in any page table, but memory safety is not affected.
+/// The caller ensures that the ranges do not overlap. If they do, translations are lost or mixed
+/// up, as in any page table, but memory safety is not affected.
 ///
 /// # Examples
 ///
-/// Tables of VT-d's second stage with 4 levels. The memory is `IommuPages` in the kernel and
-/// `HostMemory` on the host, which has no flags for allocations:
+/// Tables of VT-d's second stage with 4 levels. In the kernel, `memory` is `IommuPages`, and the
+/// flags are a `TableAllocation` in place of `()`:
 ///
 /// ```
 /// use iommu_pagetable::{
@@ -73,7 +73,8 @@ impl Default for Limits {
 ///
 /// let options = SecondStageOptions { snoop: true, ..Default::default() };
 /// let limits = Limits { output_bits: 46, ..Default::default() };
-/// let table = PageTable::<SecondStage<4>, _>::new(HostMemory::default(), options, limits, ())?;
+/// # let memory = <HostMemory>::default();
+/// let table = PageTable::<SecondStage<4>, _>::new(memory, options, limits, ())?;
 ///
 /// // Map 8 KiB and a page of registers to adjacent IOVAs.
 /// let runs = [
@@ -133,8 +134,8 @@ impl<F: Format, M: TableMemory> PageTable<F, M> {
         })
     }
 
-    /// Returns the sizes of the format that are in `allowed`: those of pages, and those of groups of
-    /// such pages.
+    /// Returns the sizes of the format that are in `allowed`: those of pages, and those of groups
+    /// of such pages.
     ///
     /// Sizes above a missing page size are not used, because a large page is cut into pages of the
     /// next smaller size.

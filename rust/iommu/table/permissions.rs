@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a device may do with a page.
+//! The permissions of a page.
 
 use super::run::Access;
 
@@ -13,13 +13,13 @@ pub struct Permissions {
     pub write: bool,
     /// It may fetch instructions.
     pub execute: bool,
-    /// Only privileged requests may do so. Formats without the notion ignore it.
+    /// Only privileged requests may do so. Formats that cannot express this ignore it.
     pub privileged: bool,
 }
 
 impl From<Access> for Permissions {
-    /// What a user asked for says nothing of instructions, so they may be fetched from what may be
-    /// read: who wants it otherwise says so.
+    /// Returns permissions that allow instruction fetches wherever reads are allowed, since an
+    /// [`Access`] does not say anything about them.
     fn from(access: Access) -> Self {
         Self {
             read: access.read,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The way from the root to an entry.
+//! The path from the root to an entry.
 
 use super::{
     format::Format,
@@ -9,22 +9,23 @@ use super::{
     tree::{Entry, Reader, Slot, Table},
 };
 
-/// A table on the way to an IOVA, and where it is linked.
+/// A table on the path to an IOVA, and the link to it.
 pub(super) struct Place<'r, F: Format, M: TableMemory> {
     /// The table.
     pub(super) table: Table<'r, F, M>,
-    /// The link to it; nothing for the root.
+    /// The link to it; `None` for the root.
     pub(super) parent: Option<Slot<'r, F, M>>,
 }
 
 impl<'r, F: Format, M: TableMemory> Place<'r, F, M> {
-    /// The lowest table that there is for `iova`, not below `level`.
+    /// Returns the lowest table that exists for `iova`, but none below `level`.
     #[inline(always)]
     pub(super) fn seek(reader: &'r Reader<'_, F, M>, iova: u64, level: u32) -> Self {
         Self::walk(reader, iova, level, Slot::load)
     }
 
-    /// As [`seek`](Self::seek), for those who map: the walker can go the same way by now.
+    /// Does the same as [`seek`](Self::seek), and also ensures that the hardware sees every link on
+    /// the path. A caller that maps pages needs this.
     #[inline(always)]
     pub(super) fn seek_visible(reader: &'r Reader<'_, F, M>, iova: u64, level: u32) -> Self {
         Self::walk(reader, iova, level, Slot::load_visible)
@@ -56,8 +57,9 @@ impl<'r, F: Format, M: TableMemory> Place<'r, F, M> {
         place
     }
 
-    /// Takes `count` entries from what the table counts. A table with nothing left goes, and then
-    /// the table above has an entry less.
+    /// Subtracts `count` entries from the count of the table.
+    ///
+    /// A table without entries is removed, which also removes an entry from the table above it.
     #[inline(always)]
     pub(super) fn give_back(
         &self,
@@ -73,8 +75,10 @@ impl<'r, F: Format, M: TableMemory> Place<'r, F, M> {
         }
     }
 
-    /// The table of `level` for `iova` has an entry less. It still counts that entry, so it is
-    /// where it was, and so are those above it.
+    /// Subtracts an entry that was removed from the count of the table of `level` for `iova`.
+    ///
+    /// As long as the count includes that entry, the table stays in place, and so do those above
+    /// it.
     #[cold]
     fn shrink(reader: &'r Reader<'_, F, M>, iova: u64, level: u32, gather: &mut Gather<M>) {
         let page = (1 << F::GRANULE_BITS) - 1;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Looking into a page table.
+//! Lookups in a page table.
 
 use super::{
     format::{Format, Leaf},
@@ -12,26 +12,43 @@ use super::{
 };
 use core::ops::ControlFlow;
 
-/// Somebody who looks into a page table again and again.
+/// An RCU read-side critical section for several lookups in one page table.
 ///
-/// It keeps tables that are removed meanwhile from being reused, so who holds it does not sleep, and
-/// does not hold it for long.
+/// It prevents tables that are removed meanwhile from being reused. The holder must not sleep, and
+/// drops it soon.
+///
+/// # Examples
+///
+/// ```
+/// # use iommu_pagetable::{memory::HostMemory, vtd::SecondStage, Error, Limits, PageTable};
+/// # let memory = <HostMemory>::default();
+/// # let limits = Limits::default();
+/// # let table = PageTable::<SecondStage<4>, _>::new(memory, Default::default(), limits, ())?;
+/// let view = table.view();
+/// let mapped = [0x1000, 0x2000, 0x3000]
+///     .into_iter()
+///     .filter(|&iova| view.translate(iova).is_some())
+///     .count();
+///
+/// assert_eq!(mapped, 0);
+/// # Ok::<(), Error>(())
+/// ```
 pub struct View<'t, F: Format, M: TableMemory>(Reader<'t, F, M>);
 
 impl<F: Format, M: TableMemory> View<'_, F, M> {
-    /// The page in which `iova` lies.
+    /// Returns the page that contains `iova`.
     #[inline]
     pub fn lookup(&self, iova: u64) -> Option<Leaf> {
         self.find(iova, |level, leaf, _| leaf_of::<F>(level, iova, leaf))
     }
 
-    /// The physical address behind `iova`.
+    /// Returns the physical address to which `iova` is translated.
     #[inline]
     pub fn translate(&self, iova: u64) -> Option<u64> {
         self.find(iova, |_, leaf, offset| F::phys(leaf) | offset)
     }
 
-    /// What `f` makes of the level of the leaf for `iova`, of the leaf, and of the offset in its page.
+    /// Calls `f` with the level of the leaf for `iova`, the leaf, and the offset in its page.
     #[inline(always)]
     fn find<R>(&self, iova: u64, f: impl Fn(u32, u64, u64) -> R) -> Option<R> {
         if iova > last_of(F::INPUT_BITS) {
@@ -40,7 +57,7 @@ impl<F: Format, M: TableMemory> View<'_, F, M> {
         let mut table = self.0.root();
         let mut offset = iova;
 
-        // As often as there are levels: where the compiler unrolls this, `f` knows the level.
+        // One round for each level: where the compiler unrolls the loop, `f` gets a constant level.
         for _ in 0..F::LEVELS {
             let slot = table.slot(offset);
 
@@ -55,7 +72,7 @@ impl<F: Format, M: TableMemory> View<'_, F, M> {
     }
 }
 
-/// The page of `level` around `iova` that `entry` makes.
+/// Returns the page of `level` around `iova` that `entry` maps.
 fn leaf_of<F: Format>(level: u32, iova: u64, entry: u64) -> Leaf {
     let size = 1u64 << F::span_bits(level);
 
@@ -69,34 +86,35 @@ fn leaf_of<F: Format>(level: u32, iova: u64, entry: u64) -> Leaf {
 }
 
 impl<F: Format, M: TableMemory> PageTable<F, M> {
-    /// Begins to look into the table, for those who look more than once.
+    /// Begins an RCU read-side critical section for several lookups.
     #[inline]
     pub fn view(&self) -> View<'_, F, M> {
         View(self.tree.read())
     }
 
-    /// The page in which `iova` lies.
+    /// Returns the page that contains `iova`.
     #[inline]
     pub fn lookup(&self, iova: u64) -> Option<Leaf> {
         self.view().lookup(iova)
     }
 
-    /// The physical address behind `iova`.
+    /// Returns the physical address to which `iova` is translated.
     #[inline]
     pub fn translate(&self, iova: u64) -> Option<u64> {
         self.view().translate(iova)
     }
 
-    /// Calls `f` for each page that has bytes from `first` to `last`, both inclusive, in the order
-    /// of the IOVAs, until it breaks. `f` must not sleep.
+    /// Calls `f` for each page that overlaps the range from `first` to `last`, both inclusive, in
+    /// the order of the IOVAs, until it returns [`ControlFlow::Break`]. `f` must not sleep.
     pub fn for_each(&self, first: u64, last: u64, mut f: impl FnMut(Leaf) -> ControlFlow<()>) {
         self.for_each_slot(first, last, |_, entry, level, iova| {
             f(leaf_of::<F>(level, iova, entry))
         });
     }
 
-    /// Reads what is mapped in `length` bytes from `iova` on into `runs`, as the longest runs
-    /// possible, up to the first hole. Returns how many; stops at the end of the last run that fits.
+    /// Reads what is mapped in `length` bytes from `iova` on, up to the first hole, into `runs`.
+    ///
+    /// Returns the number of runs, which are as long as possible. Stops when `runs` is full.
     pub fn read_runs(&self, iova: u64, length: u64, runs: &mut [PhysRun]) -> usize {
         let Some(last) = length
             .checked_sub(1)
@@ -137,8 +155,10 @@ impl<F: Format, M: TableMemory> PageTable<F, M> {
         count
     }
 
-    /// Calls `f` for each leaf for `first` to `last`, both inclusive: where it stands, what it was a
-    /// moment ago, its level and the IOVA of its first byte.
+    /// Calls `f` for each leaf that overlaps the range from `first` to `last`, both inclusive.
+    ///
+    /// The arguments of `f` are the slot of the leaf, its value when it was read, its level and the
+    /// IOVA of its first byte.
     #[inline(always)]
     pub(super) fn for_each_slot(
         &self,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Unmapping: it finds by itself what is there, and hands it back as runs.
+//! Unmapping, which returns the memory that was mapped as runs.
 
 use super::{
     error::Error,
@@ -13,7 +13,7 @@ use super::{
     tree::Table,
 };
 
-/// Joins pages that lie next to each other to runs.
+/// Joins pages of adjacent memory to runs.
 struct Joiner<S: FnMut(PhysRun)> {
     run: Option<PhysRun>,
     sink: S,
@@ -43,29 +43,61 @@ impl<S: FnMut(PhysRun)> Joiner<S> {
     }
 }
 
-/// What became of a part of a table.
+/// The result of clearing a part of a table.
 struct Cleared {
-    /// How many entries there were that are now empty.
+    /// The number of entries that were cleared.
     entries: u64,
-    /// IOVA of the first entry that was not looked at, or is not empty.
+    /// The IOVA of the first entry that was not cleared.
     end: u64,
-    /// Is there a page that reaches out of the range?
+    /// Whether that entry is a page of which a part is outside the range.
     large: bool,
 }
 
 impl<F: Format, M: TableMemory> PageTable<F, M> {
-    /// Removes what is mapped in `length` bytes from `iova` on; holes are allowed. `removed` gets
-    /// the memory, in the order of the IOVAs and in the longest runs that pages make; it must not sleep. The memory, and
-    /// the tables that were freed, may be used again after `gather` has been flushed. Returns how many
-    /// bytes were mapped.
+    /// Removes all pages in `length` bytes from `iova` on, and returns how many bytes were mapped.
     ///
-    /// Large pages that reach out of the range are [cut](Self::cut) before anything is removed. If
-    /// there are none, unmapping needs no memory and cannot fail.
+    /// The range may have holes. `removed` is called with the memory in the order of the IOVAs, in
+    /// the longest runs that the pages form; it must not sleep. The memory, and the tables that
+    /// have become empty, must not be used again before `gather` has been flushed.
+    ///
+    /// Large pages of which a part is outside the range are [cut](Self::cut) before any page is
+    /// removed. Without such pages, unmapping allocates no memory and cannot fail.
     ///
     /// # Errors
     ///
-    /// [`Error::Alignment`], [`Error::Range`]; [`Error::NoMemory`] and [`Error::Indivisible`] for
-    /// pages that are to be cut. Nothing is removed then.
+    /// No page is removed then.
+    ///
+    /// - [`Error::Alignment`], [`Error::Range`] for the range.
+    /// - [`Error::NoMemory`], [`Error::Indivisible`] for a page that would have to be cut.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use iommu_pagetable::{memory::HostMemory, vtd::SecondStage, Limits};
+    /// use iommu_pagetable::{Access, Error, Gather, MemoryKind, PageTable, PhysRun};
+    ///
+    /// # let memory = <HostMemory>::default();
+    /// # let limits = Limits::default();
+    /// # let table = PageTable::<SecondStage<4>, _>::new(memory, Default::default(), limits, ())?;
+    /// # let run = PhysRun { phys: 0x7000, length: 0x3000, kind: MemoryKind::Normal };
+    /// # let access = Access { read: true, write: true };
+    /// # let mut gather = Gather::new();
+    /// # table.map(0x10_0000, &[run], access.into(), (), &mut gather)?;
+    /// # gather.flush(&table, |_| ());
+    /// // 12 KiB at physical address 0x7000 are mapped at IOVA 0x10_0000.
+    /// let mut gather = Gather::new();
+    /// let mut removed = Vec::new();
+    /// let bytes = table.unmap(0x10_0000, 0x10_0000, (), &mut gather, |run| removed.push(run))?;
+    ///
+    /// gather.flush(&table, |gather| {
+    ///     // Invalidate the IOTLB for gather.range(), and the caches of tables if has_tables().
+    ///     assert!(gather.range().contains(&0x10_0000));
+    /// });
+    /// // Now the memory can be unpinned.
+    /// assert_eq!(bytes, 0x3000);
+    /// assert_eq!((removed[0].phys, removed[0].length), (0x7000, 0x3000));
+    /// # Ok::<(), Error>(())
+    /// ```
     #[inline]
     pub fn unmap(
         &self,
@@ -83,8 +115,8 @@ impl<F: Format, M: TableMemory> PageTable<F, M> {
         let mut at = iova;
         let mut bytes = 0;
 
-        // In a range of one lowest table a page that reaches out of it is all that there is, and is
-        // found before anything is removed.
+        // If one lowest table translates the range, a larger page covers all of it and is found
+        // before any page is removed.
         if self.has_groups(0) || (iova ^ last) >> F::span_bits(1) != 0 {
             self.cut_ends(iova, last, flags, gather)?;
         }
@@ -107,7 +139,7 @@ impl<F: Format, M: TableMemory> PageTable<F, M> {
         result.map(|()| bytes)
     }
 
-    /// Makes page borders of both ends of a range, `last` inclusive.
+    /// Cuts the pages that cross either end of the range from `iova` to `last`.
     fn cut_ends(
         &self,
         iova: u64,
@@ -119,24 +151,25 @@ impl<F: Format, M: TableMemory> PageTable<F, M> {
         self.cut(last + 1, flags, gather)
     }
 
-    /// Removes again what a failed map has written from `iova` to `end`, exclusive.
+    /// Removes what a failed map has written from `iova` to `end`, exclusive.
     #[cold]
     pub(super) fn undo_map(&self, iova: u64, end: u64, gather: &mut Gather<M>) {
         let mut at = iova;
-        let mut nobody = Joiner {
+        let mut ignored = Joiner {
             run: None,
             sink: |_| (),
         };
 
         if iova < end {
-            self.remove(&mut at, end - 1, gather, &mut nobody);
+            self.remove(&mut at, end - 1, gather, &mut ignored);
             gather.add(iova, end - 1);
         }
     }
 
-    /// Removes what is mapped from `at` to `last` inclusive, up to a page that reaches out of the
-    /// range; `at` is then where that begins to matter, else above `last`. Returns how many bytes
-    /// were removed.
+    /// Removes the pages from `at` to `last`, up to a page of which a part is outside the range.
+    /// Returns how many bytes were removed.
+    ///
+    /// `at` is then the first IOVA in such a page, or above `last` if there was none.
     #[inline(always)]
     fn remove(
         &self,
@@ -157,8 +190,8 @@ impl<F: Format, M: TableMemory> PageTable<F, M> {
         bytes
     }
 
-    /// Removes what lies in one table, and moves `at` behind it. Nothing if the page at `at` reaches
-    /// out of the range.
+    /// Removes the pages of one table, and moves `at` past them. Returns how many bytes were
+    /// removed, or `None` at a page of which a part is outside the range.
     #[inline(always)]
     fn clear_table(
         &self,
@@ -171,7 +204,7 @@ impl<F: Format, M: TableMemory> PageTable<F, M> {
         let place = Place::seek(&reader, *at, 0);
         let begin = *at;
         let level = place.table.level();
-        // The compiler makes a copy for the lowest tables, where most of the work is.
+        // The compiler makes a copy of the code for the lowest tables, which most pages are in.
         let Cleared {
             entries,
             end,
@@ -182,7 +215,7 @@ impl<F: Format, M: TableMemory> PageTable<F, M> {
         };
 
         if entries != 0 {
-            // Entries, not bytes: the range may begin in the middle of an empty one.
+            // Counted in entries, because the range may begin within an empty entry.
             let count = ((end - 1) >> F::span_bits(level)) - (begin >> F::span_bits(level)) + 1;
 
             place.table.flush(begin, count as usize);
@@ -192,8 +225,8 @@ impl<F: Format, M: TableMemory> PageTable<F, M> {
         (!large).then_some(entries << F::span_bits(level))
     }
 
-    /// Clears the entries of `table`, which has this `level`, from `begin` to `last` inclusive, up to
-    /// a link or a page that reaches out of the range.
+    /// Clears the entries of `table`, which is of `level`, from `begin` to `last`, up to a link or
+    /// a page of which a part is outside the range.
     #[inline(always)]
     fn clear_entries(
         table: Table<'_, F, M>,

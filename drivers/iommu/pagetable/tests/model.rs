@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A model of a page table, and the same suite of steps against it for every format.
+//! A model of a page table, and a suite that compares every format with it.
 //!
-//! | file | what it owns |
+//! | file | contents |
 //! |---|---|
-//! | `formats.rs` | every format that is tested, its options, what it makes of permissions |
-//! | `subject.rs` | the library behind one face |
+//! | `formats.rs` | the formats that are tested, their options and permissions |
+//! | `subject.rs` | the library behind a trait object |
 //! | `pages.rs` | the model |
-//! | `steps.rs` | bytes to steps |
-//! | `session.rs` | a step, done to both |
-//! | `inspect.rs` | the tables in memory, entry by entry |
-//! | `hardware.rs` | the tables as hardware walks them |
+//! | `steps.rs` | the conversion of bytes to steps |
+//! | `session.rs` | the steps, applied to the library and to the model |
+//! | `inspect.rs` | the comparison of the tables in memory, entry by entry |
+//! | `hardware.rs` | the walks of hardware through the tables |
 //!
-//! Property tests and the fuzzer share it.
+//! Both the property tests and the fuzzer use it.
 
 #![forbid(unsafe_code)]
 
@@ -33,10 +33,11 @@ use pages::Pages;
 use session::{Meaning, Session};
 use subject::{Real, Subject};
 
-/// What is chosen before the first step, as bytes.
+/// The choices before the first step, as bytes.
 pub type Setup = [u8; 3];
 
-/// Limits of the hardware: mostly none, else large pages or high addresses are missing.
+/// Returns the limits of the hardware. In most cases there are none; otherwise large pages or high
+/// addresses are missing.
 fn limits<F: Tested>(setup: Setup) -> Limits {
     let [_, sizes, output] = setup;
     let without = match sizes % 8 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the formats need from their surroundings: see `drivers/iommu/pagetable/base.rs`.
+//! The imports of the formats; see `drivers/iommu/pagetable/base.rs`.
 
 pub(crate) use crate::{
     run::MemoryKind,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The cases for Intel VT-d, as QEMU's `intel-iommu` with `aw-bits=48` is.
+//! The cases for Intel VT-d as QEMU's `intel-iommu` with `aw-bits=48` emulates it.
 
 use crate::{
     case::{hex, Shape, WRITE},
@@ -27,7 +27,7 @@ fn targets() -> Targets {
     }
 }
 
-/// Where entries are spoilt: a page of level 0 that [`populate`] maps in every table.
+/// The IOVA whose entries are changed: a page of level 0 that [`populate`] maps in every table.
 fn spoilt<F: Format>() -> u64 {
     (1 << F::INPUT_BITS >> 2) - (1 << F::GRANULE_BITS)
 }

@@ -2,8 +2,8 @@
 
 //! Address translation as the architectures define it, one request at a time.
 //!
-//! The tests of `drivers/iommu/pagetable` compare its tables with these walkers, which share no code
-//! with it. No kernel module contains them.
+//! The tests of `drivers/iommu/pagetable` compare its tables with these walkers, which share no
+//! code with it. No kernel module contains them.
 //!
 //! A walker takes a table, an address and a kind of access. It returns what hardware would do: the
 //! address that is accessed, or the fault that is recorded. [`vtd`] holds Intel's stages, [`vmsa`]
@@ -32,21 +32,21 @@ pub struct BusError;
 
 /// The physical memory in which the tables lie.
 pub trait WalkMemory {
-    /// The eight bytes at `addr`, a multiple of eight, in the machine's byte order.
+    /// Returns the eight bytes at `addr`, a multiple of eight, in the machine's byte order.
     ///
     /// # Errors
     ///
-    /// [`BusError`] if nothing can be read there.
+    /// [`BusError`] if the address cannot be read.
     fn read(&mut self, addr: u64) -> Result<u64, BusError>;
 
-    /// Replaces the eight bytes at `addr` if they are still `old`; else says what is there.
+    /// Replaces the eight bytes at `addr` if they are still `old`; otherwise returns them.
     ///
-    /// Memory that is only looked at leaves this out: it then behaves as read-only memory does, and
-    /// a walk faults where hardware would have to set an accessed or dirty flag.
+    /// Without an implementation of this function, the memory is read-only, and a walk faults where
+    /// hardware would have to set an accessed or dirty flag.
     ///
     /// # Errors
     ///
-    /// [`BusError`] if nothing can be written there.
+    /// [`BusError`] if the address cannot be written.
     fn compare_exchange(
         &mut self,
         _addr: u64,
@@ -57,37 +57,37 @@ pub trait WalkMemory {
     }
 }
 
-/// What a device asks of memory.
+/// The kind of access that a device makes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Request {
-    /// To read data.
+    /// It reads data.
     Read,
-    /// To write data.
+    /// It writes data.
     Write,
-    /// To read and write in one, which takes both rights.
+    /// It reads and writes in one access, which takes both rights.
     Atomic,
-    /// To fetch instructions.
+    /// It fetches instructions.
     Execute,
 }
 
 impl Request {
-    /// Is memory changed?
+    /// Returns whether the access changes memory.
     #[must_use]
     pub const fn writes(self) -> bool {
         matches!(self, Self::Write | Self::Atomic)
     }
 }
 
-/// A request, and on whose behalf it is made.
+/// A request, and its privilege.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Access {
-    /// What is asked.
+    /// The kind of access.
     pub request: Request,
-    /// Made with supervisor privilege (VT-d), or privileged (SMMU).
+    /// Whether it is made with supervisor privilege (VT-d), or privileged (SMMU).
     pub privileged: bool,
 }
 
-/// What may be done with a page.
+/// The rights to a page.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Rights {
     /// It may be read.
@@ -99,20 +99,20 @@ pub struct Rights {
 }
 
 impl Rights {
-    /// Anything.
+    /// All rights.
     pub const ALL: Self = Self {
         read: true,
         write: true,
         execute: true,
     };
-    /// Nothing.
+    /// No rights.
     pub const NONE: Self = Self {
         read: false,
         write: false,
         execute: false,
     };
 
-    /// What both allow.
+    /// Returns what both allow.
     #[must_use]
     pub const fn and(self, other: Self) -> Self {
         Self {
@@ -122,7 +122,7 @@ impl Rights {
         }
     }
 
-    /// May this be done?
+    /// Returns whether `request` is allowed.
     #[must_use]
     pub const fn allow(self, request: Request) -> bool {
         match request {
@@ -134,7 +134,7 @@ impl Rights {
     }
 }
 
-/// What may be done with a page, and by whom.
+/// The rights to a page, by the privilege of the request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Permissions {
     /// For requests without privilege.
@@ -144,7 +144,7 @@ pub struct Permissions {
 }
 
 impl Permissions {
-    /// The same for everybody.
+    /// Returns the same rights for all requests.
     #[must_use]
     pub const fn alike(rights: Rights) -> Self {
         Self {
@@ -153,7 +153,7 @@ impl Permissions {
         }
     }
 
-    /// What both allow.
+    /// Returns what both allow.
     #[must_use]
     pub const fn and(self, other: Self) -> Self {
         Self {
@@ -162,7 +162,7 @@ impl Permissions {
         }
     }
 
-    /// May this be done, by this requester?
+    /// Returns whether `access` is allowed.
     #[must_use]
     pub const fn allow(self, access: Access) -> bool {
         let rights = if access.privileged {
@@ -174,20 +174,20 @@ impl Permissions {
     }
 }
 
-/// Where an access goes.
+/// The result of a translation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Translation {
-    /// The address that comes out, in bytes; all low bits of the input are in it.
+    /// The output address in bytes, which includes the low bits of the input.
     pub output: u64,
     /// The translation holds for the naturally aligned 2^`page_bits` bytes around the address. A
     /// nested one holds for the smaller page of the two stages.
     pub page_bits: u32,
-    /// What the page may be used for, which is at least what was asked.
+    /// The rights to the page, which include the one that was asked for.
     pub permissions: Permissions,
 }
 
 impl Translation {
-    /// This translation followed by that of its output.
+    /// Returns this translation followed by that of its output.
     const fn then(self, next: Self) -> Self {
         Self {
             output: next.output,
@@ -204,9 +204,9 @@ impl Translation {
 /// One of the two translations that an address can go through.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Stage {
-    /// From the device's address to a physical address, or to a guest's (IPA).
+    /// From the device's address to a physical address, or to one of a guest (IPA).
     One,
-    /// From a guest's physical address to the host's.
+    /// From a guest-physical address to a host-physical one.
     Two,
 }
 
@@ -219,40 +219,40 @@ impl fmt::Display for Stage {
     }
 }
 
-/// An entry of a first-stage table that the second stage was asked to find.
+/// An entry of a first-stage table for which the second stage was walked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct TableVisit {
     /// The level of the entry, as the architecture counts.
     pub level: u32,
-    /// The entry lies in the table that the walk begins with.
+    /// The entry is in the table that the walk begins with.
     pub top: bool,
-    /// The entry was to be written: a flag is to be set in it.
+    /// The entry was to be written, to set a flag in it.
     pub update: bool,
 }
 
-/// Why an access goes nowhere, where that was found out, and what the hardware records of it.
+/// The reason why an access is refused, and what the hardware records of it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Fault<C> {
-    /// What the architecture calls it.
+    /// The cause, as the architecture names it.
     pub cause: C,
-    /// The stage that refused.
+    /// The stage that has refused the access.
     pub stage: Stage,
     /// The level of the entry at which the walk of that stage ended; `None` if it read no entry.
     /// Intel counts down to 1, Arm counts up to 3.
     pub level: Option<u32>,
-    /// What was asked.
+    /// The access.
     pub access: Access,
     /// The address that the device used, in bytes.
     pub iova: u64,
-    /// The address that the second stage was given, in bytes, if it is the one that refused.
+    /// The input address of the second stage in bytes, if that stage has refused the access.
     pub ipa: Option<u64>,
-    /// The first-stage entry on whose behalf the second stage was walked; `None` if it was for the
-    /// device's own access.
+    /// The first-stage entry for which the second stage was walked; `None` if that was the device's
+    /// own access.
     pub table: Option<TableVisit>,
 }
 
 impl<C> Fault<C> {
-    /// A fault of the second stage, as it looks to the request that the second stage served.
+    /// Returns a fault of the second stage as the fault of the access for which it was walked.
     fn on_behalf(self, iova: u64, access: Access, table: Option<TableVisit>) -> Self {
         Self {
             access,
@@ -263,7 +263,7 @@ impl<C> Fault<C> {
     }
 }
 
-/// Physical memory is not translated, and so does not fault.
+/// Accesses to physical memory are not translated and do not fault.
 impl<C> From<Infallible> for Fault<C> {
     fn from(never: Infallible) -> Self {
         match never {}
@@ -288,7 +288,7 @@ impl<C: fmt::Display> fmt::Display for Fault<C> {
     }
 }
 
-/// A mask of the bits `low..end`, neither above 63.
+/// Returns a mask of the bits `low..end`, neither above 63.
 const fn bits(low: u32, end: u32) -> u64 {
     (1 << end) - (1 << low)
 }

@@ -1,31 +1,30 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! How a walker reaches the entries of its tables.
+//! Access to the entries of the tables of a stage.
 //!
-//! A stage is written once, over [`Tables`]. Whether its tables lie in physical memory
-//! ([`Direct`]) or are themselves seen through a second stage ([`Through`]) is settled by whoever
-//! starts the walk.
+//! The code of a stage uses the trait [`Tables`]. The caller decides whether the tables are in
+//! physical memory ([`Direct`]), or whether their addresses are translated by a second stage
+//! ([`Through`]).
 
-use super::{BusError, WalkMemory};
+use super::{Access, BusError, Request, Translation, WalkMemory};
 use core::convert::Infallible;
 
-/// How often an update is tried on an entry that somebody else keeps changing.
+/// The number of times that an update of an entry is tried while other writers keep changing it.
 ///
-/// Hardware tries for ever. A guest must not be able to hold a host's CPU that long, and none that
-/// means well changes one entry this often within one walk.
+/// Hardware has no limit. A walk in software has one, so that it always ends.
 const ATTEMPTS: u32 = 16;
 
-/// Why an entry cannot be read or written.
+/// The reason why an entry cannot be read or written.
 pub(super) enum Unreachable<F> {
-    /// Memory does not answer at this physical address.
+    /// There is no memory at this physical address, or it refuses the access.
     Bus(u64),
-    /// The second stage does not let the access through.
+    /// The second stage refuses the access.
     Stage2(F),
 }
 
 /// The tables of a stage, by the addresses that they have in that stage.
 pub(super) trait Tables {
-    /// What the second stage answers when it refuses.
+    /// The fault of the second stage.
     type Fault;
 
     fn read(&mut self, addr: u64) -> Result<u64, Unreachable<Self::Fault>>;
@@ -60,21 +59,41 @@ impl<M: WalkMemory> Tables for Direct<'_, M> {
     }
 }
 
-/// A stage that can stand between another stage and its tables.
+/// A stage that translates the addresses of the tables of another stage.
 pub(super) trait SecondStage {
-    /// What it answers when it refuses.
+    /// The fault of the stage.
     type Fault;
 
-    /// The physical address of a table entry, to read it or, if `update`, to write it as well.
+    /// Translates the address of a table entry.
+    fn walk<M: WalkMemory>(
+        &self,
+        memory: &mut M,
+        addr: u64,
+        access: Access,
+    ) -> Result<Translation, Self::Fault>;
+
+    /// Returns the physical address of a table entry, to read it and, if `update`, to set a flag in
+    /// it atomically.
     fn reach<M: WalkMemory>(
         &self,
         memory: &mut M,
         addr: u64,
         update: bool,
-    ) -> Result<u64, Self::Fault>;
+    ) -> Result<u64, Self::Fault> {
+        let access = Access {
+            request: if update {
+                Request::Atomic
+            } else {
+                Request::Read
+            },
+            privileged: true,
+        };
+
+        Ok(self.walk(memory, addr, access)?.output)
+    }
 }
 
-/// Tables seen through a second stage, as those of a guest are.
+/// Tables whose addresses are translated by a second stage, as those of a guest are.
 pub(super) struct Through<'a, M, S> {
     pub(super) memory: &'a mut M,
     pub(super) stage: &'a S,
@@ -111,12 +130,13 @@ impl<M: WalkMemory, S: SecondStage> Tables for Through<'_, M, S> {
     }
 }
 
-/// Reads an entry, and sets in it what `look` wants set.
+/// Reads an entry, and sets the flags that its use requires.
 ///
-/// `look` says what the entry means and what it should become. If somebody changes the entry in
-/// between, what `look` said is void and it looks again: flags are never set in an entry other than
-/// the one that was used. `blocked` names the fault if the entry cannot be read or, with `true`,
-/// written; the latter also if it cannot be written because it keeps changing.
+/// `look` returns the meaning of the entry and the value that it should have. If the entry has
+/// changed before that value is written, `look` is called again with the new contents, so that a
+/// flag is never set in an entry other than the one that was used. `blocked` returns the fault if
+/// the entry cannot be read or, with `true`, cannot be written. It is also called with `true` if
+/// the entry keeps changing.
 pub(super) fn visit<T: Tables, V, E>(
     tables: &mut T,
     addr: u64,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The walkers against tables written by hand, bit by bit from the specifications, and against
-//! tables that nobody in his right mind would write.
+//! Tests of the walkers with tables written by hand, bit by bit from the specifications, and with
+//! hostile tables.
 
 mod hostile;
 mod memory;

@@ -3,10 +3,10 @@
 //! The stages of Intel VT-d (Architecture Specification, revision 4; sections 3.6 to 3.8 and 9.6 to
 //! 9.8 for the entries, 7.1.3 for the faults).
 //!
-//! These begin where a root, context or PASID-table entry has been found valid, and end with the
-//! address on the bus. Requests *to* the interrupt address range never come here: the hardware
-//! takes those without a PASID for interrupts before it translates. Levels are counted as the
-//! specification does: 1 is the entry of a 4 KiB page, 5 that of PML5.
+//! A walk begins with a valid root, context or PASID-table entry, and ends with the address on the
+//! bus. Requests *to* the interrupt address range are not translated: the hardware takes those
+//! without a PASID for interrupts before. Levels are counted as the specification does: 1 is the
+//! entry of a 4 KiB page, 5 that of PML5.
 
 mod fault;
 mod first_stage;
@@ -23,25 +23,25 @@ use super::bits;
 /// Bits of the address that one level resolves.
 const STRIDE: u32 = 9;
 
-/// In entries of levels 2 and 3: maps a page. Above, reserved in both stages.
+/// Entries of levels 2 and 3 with this bit map a page. Above, it is reserved in both stages.
 const PAGE_SIZE: u64 = 1 << 7;
 
-/// log2 of the bytes that an entry of this level covers, 1 being the lowest.
+/// Log2 of the bytes that an entry of this level covers, 1 being the lowest.
 const fn shift(level: u32) -> u32 {
     12 + STRIDE * (level - 1)
 }
 
-/// The address of the entry for `input` in a table of this level.
+/// Returns the address of the entry for `input` in a table of this level.
 const fn slot(table: u64, level: u32, input: u64) -> u64 {
     table | (((input >> shift(level)) & bits(0, STRIDE)) << 3)
 }
 
-/// Where the next table is, or the page begins; reserved bits have been found zero.
+/// Returns the address of a table or page in an entry whose reserved bits are zero.
 const fn address(entry: u64, low: u32) -> u64 {
     entry & bits(low, 52)
 }
 
-/// What it is that an entry cannot be read, or a flag not set in it.
+/// Returns the cause of the fault if an entry cannot be read, or a flag in it cannot be set.
 const fn inaccessible(update: bool, top: bool) -> Cause {
     match (update, top) {
         (true, _) => Cause::UpdateFailed,
@@ -50,17 +50,17 @@ const fn inaccessible(update: bool, top: bool) -> Cause {
     }
 }
 
-/// Can this be the address of a table, given the host address width in bits?
+/// Returns whether this can be the address of a table, given the host address width in bits.
 const fn valid_root(root: u64, host_bits: u32) -> bool {
     root & !bits(12, host_bits) == 0
 }
 
-/// The widths that a host's physical addresses may have, in bits.
+/// Returns whether host-physical addresses may have this many bits.
 const fn valid_host_bits(host_bits: u32) -> bool {
     host_bits >= 32 && host_bits <= 52
 }
 
-/// Is this where writes are taken for interrupts (section 3.14)?
+/// Returns whether writes to this address are taken for interrupts (section 3.14).
 const fn in_interrupt_range(output: u64) -> bool {
     output >> 20 == 0xfee
 }

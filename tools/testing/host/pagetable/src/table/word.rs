@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The word that CPUs and a device share: see `rust/iommu/word.rs`, which stands here in the kernel.
+//! A word of memory that CPUs and a device share. The kernel has `rust/iommu/word.rs` in its place.
 
 #[cfg(loom)]
 use loom::sync::atomic::{AtomicU64, Ordering};
@@ -11,15 +11,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub struct Word(AtomicU64);
 
 impl Word {
-    /// A word of its own.
+    /// Creates a word.
     pub fn new(value: u64) -> Self {
         Self(AtomicU64::new(value))
     }
 
     #[inline(always)]
     pub fn load(&self) -> u64 {
-        // The kernel's memory model orders accesses behind an address dependency; this one knows
-        // no such thing.
+        // The kernel's memory model orders accesses after an address dependency; that of Rust does
+        // not.
         self.0.load(Ordering::Acquire)
     }
 

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Tables that point to themselves, and tables of noise: every walk ends, after no more reads than
-//! there are levels, and never with more than the entries grant.
+//! Tables that point to themselves, and tables of random words.
+//!
+//! Every walk ends, after no more reads than there are levels, and never returns more rights than
+//! the entries grant.
 
 use super::{
     super::{
@@ -14,7 +16,7 @@ use super::{
     privileged, user, READ,
 };
 
-/// Memory in which every word is what a function of its address says.
+/// Memory in which every word is a function of its address.
 struct Everywhere<F> {
     word: F,
     reads: u32,
@@ -106,7 +108,7 @@ fn stage2(granule: Granule) -> Stage2 {
 
 #[test]
 fn tables_that_point_to_themselves() {
-    // Every entry of the root is the root: in the end it is taken for a page.
+    // Every entry of the root points to the root, which the last level interprets as a page.
     let mut memory = Everywhere {
         word: |_| 0x1000 | 7,
         reads: 0,
@@ -153,7 +155,7 @@ fn tables_that_point_to_themselves() {
     assert_eq!(memory.reads, 4 + 4 * 5);
 }
 
-/// A word that depends on address and round and on nothing else (splitmix64).
+/// Returns a word that depends only on the address and the round (splitmix64).
 fn noise(addr: u64, round: u64) -> u64 {
     let mut word = addr ^ round.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     for factor in [0xbf58_476d_1ce4_e5b9, 0x94d0_49bb_1331_11eb] {
@@ -168,7 +170,7 @@ fn tables_of_noise() {
 
     for round in 0..60_000u64 {
         let iova = noise(1, round) >> (noise(2, round) % 64);
-        // Noise alone hardly ever survives the first check: some bits are mostly as they should be.
+        // Random words hardly ever pass the first check, so some bits are valid most of the time.
         let (set, clear) = match round % 4 {
             0 => (0, 0),
             1 => (7, 0x000f_ff00_0000_0f80),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Memory for tables, with faults where a test wants them.
+//! Memory for tables, with bus errors where a test needs them.
 
 use super::super::{BusError, WalkMemory};
 use std::{
@@ -8,17 +8,17 @@ use std::{
     vec::Vec,
 };
 
-/// Memory that is zero where nothing was written.
+/// Memory that is zero except where it was written.
 #[derive(Default)]
 pub(super) struct Memory {
     words: BTreeMap<u64, u64>,
-    /// Where nothing can be read or written.
+    /// The addresses that cannot be read or written.
     pub(super) broken: BTreeSet<u64>,
-    /// Where nothing can be written.
+    /// The addresses that cannot be written.
     pub(super) read_only: BTreeSet<u64>,
-    /// What somebody else writes to an address, each just before a compare and exchange of it.
+    /// The words that another writer stores at an address, each just before a compare and exchange.
     pub(super) races: BTreeMap<u64, Vec<u64>>,
-    /// An address at which somebody else flips these bits before every compare and exchange.
+    /// An address at which another writer flips these bits before every compare and exchange.
     pub(super) restless: Option<(u64, u64)>,
     pub(super) reads: u32,
     tables: u64,
@@ -68,22 +68,22 @@ impl WalkMemory for Memory {
     }
 }
 
-/// How a format cuts an address up, and where a test puts its tables.
+/// The bits of an address that each level of a format uses, and the place of the tables of a test.
 #[derive(Clone, Copy)]
 pub(super) struct Shape {
-    /// The first table, as the stage knows it.
+    /// The address of the first table in the stage.
     pub(super) root: u64,
-    /// Lowest address bit and number of bits that each level resolves, top first.
+    /// The lowest address bit and the number of bits that each level resolves, top first.
     pub(super) levels: &'static [(u32, u32)],
-    /// What an entry has besides the address of the next table.
+    /// The bits of an entry other than the address of the next table.
     pub(super) link: u64,
-    /// The physical address is this much above what the stage knows.
+    /// The physical address of a table less its address in the stage.
     pub(super) offset: u64,
 }
 
 impl Shape {
-    /// Writes the entries for `input` down to that of the given depth, which is `leaf`; says where
-    /// in physical memory they are, top first. Tables below the first are at multiples of 1 GiB.
+    /// Writes the entries for `input` down to that of the given depth, which is `leaf`. Returns
+    /// their physical addresses, top first. Tables below the first are at multiples of 1 GiB.
     pub(super) fn map(&self, memory: &mut Memory, input: u64, depth: usize, leaf: u64) -> Vec<u64> {
         let mut table = self.root;
         let mut path = Vec::new();

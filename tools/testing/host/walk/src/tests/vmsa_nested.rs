@@ -18,7 +18,7 @@ use std::{format, string::ToString, vec::Vec};
 const IOVA: u64 = 0x0000_004a_bcde_f123;
 const GUEST_PAGE: u64 = 0x0000_0033_3333_3000;
 const HOST_PAGE: u64 = 0x0000_0155_5555_5000;
-/// The guest's tables are this much higher in the host.
+/// The physical address of a table of the guest less its guest-physical address.
 const OFFSET: u64 = 1 << 43;
 
 const FIRST: Shape = Shape {
@@ -37,20 +37,20 @@ const SECOND: Shape = Shape {
 const PAGE: u64 = 3;
 const AF: u64 = 1 << 10;
 const DBM: u64 = 1 << 51;
-/// Stage 1: the user's, read-only.
+/// Stage 1: read-only, also for requests without privilege.
 const AP1: u64 = 1 << 6;
 const AP2: u64 = 1 << 7;
 /// Stage 2.
 const R: u64 = 1 << 6;
 const W: u64 = 1 << 7;
 
-/// Both stages, and where their entries are.
+/// Both stages, and the addresses of their entries.
 struct Setup {
     memory: Memory,
     nested: Nested,
-    /// Stage 1's, top first.
+    /// The entries of stage 1, top first.
     first: Vec<u64>,
-    /// For each of those, the last entry of stage 2 on the way to it; then that of the page.
+    /// For each of those, the last entry of stage 2 on the path to it; then that of the page.
     second: Vec<u64>,
 }
 
@@ -150,7 +150,7 @@ fn the_smaller_page_and_the_common_rights() {
 
 #[test]
 fn every_class_of_fault_at_every_place() {
-    // What is done to the last entry of stage 2, and what comes of it.
+    // The change of the last entry of stage 2, and the expected result.
     for (change, cause, number) in [
         ((|_| 0) as fn(u64) -> u64, Cause::Translation, 0x10),
         (|entry| entry | 1 << 46, Cause::AddressSize, 0x11),
@@ -306,7 +306,7 @@ fn an_ipa_beyond_stage_2() {
 fn flags_of_stage_1_are_written_through_stage_2() {
     let clean = GUEST_PAGE | PAGE | AP1 | AP2 | DBM;
 
-    // Stage 2 notes that the guest's last table has been written, and no other.
+    // Stage 2 marks the page of the guest's last table as dirty, and no other page.
     let Setup {
         mut memory,
         nested,
@@ -325,7 +325,7 @@ fn flags_of_stage_1_are_written_through_stage_2() {
         .collect();
     assert_eq!(flags, [AF, AF, AF, AF | W, AF | W]);
 
-    // Stage 2 does not let it be written.
+    // Stage 2 does not allow the write.
     let Setup {
         mut memory,
         nested,

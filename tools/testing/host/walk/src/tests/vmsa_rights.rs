@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What stage 1 of the VMSAv8-64 allows, and how it notes what has been written.
+//! The rights and the dirty state of stage 1 of the VMSAv8-64.
 
 use super::{
     super::{
@@ -20,7 +20,7 @@ const UXN_TABLE: u64 = 1 << 60;
 const AP_TABLE0: u64 = 1 << 61;
 const AP_TABLE1: u64 = 1 << 62;
 
-/// The rights of a page under a table, user first.
+/// Returns the rights to a page under a table, those without privilege first.
 fn rights(stage: &Stage1, table: u64, page: u64) -> [&'static str; 2] {
     let (mut memory, path) = mapped(K4, 4, 0x7000 | PAGE | AF | page);
     memory.set(path[1], memory.get(path[1]) | table);
@@ -68,7 +68,7 @@ fn permissions() {
         (AP_TABLE0 | AP_TABLE1, AP1, ["--x", "r-x"]),
         (UXN_TABLE, AP1 | AP2, ["r--", "r-x"]),
         (PXN_TABLE, AP1 | AP2, ["r-x", "r--"]),
-        // DBM says nothing where the hardware does not manage it.
+        // DBM has no effect where the hardware does not manage the dirty state.
         (0, AP1 | AP2 | DBM, ["r-x", "r-x"]),
     ] {
         assert_eq!(
@@ -115,18 +115,19 @@ fn dirty_state() {
         (ATOMIC, clean & !AP2),
     ] {
         let (mut memory, path) = mapped(K4, 4, clean);
-        // Clean counts as writable: a user who can write it keeps privileged code from it.
+        // A clean page counts as writable; if it is so without privilege, privileged code cannot
+        // run from it.
         let found = stage.translate(&mut memory, IOVA, access).unwrap();
         assert_eq!(found.permissions.user, Rights::ALL);
         assert!(!found.permissions.privileged.execute);
         assert_eq!(memory.get(path[3]), after);
     }
-    // Both flags in one go.
+    // Both flags are set in one update.
     let (mut memory, path) = mapped(K4, 4, clean & !AF);
     stage.translate(&mut memory, IOVA, WRITE).unwrap();
     assert_eq!(memory.get(path[3]), clean & !AP2);
 
-    // A table that says read-only has the last word.
+    // A table descriptor that forbids writing overrides the page.
     let (mut memory, path) = mapped(K4, 4, clean);
     memory.set(path[0], memory.get(path[0]) | AP_TABLE1);
     let fault = stage.translate(&mut memory, IOVA, WRITE).unwrap_err();

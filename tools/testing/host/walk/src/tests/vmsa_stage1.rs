@@ -24,15 +24,15 @@ pub(super) const AF: u64 = 1 << 10;
 pub(super) const DBM: u64 = 1 << 51;
 const CONTIGUOUS: u64 = 1 << 52;
 
-/// A page that a user may read and write.
+/// A page that may be read and written without privilege.
 pub(super) const OPEN: u64 = PAGE | AF | AP1;
 
-/// 48 bits with each granule; what fewer bits use is the end of it.
+/// 48 bits with each granule. Fewer bits use the last elements.
 pub(super) const K4: &[(u32, u32)] = &[(39, 9), (30, 9), (21, 9), (12, 9)];
 const K16: &[(u32, u32)] = &[(47, 1), (36, 11), (25, 11), (14, 11)];
 const K64: &[(u32, u32)] = &[(42, 6), (29, 13), (16, 13)];
 
-/// In range for 39 bits too.
+/// An address that also fits into 39 bits.
 pub(super) const IOVA: u64 = 0x0000_004a_bcde_f123;
 
 fn table(granule: Granule, size_offset: u32) -> TableConfig {
@@ -61,7 +61,7 @@ fn stage(config: Stage1Config) -> Stage1 {
     Stage1::new(config).unwrap()
 }
 
-/// Four levels of 4 KiB, with one thing changed.
+/// Creates a stage with four levels of 4 KiB and one field changed.
 pub(super) fn with(change: fn(&mut Stage1Config)) -> Stage1 {
     let mut config = config(Granule::K4, 16);
     change(&mut config);
@@ -205,7 +205,7 @@ fn lower_and_upper_table() {
     };
     assert_eq!(found(tagged, 0x5500_0000_0000_0000), Some(ROOT));
     assert_eq!(found(tagged, 0x5501_0000_0000_0000), None);
-    // Bit 55 decides, and only the table it decides for may ignore the top byte.
+    // Bit 55 selects the table, and the top byte is ignored only if that table says so.
     assert_eq!(found(tagged, 0x55ff_fc00_0000_0000), None);
 }
 
@@ -291,7 +291,7 @@ fn addresses_of_52_bits() {
         (0x0001_0000_0000_0000 | IOVA, 42)
     );
 
-    // Smaller granules have no room for the upper bits, and ignore where they would be.
+    // Descriptors of smaller granules have no room for the upper bits, and those bits are ignored.
     let (mut memory, _) = mapped(K4, 4, 0x000f_0000_0000_7000 & !DBM | OPEN);
     let narrow = with(|config| config.output_bits = 52);
     assert_eq!(
@@ -328,7 +328,7 @@ fn access_flags() {
 #[test]
 fn the_order_of_checks() {
     let stage = with(|config| config.output_bits = 40);
-    // Everything is wrong; then one thing after the other is put right.
+    // All fields are illegal at first; then they are corrected one after the other.
     let mut page = 1 << 45;
     for (fix, cause) in [
         (0, Cause::Translation),
@@ -345,7 +345,7 @@ fn the_order_of_checks() {
 
 #[test]
 fn runs_of_contiguous_pages() {
-    // Arm ARM, D8.7: how deep, and log2 of the run.
+    // Arm ARM, D8.7: the depth, and log2 of the run.
     for (granule, levels, depth, size) in [
         (Granule::K4, K4, 2, 34),
         (Granule::K4, K4, 3, 25),
@@ -363,7 +363,7 @@ fn runs_of_contiguous_pages() {
         assert_eq!(found.page_bits, size);
         assert_eq!(found.output, IOVA & ((1 << levels[depth - 1].0) - 1));
     }
-    // A run is not larger than all that is translated.
+    // A run is not larger than the input range.
     let (mut memory, path) = mapped(&K4[1..], 1, BLOCK | AF | AP1 | CONTIGUOUS);
     memory.set(ROOT, memory.get(path[0]));
     let found = stage(config(Granule::K4, 31))
@@ -382,7 +382,7 @@ fn every_bit_of_a_table_address() {
         let (shift, width) = levels[1];
         for bit in lowest..48 {
             let (mut memory, path) = mapped(levels, 1, 1 << bit | TABLE);
-            // What is below the granule is no address.
+            // Bits below the granule do not belong to the address.
             memory.set(path[0], memory.get(path[0]) | ((1 << lowest) - 1));
             let next = (1 << bit) + 8 * ((IOVA >> shift) % (1 << width));
             memory.broken.insert(next);
@@ -409,7 +409,7 @@ fn memory_that_does_not_answer() {
         );
         assert_eq!(event.address, path[at]);
     }
-    // Without hardware updates nothing is written; with them a clear flag must be set.
+    // Without hardware updates the entry is not written; with them a clear flag must be set.
     let (mut memory, path) = mapped(K4, 4, 0x7000 | OPEN & !AF);
     memory.read_only.extend(&path);
     let stage = with(|config| config.updates = FlagUpdates::Access);

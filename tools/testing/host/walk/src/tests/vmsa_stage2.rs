@@ -29,7 +29,7 @@ const XN1: u64 = 1 << 54;
 
 const OPEN: u64 = PAGE | AF | R | W;
 
-/// 40 bits from level 1: two tables, one after the other, in place of one more level.
+/// 40 bits from level 1: two adjacent tables instead of one more level.
 const K4_CONCATENATED: &[(u32, u32)] = &[(30, 10), (21, 9), (12, 9)];
 
 fn config() -> Stage2Config {
@@ -79,7 +79,7 @@ fn mapped(leaf: u64) -> (Memory, Vec<u64>) {
 
 type Levels = &'static [(u32, u32)];
 
-/// Granule, S2T0SZ, SL0, the levels, an IPA in the last of the first tables, log2 of the page.
+/// Granule, S2T0SZ, SL0, the levels, an IPA in the last of the first tables, log2 of the page size.
 const CONCATENATIONS: [(Granule, u32, u32, Levels, u64, u32); 11] = [
     (
         Granule::K4,
@@ -175,7 +175,7 @@ fn concatenated_tables() {
 
         let beyond = 1 << (64 - size_offset);
         let fault = stage.translate(&mut memory, beyond, READ).unwrap_err();
-        // What IAS does not let in does not get as far as stage 2.
+        // Addresses beyond IAS do not reach stage 2.
         let (cause, at) = match size_offset {
             16 => (Cause::AddressSize, Stage::One),
             _ => (Cause::Translation, Stage::Two),
@@ -197,8 +197,7 @@ fn the_base_is_aligned_to_all_first_tables() {
 
 #[test]
 fn start_level_and_input_size_must_agree() {
-    // Arm ARM, D8.2: what the first lookup resolves is one bit at the least, and sixteen tables at
-    // the most.
+    // Arm ARM, D8.2: the first lookup resolves at least one bit, in at most sixteen tables.
     for (granule, field, sizes) in [
         (Granule::K4, 0, 30..=39),
         (Granule::K4, 1, 21..=33),
@@ -305,7 +304,7 @@ fn large_addresses_come_in_with_the_largest_granule_only() {
         ..config()
     };
     assert!(Stage2::new(wide).is_ok());
-    // What may come out is another matter.
+    // The output size is independent of that.
     assert!(Stage2::new(Stage2Config {
         output_bits: 48,
         ..wide
@@ -394,7 +393,7 @@ fn blocks_and_runs() {
     }
 }
 
-/// The rights of a page, user first.
+/// Returns the rights to a page, those without privilege first.
 fn rights(stage: &Stage2, page: u64) -> [&'static str; 2] {
     let (mut memory, _) = mapped(0x7000 | PAGE | AF | page);
     let mut may = |access: Access| match stage.translate(&mut memory, IPA, access) {
@@ -439,7 +438,7 @@ fn permissions() {
         (R | W | XN0, ["rwx", "rw-"]),
         (R | W | XN1, ["rw-", "rw-"]),
         (R | W | XN0 | XN1, ["rw-", "rwx"]),
-        // DBM says nothing where the hardware does not manage it.
+        // DBM has no effect where the hardware does not manage the dirty state.
         (R | DBM, ["r-x", "r-x"]),
     ] {
         assert_eq!(rights(&by_privilege, page), expected, "{page:#x}");
@@ -480,7 +479,7 @@ fn access_flags_and_dirty_state() {
         assert_eq!(memory.get(path[2]), result.unwrap_or(clean));
         assert_eq!(found.map_err(|fault| fault.cause).err(), result.err());
     }
-    // A page that is not managed is read-only, and stays so.
+    // A page without DBM is read-only, and remains so.
     let (mut memory, path) = mapped(0x7000 | PAGE | R | AF);
     let stage = with(|config| config.updates = AccessAndDirty);
     let fault = stage.translate(&mut memory, IPA, WRITE).unwrap_err();

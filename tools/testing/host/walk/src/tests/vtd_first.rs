@@ -48,7 +48,7 @@ fn stage(config: FirstStageConfig) -> FirstStage {
     FirstStage::new(config).unwrap()
 }
 
-/// The same stage with one thing changed.
+/// Creates the same stage with one field changed.
 fn with(change: fn(&mut FirstStageConfig)) -> FirstStage {
     let mut config = config(4);
     change(&mut config);
@@ -218,7 +218,7 @@ fn permissions_say_what_would_be_allowed() {
 #[test]
 fn reserved_bits_of_every_kind_of_entry() {
     // Section 9.7 with a host address width of 46: 51:46 everywhere; 7 in PML4 and PML5 entries;
-    // the address bits below a large page, but for PAT; XD is known here.
+    // the address bits below a large page except PAT; XD is not reserved in this stage.
     const HAW: u64 = 0x000f_c000_0000_0000;
 
     for (level, page, mask) in [
@@ -328,7 +328,7 @@ fn an_entry_that_changes_under_the_update_is_looked_at_again() {
     stage(config(4)).translate(&mut memory, IOVA, READ).unwrap();
     assert_eq!(memory.get(path[3]), PAGE | P | W | U | A | D);
 
-    // The page is unmapped in between: no flag may be set in what is no entry any more.
+    // The page is unmapped in between: no flag may be set in an entry that is not present.
     let (mut memory, path) = mapped(4, 1, PAGE | P | W | U);
     memory.races.insert(path[3], vec![PAGE]);
     let fault = stage(config(4))
@@ -337,7 +337,7 @@ fn an_entry_that_changes_under_the_update_is_looked_at_again() {
     assert_eq!((fault.cause, fault.level), (Cause::NotPresent, Some(1)));
     assert_eq!(memory.get(path[3]), PAGE);
 
-    // Somebody changes an ignored bit for ever.
+    // Another writer keeps changing an ignored bit.
     let (mut memory, path) = mapped(4, 1, PAGE | P | W | U);
     memory.restless = Some((path[1], 0x200));
     let fault = stage(config(4))

@@ -15,7 +15,7 @@ use std::{format, string::ToString, vec::Vec};
 const IOVA: u64 = 0x0000_004a_bcde_f123;
 const GUEST_PAGE: u64 = 0x0000_0033_3333_3000;
 const HOST_PAGE: u64 = 0x0000_0155_5555_5000;
-/// The guest's tables are this much higher in the host.
+/// The physical address of a table of the guest less its guest-physical address.
 const OFFSET: u64 = 1 << 43;
 
 const FIRST: Shape = Shape {
@@ -34,13 +34,13 @@ const SECOND: Shape = Shape {
 const R: u64 = 1;
 const W: u64 = 2;
 
-/// Both stages, and where their entries are.
+/// Both stages, and the addresses of their entries.
 struct Setup {
     memory: Memory,
     nested: Nested,
-    /// The first stage's, top first.
+    /// The entries of the first stage, top first.
     first: Vec<u64>,
-    /// For each of those, the last entry of the second stage on the way to it; then that of the
+    /// For each of those, the last entry of the second stage on the path to it; then that of the
     /// page.
     second: Vec<u64>,
 }
@@ -115,12 +115,12 @@ fn both_stages_translate() {
     assert_eq!(found.output, HOST_PAGE | 0x123);
     assert_eq!(found.page_bits, 12);
 
-    // A and D of the first stage's entries; the second stage's pages were written in their turn.
+    // A and D of the first stage's entries are set, so the pages of the second stage are dirty too.
     let flags: Vec<_> = first.iter().map(|&slot| memory.get(slot) & 0x60).collect();
     assert_eq!(flags, [0x20, 0x20, 0x20, 0x60]);
     assert!(second.iter().all(|&slot| memory.get(slot) & 0x300 == 0x300));
 
-    // With all flags of the first stage set its tables are only read.
+    // If all flags of the first stage are set, its tables are only read.
     for &slot in &second {
         memory.set(slot, memory.get(slot) & !0x300);
     }
@@ -162,7 +162,7 @@ fn the_second_stage_refuses_a_table() {
     for at in 0..4 {
         let level = 4 - at as u32;
         let read = if at == 0 { 0x75 } else { 0x76 };
-        // What is left in the second stage, whether the first has its flags set, the reason.
+        // The rights in the second stage, whether the flags of the first are set, the reason.
         for (left, flagged, reason, update) in [
             (0, true, read, false),
             (W, true, read, false),

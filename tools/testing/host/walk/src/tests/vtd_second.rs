@@ -53,7 +53,8 @@ fn shape(levels: u32) -> Shape {
     }
 }
 
-/// A stage of the given levels that ends in `leaf` at the given level, and where its entries are.
+/// Creates a stage with the given levels and a `leaf` at the given level, and returns the addresses
+/// of its entries.
 fn mapped(levels: u32, level: u32, leaf: u64) -> (Memory, Vec<u64>) {
     let mut memory = Memory::default();
     let depth = (levels - level + 1) as usize;
@@ -85,7 +86,8 @@ fn pages_of_every_size_under_every_depth() {
 
 #[test]
 fn every_level_must_allow() {
-    // Section 3.7.1: the entry that refuses, the access, and whether anything is left in it.
+    // Section 3.7.1: the entry that denies the access, the access, and whether the entry still
+    // grants another right.
     for levels in 3..=5 {
         for weak in 0..levels as usize {
             for (rights, access, legacy, scalable) in [
@@ -158,7 +160,7 @@ fn reserved_bits_of_every_kind_of_entry() {
                     && fault.legacy_reason() == Some(0xc)
                     && fault.scalable_reason() == 0x7a
             });
-            // Without PS the large page would be a table full of zeroes.
+            // Without PS the large page would be an empty table.
             let expected = mask & (1 << bit) != 0;
             assert_eq!(reserved, expected, "level {level}, page {page}, bit {bit}");
         }
@@ -198,7 +200,7 @@ fn capabilities_turn_bits_from_reserved_to_known() {
             .unwrap_err();
         assert_eq!((fault.cause, fault.level), (Cause::Reserved, Some(level)));
     }
-    // What is not there has no reserved bits.
+    // An entry that is not present has no reserved bits.
     assert!(!refused(!(R | W), 1, config(4)));
 }
 
@@ -274,7 +276,7 @@ fn flags_are_set_on_the_way_and_at_the_end() {
             .map(|&slot| memory.get(slot) & (A | D))
             .collect();
         assert_eq!(set, [A, A, A, flags]);
-        // The second time there is nothing to write.
+        // The second walk does not write.
         memory.read_only.extend(&path);
         stage.translate(&mut memory, IOVA, access).unwrap();
     }
@@ -334,7 +336,7 @@ fn an_entry_that_changes_under_the_update_is_looked_at_again() {
     assert_eq!(fault.cause, Cause::NoWrite);
     assert_eq!(memory.get(path[3]), 0x7000 | R);
 
-    // Bit 10 is ignored, so the entry is always good, and never the same.
+    // Bit 10 is ignored, so the entry is always valid although it changes.
     let (mut memory, path) = mapped(4, 1, 0x7000 | R | W);
     memory.restless = Some((path[3], 0x400));
     let fault = stage(config)

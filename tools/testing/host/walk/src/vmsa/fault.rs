@@ -1,24 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Why an SMMU refuses a request, and the event that it then records (IHI 0070, section 7.3).
+//! The faults of an SMMU, and the events that it records for them (IHI 0070, section 7.3).
 
 use crate::Stage;
 use core::fmt;
 
-/// A fault of an SMMU's.
+/// A fault of an SMMU.
 pub type Fault = crate::Fault<Cause>;
 
-/// What is wrong with a request, in the order in which one level is checked.
+/// The cause of a fault, in the order of the checks at one level.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Cause {
-    /// A descriptor cannot be read, or a flag in it not set.
+    /// A descriptor cannot be read, or a flag in it cannot be set.
     ExternalAbort {
         /// The physical address of the descriptor, in bytes.
         fetched: u64,
     },
-    /// Nothing is mapped there.
+    /// No page is mapped there.
     Translation,
-    /// An address has more bits than may come out.
+    /// An address has more bits than the output size allows.
     AddressSize,
     /// The page has not been used yet.
     AccessFlag,
@@ -38,7 +38,7 @@ impl fmt::Display for Cause {
     }
 }
 
-/// CLASS of an event: what the faulting stage was walked for.
+/// CLASS of an event: the access for which the faulting stage was walked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
 pub enum Class {
@@ -48,7 +48,7 @@ pub enum Class {
     Input = 2,
 }
 
-/// What of an event record (IHI 0070, section 7.3) a fault determines.
+/// The fields of an event record (IHI 0070, section 7.3) that a fault determines.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Event {
     /// The event's number: bits 7:0 of the record.
@@ -57,7 +57,7 @@ pub struct Event {
     pub s2: bool,
     /// CLASS.
     pub class: Class,
-    /// TTRnW: a stage 1 descriptor was read, not written; false in other classes.
+    /// TTRnW: a stage 1 descriptor was read and not written; false in other classes.
     pub table_read: bool,
     /// InputAddr, in bytes.
     pub input: u64,
@@ -66,7 +66,7 @@ pub struct Event {
 }
 
 impl Fault {
-    /// The event that the hardware records.
+    /// Returns the event that the hardware records.
     #[must_use]
     pub fn event(&self) -> Event {
         let (number, address) = match self.cause {
@@ -91,30 +91,30 @@ impl Fault {
     }
 }
 
-/// What is illegal in a stream table entry or context descriptor.
+/// A field that makes a stream table entry or context descriptor illegal.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Illegal {
     /// TxSZ or S2T0SZ is out of range.
     InputSize,
-    /// SL0 does not exist, or does not go with S2T0SZ.
+    /// SL0 has a reserved value, or one that does not fit S2T0SZ.
     StartLevel,
-    /// IPS, S2PS or OAS is no size that there is.
+    /// IPS, S2PS or OAS has a reserved value.
     OutputSize,
-    /// TTBx or S2TTB has more bits than may come out.
+    /// TTBx or S2TTB has more bits than the output size allows.
     Base,
 }
 
-/// A stage that cannot be, and which.
+/// The reason why the fields of a stage are illegal.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ConfigError {
-    /// The stage: its fields stand in the context descriptor, or the stream table entry.
+    /// The stage: its fields are in the context descriptor, or the stream table entry.
     pub stage: Stage,
-    /// What is wrong.
+    /// The field.
     pub illegal: Illegal,
 }
 
 impl ConfigError {
-    /// The event that the hardware records: C_BAD_CD or C_BAD_STE.
+    /// Returns the number of the event that the hardware records: C_BAD_CD or C_BAD_STE.
     #[must_use]
     pub const fn event_number(self) -> u8 {
         match self.stage {

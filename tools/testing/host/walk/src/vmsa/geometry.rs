@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The shape of a translation table: which bits of an address select what, and which descriptors
-//! there are at which level (Arm ARM, D8.2 and D8.3).
+//! The shape of a translation table: the bits of an address that each level uses, and the kinds of
+//! descriptors at each level (Arm ARM, D8.2 and D8.3).
 
 use super::{Cause, Illegal};
 use crate::bits;
@@ -27,7 +27,7 @@ pub enum Granule {
 }
 
 impl Granule {
-    /// log2 of the bytes.
+    /// Log2 of the size in bytes.
     const fn page_bits(self) -> u32 {
         match self {
             Self::K4 => 12,
@@ -36,17 +36,17 @@ impl Granule {
         }
     }
 
-    /// How many bits of an address one whole table resolves.
+    /// The number of address bits that one whole table resolves.
     const fn stride(self) -> u32 {
         self.page_bits() - 3
     }
 
-    /// log2 of the bytes that a descriptor of this level covers.
+    /// Log2 of the bytes that a descriptor of this level covers.
     const fn shift(self, level: u32) -> u32 {
         self.page_bits() + self.stride() * (LAST_LEVEL - level)
     }
 
-    /// log2 of how many neighbours the contiguous bit speaks for (D8.7).
+    /// Log2 of the number of adjacent descriptors that share a contiguous bit (D8.7).
     const fn run_bits(self, level: u32) -> u32 {
         match (self, level) {
             (Self::K4, _) => 4,
@@ -55,8 +55,8 @@ impl Granule {
         }
     }
 
-    /// The bits of an output or table address that may be in use. Only the largest granule has
-    /// room for more than 48.
+    /// The number of bits of an output or table address. Only descriptors of the largest granule
+    /// have room for more than 48.
     const fn effective_output_bits(self, output_bits: u32) -> u32 {
         match self {
             Self::K4 | Self::K16 if output_bits > 48 => 48,
@@ -65,20 +65,20 @@ impl Granule {
     }
 }
 
-/// Is this one of the sizes that IPS, S2PS and OAS encode, in bits?
+/// Returns whether IPS, S2PS and OAS can encode this number of bits.
 pub(super) const fn is_output_size(output_bits: u32) -> bool {
     matches!(output_bits, 32 | 36 | 40 | 42 | 44 | 48 | 52)
 }
 
-/// What a descriptor leads to.
+/// The meaning of a descriptor.
 pub(super) enum Descriptor {
     /// A table at this address.
     Table(u64),
     /// A page or block.
     Leaf {
-        /// The address that comes out, in bytes.
+        /// The output address, in bytes.
         output: u64,
-        /// log2 of the bytes that may be cached as one: more than its own with the contiguous bit.
+        /// Log2 of the bytes that may be cached as one page; the contiguous bit increases it.
         page_bits: u32,
     },
 }
@@ -94,10 +94,10 @@ pub(super) struct Geometry {
 }
 
 impl Geometry {
-    /// A table whose first lookup is at level `start`.
+    /// Creates the shape of a table whose first lookup is at level `start`.
     ///
-    /// The bits of `base` below the table's alignment are ignored, as the architecture has it. The
-    /// first lookup may be in up to 2^`concatenated` tables, one after the other.
+    /// The bits of `base` below the table's alignment are ignored, as the architecture defines. The
+    /// first lookup may use up to 2^`concatenated` adjacent tables.
     pub(super) const fn new(
         granule: Granule,
         input_bits: u32,
@@ -126,7 +126,7 @@ impl Geometry {
         })
     }
 
-    /// The highest level at which `input_bits` fit in a single table.
+    /// Returns the lowest level at which a single table resolves all of `input_bits`.
     pub(super) const fn natural_start(granule: Granule, input_bits: u32) -> u32 {
         let mut level = LAST_LEVEL;
 
@@ -148,7 +148,7 @@ impl Geometry {
         self.start
     }
 
-    /// The address of the descriptor for `input` in a table of this level.
+    /// Returns the address of the descriptor for `input` in a table of this level.
     pub(super) const fn slot(&self, table: u64, level: u32, input: u64) -> u64 {
         let shift = self.granule.shift(level);
         let width = if level == self.start {
@@ -159,7 +159,7 @@ impl Geometry {
         table | (((input >> shift) & bits(0, width)) << 3)
     }
 
-    /// What a descriptor of this level means for `input`; there is no table at the last level.
+    /// Decodes a descriptor of this level for `input`; the last level has no table descriptors.
     pub(super) const fn decode(
         &self,
         descriptor: u64,
@@ -201,7 +201,7 @@ impl Geometry {
         })
     }
 
-    /// May a descriptor of this level map a block (D8.3)?
+    /// Returns whether a descriptor of this level may map a block (D8.3).
     const fn has_blocks(&self, level: u32) -> bool {
         match (self.granule, level) {
             (_, 2) | (Granule::K4, 1) => true,
@@ -210,8 +210,8 @@ impl Geometry {
         }
     }
 
-    /// The address in a descriptor. Bits 51:48 of 52-bit addresses stand at 15:12, and are reserved,
-    /// hence ignored, where addresses are shorter.
+    /// Returns the address in a descriptor. Bits 51:48 of a 52-bit address are in 15:12, which are
+    /// reserved, and therefore ignored, where addresses are shorter.
     const fn address(&self, descriptor: u64, low: u32) -> u64 {
         let address = descriptor & bits(low, 48);
 

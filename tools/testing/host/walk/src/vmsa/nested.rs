@@ -1,19 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Both stages: a guest's stage 1, and the host's stage 2 under it (IHI 0070, section 3.3).
+//! Both stages: stage 1 of a guest, and stage 2 of the host under it (IHI 0070, section 3.3).
 //!
-//! Whatever address stage 1 names, its tables' and its output, is an IPA and goes through stage 2.
-//! To follow a table takes the right to read there, to set a flag in it the right to write too.
+//! The addresses of the tables of stage 1, and its output, are IPAs and are translated by stage 2.
+//! Reading a table requires the right to read its memory; setting a flag in it requires the right
+//! to write as well.
 
 use super::{Fault, Stage1, Stage2};
 use crate::{tables::Through, Access, Translation, WalkMemory};
 
-/// Two stages that can be walked.
+/// A walker of two stages.
 #[derive(Clone, Copy, Debug)]
 pub struct Nested {
-    /// The guest's.
+    /// The stage of the guest.
     pub stage1: Stage1,
-    /// The host's.
+    /// The stage of the host.
     pub stage2: Stage2,
 }
 

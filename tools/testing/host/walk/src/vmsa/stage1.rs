@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Stage 1: from the addresses of a program to physical ones, or a guest's (IPAs).
+//! Stage 1: from virtual addresses to physical ones, or to those of a guest (IPAs).
 //!
-//! There are two tables, one for the lower and one for the upper end of the address space. A
-//! descriptor of a table can take rights away from all that is below it.
+//! There are two tables, one for the lower and one for the upper end of the address space. A table
+//! descriptor can take rights away from all pages below it.
 
 use super::{
     geometry::{Descriptor, Geometry},
@@ -17,52 +17,52 @@ use crate::{
 
 /// `AP[1]`: software without privilege may use the page.
 const AP_USER: u64 = 1 << 6;
-/// `AP[2]`: nobody may write; with DBM, nobody has written.
+/// `AP[2]`: no request may write; with DBM, no request has written.
 const AP_READ_ONLY: u64 = 1 << 7;
 const PXN: u64 = 1 << 53;
 const UXN: u64 = 1 << 54;
 
-/// In a table descriptor, for all below (D8.4).
+/// Bits of a table descriptor that limit the rights to all pages below it (D8.4).
 const PXN_TABLE: u64 = 1 << 59;
 const UXN_TABLE: u64 = 1 << 60;
 const AP_TABLE_NO_USER: u64 = 1 << 61;
 const AP_TABLE_READ_ONLY: u64 = 1 << 62;
 
-/// One of the two tables, in the words of the context descriptor.
+/// One of the two tables, as fields of the context descriptor.
 #[derive(Clone, Copy, Debug)]
 pub struct TableConfig {
     /// TTBx: the address of the first table, in bytes.
     pub base: u64,
-    /// TxSZ: how many upper bits of an address only say which table it belongs to.
+    /// TxSZ: the number of upper bits of an address that only select the table.
     pub size_offset: u32,
     /// TGx.
     pub granule: Granule,
-    /// TBIx: bits 63:56 of an address say nothing.
+    /// TBIx: bits 63:56 of an address are ignored.
     pub top_byte_ignored: bool,
     /// HADx: a table descriptor takes no rights away.
     pub flat_permissions: bool,
 }
 
-/// A stage 1, in the words of the context descriptor.
+/// A stage 1, as fields of the context descriptor.
 #[derive(Clone, Copy, Debug)]
 pub struct Stage1Config {
     /// For addresses whose upper bits are zero; `None` with EPD0.
     pub lower: Option<TableConfig>,
     /// For addresses whose upper bits are one; `None` with EPD1.
     pub upper: Option<TableConfig>,
-    /// The smaller of IPS and OAS: how many bits an address that comes out may have.
+    /// The smaller of IPS and OAS: the number of bits of an output address.
     pub output_bits: u32,
     /// AFFD: a clear access flag is no fault.
     pub access_faultless: bool,
     /// HA, HD.
     pub updates: FlagUpdates,
-    /// WXN: what can be written cannot be executed.
+    /// WXN: a page that can be written cannot be executed.
     pub write_xor_execute: bool,
-    /// PAN: privileged data accesses do not reach what is the user's.
+    /// PAN: privileged data accesses cannot use the pages of unprivileged requests.
     pub privileged_access_never: bool,
 }
 
-/// A stage 1 that can be walked.
+/// A walker of stage 1.
 #[derive(Clone, Copy, Debug)]
 pub struct Stage1 {
     config: Stage1Config,
@@ -78,11 +78,11 @@ struct Half {
     flat_permissions: bool,
 }
 
-/// What table descriptors have taken away so far.
+/// The rights that table descriptors have taken away so far.
 #[derive(Clone, Copy)]
 struct Denied(u64);
 
-/// What a descriptor leads to.
+/// The meaning of a descriptor.
 enum Step {
     Table(u64, Denied),
     Page(Translation),
@@ -115,7 +115,7 @@ impl Half {
         })
     }
 
-    /// Are the bits of an address that say which table it belongs to all like the given ones?
+    /// Returns whether the bits of an address that select the table are equal to those of `like`.
     fn covers(&self, iova: u64, like: u64) -> bool {
         let mut selecting = !bits(0, self.geometry.input_bits());
 
@@ -127,11 +127,11 @@ impl Half {
 }
 
 impl Stage1 {
-    /// Checks what makes a context descriptor illegal.
+    /// Creates a walker from the fields of a context descriptor.
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] if there is no such stage.
+    /// [`ConfigError`] if a field is illegal.
     pub fn new(config: Stage1Config) -> Result<Self, ConfigError> {
         let half = |table: Option<TableConfig>| {
             table
@@ -159,7 +159,7 @@ impl Stage1 {
         self.walk(&mut Direct(memory), iova, access)
     }
 
-    /// Translates with tables of any kind.
+    /// Translates an address with tables of any kind.
     pub(super) fn walk<T: Tables>(
         &self,
         tables: &mut T,
@@ -216,7 +216,7 @@ impl Stage1 {
         }
     }
 
-    /// The table for an address; `None` if there is none, or its use is a fault (EPDx).
+    /// Returns the table for an address, or `None` if its use is a fault (EPDx) or none covers it.
     fn half(&self, iova: u64) -> Option<&Half> {
         let covering = |half: &&Half, like| half.covers(iova, like);
 
@@ -226,8 +226,8 @@ impl Stage1 {
             .or_else(|| self.upper.as_ref().filter(|half| covering(half, u64::MAX)))
     }
 
-    /// What a descriptor means, and what it becomes by being used. The order of the checks is the
-    /// architecture's (Arm ARM, D8.15).
+    /// Returns the meaning of a descriptor, and the value that it has after its use. The order of
+    /// the checks is that of the architecture (Arm ARM, D8.15).
     fn look(
         &self,
         half: &Half,
@@ -258,7 +258,7 @@ impl Stage1 {
         if !permissions.allow(access) {
             return Err(Cause::Permission);
         }
-        // Allowed to write a page that says read-only: it is clean, and now no more.
+        // Writing is allowed, so a page that is marked read-only was clean and becomes dirty.
         if access.request.writes() {
             used &= !AP_READ_ONLY;
         }
@@ -272,7 +272,7 @@ impl Stage1 {
         ))
     }
 
-    /// What a page may be used for (Arm ARM, D8.4).
+    /// Returns the rights to a page (Arm ARM, D8.4).
     fn permissions(&self, descriptor: u64, denied: Denied) -> Permissions {
         let user = descriptor & AP_USER != 0 && denied.0 & AP_TABLE_NO_USER == 0;
         let writable = denied.0 & AP_TABLE_READ_ONLY == 0
@@ -291,7 +291,7 @@ impl Stage1 {
             privileged: Rights {
                 read: !hidden,
                 write: writable && !hidden,
-                // What a user can write is never executed with privilege.
+                // A page that unprivileged requests can write is never executed with privilege.
                 execute: descriptor & PXN == 0
                     && denied.0 & PXN_TABLE == 0
                     && !user_write

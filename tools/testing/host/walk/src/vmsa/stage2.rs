@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Stage 2: from a guest's physical addresses (IPAs) to the host's.
+//! Stage 2: from guest-physical addresses (IPAs) to host-physical ones.
 //!
-//! The first lookup may be in up to sixteen tables, one after the other. Rights stand in the last
-//! descriptor only, and only that of execution depends on privilege.
+//! The first lookup may use up to sixteen adjacent tables. Only the last descriptor has rights, and
+//! only the right to execute depends on privilege.
 
 use super::{
     geometry::{is_output_size, Descriptor, Geometry},
@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     tables::{self, visit, Direct, Unreachable},
-    Access, Permissions, Request, Rights, Stage, Translation, WalkMemory,
+    Access, Permissions, Rights, Stage, Translation, WalkMemory,
 };
 use core::convert::Infallible;
 
@@ -22,23 +22,23 @@ const WRITE: u64 = 1 << 7;
 const XN0: u64 = 1 << 53;
 const XN1: u64 = 1 << 54;
 
-/// log2 of how many tables the first lookup may be in.
+/// Log2 of the number of tables that the first lookup may use.
 const CONCATENATED: u32 = 4;
 
-/// A stage 2, in the words of the stream table entry.
+/// A stage 2, as fields of the stream table entry.
 #[derive(Clone, Copy, Debug)]
 pub struct Stage2Config {
     /// S2TTB: the address of the first table, in bytes.
     pub base: u64,
-    /// S2T0SZ: how many upper bits of an address must be zero.
+    /// S2T0SZ: the number of upper bits of an address that must be zero.
     pub size_offset: u32,
     /// S2SL0, as the granule encodes it.
     pub start_field: u32,
     /// S2TG.
     pub granule: Granule,
-    /// S2PS: how many bits an address that comes out may have.
+    /// S2PS: the number of bits of an output address.
     pub output_bits: u32,
-    /// OAS, which is IAS too: how many bits a physical address has in this SMMU.
+    /// OAS, which is also IAS: the number of bits of a physical address in this SMMU.
     pub system_bits: u32,
     /// S2AFFD: a clear access flag is no fault.
     pub access_faultless: bool,
@@ -48,25 +48,25 @@ pub struct Stage2Config {
     pub execute_by_privilege: bool,
 }
 
-/// A stage 2 that can be walked.
+/// A walker of stage 2.
 #[derive(Clone, Copy, Debug)]
 pub struct Stage2 {
     config: Stage2Config,
     geometry: Geometry,
 }
 
-/// What a descriptor leads to.
+/// The meaning of a descriptor.
 enum Step {
     Table(u64),
     Page(Translation),
 }
 
 impl Stage2 {
-    /// Checks what makes a stream table entry illegal.
+    /// Creates a walker from the fields of a stream table entry.
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] if there is no such stage.
+    /// [`ConfigError`] if a field is illegal.
     pub fn new(config: Stage2Config) -> Result<Self, ConfigError> {
         let error = |illegal| ConfigError {
             stage: Stage::Two,
@@ -76,7 +76,7 @@ impl Stage2 {
             return Err(error(Illegal::OutputSize));
         }
         let output_bits = config.output_bits.min(config.system_bits);
-        // Only with the largest granule can more than 48 bits come in.
+        // Only the largest granule allows more than 48 input bits.
         let smallest = match config.granule {
             Granule::K4 | Granule::K16 => 16,
             Granule::K64 => 12,
@@ -86,7 +86,7 @@ impl Stage2 {
         {
             return Err(error(Illegal::InputSize));
         }
-        // The topmost level is there only where the SMMU is wide enough to need it (D8.2).
+        // The topmost level exists only in an SMMU whose addresses need it (D8.2).
         let (lowest, topmost_from) = match config.granule {
             Granule::K4 => (2, 44),
             Granule::K16 => (3, 42),
@@ -123,7 +123,8 @@ impl Stage2 {
         iova: u64,
         access: Access,
     ) -> Result<Translation, Fault> {
-        // A stage 1 that is bypassed still lets no more bits through than IAS (IHI 0070, 3.4).
+        // A stage 1 that is bypassed still checks that the address has no more bits than IAS (IHI
+        // 0070, 3.4).
         if iova >> self.config.system_bits != 0 {
             return Err(Fault {
                 cause: Cause::AddressSize,
@@ -181,8 +182,8 @@ impl Stage2 {
         }
     }
 
-    /// What a descriptor means, and what it becomes by being used. The order of the checks is the
-    /// architecture's (Arm ARM, D8.15).
+    /// Returns the meaning of a descriptor, and the value that it has after its use. The order of
+    /// the checks is that of the architecture (Arm ARM, D8.15).
     fn look(
         &self,
         descriptor: u64,
@@ -204,7 +205,7 @@ impl Stage2 {
         if !permissions.allow(access) {
             return Err(Cause::Permission);
         }
-        // Allowed to write a page that says read-only: it is clean, and now no more.
+        // Writing is allowed, so a page that is marked read-only was clean and becomes dirty.
         if access.request.writes() {
             used |= WRITE;
         }
@@ -218,7 +219,7 @@ impl Stage2 {
         ))
     }
 
-    /// What a page may be used for (Arm ARM, D8.4).
+    /// Returns the rights to a page (Arm ARM, D8.4).
     fn permissions(&self, descriptor: u64) -> Permissions {
         let data = Rights {
             read: descriptor & READ != 0,
@@ -245,19 +246,15 @@ impl Stage2 {
     }
 }
 
-/// The walk of a stage 1 reads its descriptors, and sets flags in them atomically.
 impl tables::SecondStage for Stage2 {
     type Fault = Fault;
 
-    fn reach<M: WalkMemory>(&self, memory: &mut M, addr: u64, update: bool) -> Result<u64, Fault> {
-        let access = Access {
-            request: if update {
-                Request::Atomic
-            } else {
-                Request::Read
-            },
-            privileged: true,
-        };
-        Ok(self.walk(memory, addr, access)?.output)
+    fn walk<M: WalkMemory>(
+        &self,
+        memory: &mut M,
+        addr: u64,
+        access: Access,
+    ) -> Result<Translation, Fault> {
+        Self::walk(self, memory, addr, access)
     }
 }

@@ -1,23 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Why VT-d refuses a request, and the number that it then records.
+//! The faults of VT-d, and the numbers that it records for them.
 //!
-//! The causes are what the hardware finds; the numbers are the fault reasons of section 7.1.3, of
-//! which legacy mode and scalable mode have a set each. One cause has different numbers by stage
-//! and by what the second stage was walked for, and those are told apart here only.
+//! The numbers are the fault reasons of section 7.1.3; legacy mode and scalable mode each have a
+//! set of their own. The number of a cause depends on the stage, and on the access for which the
+//! second stage was walked. Only this file deals with that.
 
 use crate::{Stage, TableVisit};
 use core::fmt;
 
-/// A fault of VT-d's.
+/// A fault of VT-d.
 pub type Fault = crate::Fault<Cause>;
 
-/// What is wrong with a request.
+/// The cause of a fault.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Cause {
-    /// Execution is asked and ERE is clear in the PASID-table entry.
+    /// The request executes, and ERE is clear in the PASID-table entry.
     ExecuteDisabled,
-    /// Supervisor privilege is asked and SRE is clear in the PASID-table entry.
+    /// The request has supervisor privilege, and SRE is clear in the PASID-table entry.
     SupervisorDisabled,
     /// The upper bits of the address are not copies of its sign.
     NonCanonical,
@@ -27,19 +27,19 @@ pub enum Cause {
     RootAccess,
     /// A table below the top cannot be read.
     EntryAccess,
-    /// The entry is not there: P, or R and W, are clear.
+    /// The entry is not present: P, or R and W, are clear.
     NotPresent,
-    /// A reserved bit is set in an entry that is there.
+    /// A reserved bit is set in an entry that is present.
     Reserved,
-    /// An entry is the supervisor's, and the request is a user's.
+    /// An entry requires supervisor privilege, and the request has none.
     Privilege,
-    /// Nothing may be executed there.
+    /// The page may not be executed.
     NoExecute,
-    /// Nothing may be written there.
+    /// The page may not be written.
     NoWrite,
-    /// Nothing may be read there.
+    /// The page may not be read.
     NoRead,
-    /// The address that comes out would be taken for an interrupt.
+    /// The output address is in the interrupt address range.
     InterruptRange,
     /// An accessed or dirty flag cannot be set.
     UpdateFailed,
@@ -67,9 +67,9 @@ impl fmt::Display for Cause {
 }
 
 impl Fault {
-    /// The fault reason in legacy mode (FR of the fault recording register, section 7.1.3).
+    /// Returns the fault reason in legacy mode (FR of the fault recording register, section 7.1.3).
     ///
-    /// `None` if legacy mode knows no such fault: it has no first stage and sets no flags.
+    /// Legacy mode has no first stage and sets no flags. The faults of these are `None`.
     #[must_use]
     pub const fn legacy_reason(&self) -> Option<u8> {
         if matches!(self.stage, Stage::One) {
@@ -80,7 +80,7 @@ impl Fault {
             Cause::BeyondWidth => Some(0x4),
             Cause::NoWrite => Some(0x5),
             Cause::NoRead => Some(0x6),
-            // Legacy mode does not tell "not there" from "not allowed".
+            // Legacy mode does not distinguish an absent entry from one that denies the access.
             Cause::NotPresent if self.access.request.writes() => Some(0x5),
             Cause::NotPresent => Some(0x6),
             Cause::EntryAccess => Some(0x7),
@@ -90,7 +90,8 @@ impl Fault {
         }
     }
 
-    /// The fault reason in scalable mode (FR of the fault recording register, section 7.1.3).
+    /// Returns the fault reason in scalable mode (FR of the fault recording register, section
+    /// 7.1.3).
     #[must_use]
     pub const fn scalable_reason(&self) -> u8 {
         match (self.stage, self.table) {
@@ -100,7 +101,7 @@ impl Fault {
         }
     }
 
-    /// SPT.5 and SPT.6, SFS.1 to SFS.4, SFS.10, SGN.1 to SGN.8.
+    /// Returns SPT.5 and SPT.6, SFS.1 to SFS.4, SFS.10, SGN.1 to SGN.8.
     const fn first_stage_reason(&self) -> u8 {
         match self.cause {
             Cause::ExecuteDisabled => 0x5c,
@@ -114,7 +115,7 @@ impl Fault {
         }
     }
 
-    /// SSS.1 to SSS.4, SSS.6, SGN.5 to SGN.8.
+    /// Returns SSS.1 to SSS.4, SSS.6, SGN.5 to SGN.8.
     const fn second_stage_reason(&self) -> u8 {
         match self.cause {
             Cause::EntryAccess => 0x78,
@@ -126,8 +127,9 @@ impl Fault {
         }
     }
 
-    /// SFS.5 to SFS.8: the second stage does not let the walk of the first stage read, or set a
-    /// flag. What is wrong with the second stage's own tables is reported as ever.
+    /// Returns SFS.5 to SFS.8 if the second stage does not allow the walk of the first stage to
+    /// read an entry, or to set a flag. Faults of the second stage's own tables have their usual
+    /// numbers.
     const fn nested_reason(&self, visit: TableVisit) -> u8 {
         match self.cause {
             Cause::BeyondWidth => 0x74,
@@ -138,7 +140,7 @@ impl Fault {
         }
     }
 
-    /// What does not depend on the stage.
+    /// Returns the reasons that do not depend on the stage.
     const fn general_reason(&self) -> u8 {
         match self.cause {
             Cause::NonCanonical => 0x80,
@@ -152,19 +154,19 @@ impl Fault {
     }
 }
 
-/// A stage that cannot be: what the hardware reports as an invalid context or PASID-table entry.
+/// A field that the hardware reports as an invalid context or PASID-table entry.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ConfigError {
     /// The stage does not have this number of levels (address width AW, or FSPM).
     Levels,
-    /// There is no such host or guest address width.
+    /// The host or guest address width is not possible.
     Width,
     /// The top table is not at a multiple of 4 KiB below 2^HAW.
     Root,
 }
 
 impl ConfigError {
-    /// The fault reason in legacy mode (section 7.1.3, LCT).
+    /// Returns the fault reason in legacy mode (section 7.1.3, LCT).
     #[must_use]
     pub const fn legacy_reason(self) -> u8 {
         match self {
@@ -173,7 +175,7 @@ impl ConfigError {
         }
     }
 
-    /// The fault reason in scalable mode (section 7.1.3, SPT).
+    /// Returns the fault reason in scalable mode (section 7.1.3, SPT).
     #[must_use]
     pub const fn scalable_reason(self) -> u8 {
         match self {

@@ -3,9 +3,9 @@
 //! VT-d's first stage (sections 3.6 and 9.7): the page tables of an x86 processor in 64-bit mode,
 //! walked for a device.
 //!
-//! All entries on the way must agree on what is allowed. The hardware sets A in each entry that it
-//! uses and D in the last one of a write, always: there is nothing to enable. An entry above the
-//! last is marked as soon as it is used, also if the request then fails further down.
+//! A right must be granted by all entries on the path. The hardware sets A in each entry that it
+//! uses, and D in the last entry of a write; this cannot be disabled. A is set in an entry above
+//! the last as soon as it is used, even if the request then fails at a lower level.
 
 use super::{
     address, in_interrupt_range, inaccessible, shift, slot, valid_host_bits, valid_root, Cause,
@@ -18,49 +18,49 @@ use crate::{
 };
 
 const PRESENT: u64 = 1 << 0;
-/// R/W: may be written.
+/// R/W: the page may be written.
 const WRITE: u64 = 1 << 1;
-/// U/S: may be used without supervisor privilege.
+/// U/S: the page may be used without supervisor privilege.
 const USER: u64 = 1 << 2;
 const ACCESSED: u64 = 1 << 5;
 const DIRTY: u64 = 1 << 6;
-/// EA: set beside A where the PASID-table entry has EAFE.
+/// EA: set together with A if EAFE is set in the PASID-table entry.
 const EXTENDED_ACCESSED: u64 = 1 << 10;
-/// XD: nothing may be executed below.
+/// XD: no page below may be executed.
 const EXECUTE_DISABLE: u64 = 1 << 63;
 
-/// A first stage, in the words of the PASID-table entry (section 9.6) and the capability registers.
+/// A first stage, as fields of the PASID-table entry (section 9.6) and the capability registers.
 #[derive(Clone, Copy, Debug)]
 pub struct FirstStageConfig {
-    /// FSPTPTR: the address of the top table, in bytes; a guest's where the stage is nested.
+    /// FSPTPTR: the address of the top table, in bytes; guest-physical where the stage is nested.
     pub root: u64,
     /// Levels of tables: 4 (FSPM 0, 48 bits) or 5 (FSPM 1, 57 bits).
     pub levels: u32,
-    /// HAW: how many bits a physical address has.
+    /// HAW: the number of bits of a physical address.
     pub host_bits: u32,
     /// Pages of 1 GiB (CAP.FS1GP).
     pub one_gib: bool,
     /// NXE: XD has a meaning; otherwise it is reserved.
     pub no_execute: bool,
-    /// WPE: the supervisor too may write only where R/W is set.
+    /// WPE: requests with supervisor privilege, too, may write only where R/W is set.
     pub write_protect: bool,
     /// SRE: requests with supervisor privilege are accepted.
     pub supervisor: bool,
     /// ERE: requests to execute are accepted.
     pub execute: bool,
-    /// SMEP: the supervisor must not execute a user's pages.
+    /// SMEP: requests with supervisor privilege must not execute pages with U/S set.
     pub execution_prevention: bool,
     /// EAFE: the hardware sets EA.
     pub extended_accessed: bool,
 }
 
-/// A first stage that can be walked.
+/// A walker of a first stage.
 #[derive(Clone, Copy, Debug)]
 pub struct FirstStage {
     config: FirstStageConfig,
 }
 
-/// What all entries so far allow.
+/// The rights that all entries so far allow.
 #[derive(Clone, Copy)]
 struct Path {
     user: bool,
@@ -77,18 +77,18 @@ impl Path {
     };
 }
 
-/// What an entry leads to.
+/// The meaning of an entry.
 enum Step {
     Table(u64, Path),
     Page(u64, Permissions),
 }
 
 impl FirstStage {
-    /// Checks what the hardware checks before it walks.
+    /// Creates a walker from the fields, which the hardware checks before a walk.
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] if there is no such stage.
+    /// [`ConfigError`] if a field is illegal.
     pub const fn new(config: FirstStageConfig) -> Result<Self, ConfigError> {
         if config.levels != 4 && config.levels != 5 {
             return Err(ConfigError::Levels);
@@ -116,8 +116,10 @@ impl FirstStage {
         self.walk(&mut Direct(memory), iova, access, true)
     }
 
-    /// Translates with tables of any kind. An output in the interrupt range is a fault of this
-    /// stage if the output is `physical`: no further stage follows.
+    /// Translates an address with tables of any kind.
+    ///
+    /// If the output is `physical`, because no further stage follows, an output in the interrupt
+    /// range is a fault of this stage.
     pub(super) fn walk<T: Tables>(
         &self,
         tables: &mut T,
@@ -176,7 +178,7 @@ impl FirstStage {
         }
     }
 
-    /// Is this request taken at all?
+    /// Checks a request before the walk.
     fn accept(&self, iova: u64, access: Access) -> Result<(), Cause> {
         if access.privileged && !self.config.supervisor {
             return Err(Cause::SupervisorDisabled);
@@ -184,7 +186,7 @@ impl FirstStage {
         if access.request == Request::Execute && !self.config.execute {
             return Err(Cause::ExecuteDisabled);
         }
-        // The uppermost translated bit and all above it, which must be equal.
+        // The uppermost translated bit and all bits above it must be equal.
         let sign = !bits(0, shift(self.config.levels) + STRIDE - 1);
         if iova & sign != 0 && iova & sign != sign {
             return Err(Cause::NonCanonical);
@@ -192,7 +194,7 @@ impl FirstStage {
         Ok(())
     }
 
-    /// What an entry means, and what it becomes by being used.
+    /// Returns the meaning of an entry, and the value that it has after its use.
     fn look(
         &self,
         entry: u64,
@@ -241,7 +243,8 @@ impl FirstStage {
         Ok((Step::Page(output, permissions), used))
     }
 
-    /// What a page may be used for, by what all entries on the way to it allow (section 3.6.1).
+    /// Returns the rights to a page, given those that all entries on the path allow (section
+    /// 3.6.1).
     const fn permissions(&self, path: Path) -> Permissions {
         let config = &self.config;
         let execute = path.execute && config.execute;
@@ -268,7 +271,7 @@ impl FirstStage {
         }
     }
 
-    /// The bits that must be zero in an entry that is there (section 9.7).
+    /// Returns the bits that must be zero in an entry that is present (section 9.7).
     const fn reserved(&self, level: u32, page: bool) -> u64 {
         let mut reserved = bits(self.config.host_bits, 52);
 

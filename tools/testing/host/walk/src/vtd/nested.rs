@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! VT-d's nested translation (section 3.8): a guest's first stage, and the host's second stage
-//! under it.
+//! VT-d's nested translation (section 3.8): the first stage of a guest, and the second stage of the
+//! host under it.
 //!
-//! Whatever address the first stage names, its tables' and its output, is the guest's and goes
-//! through the second stage. To follow a table takes the right to read there, to set a flag in it
-//! the right to write.
+//! The addresses of the tables of the first stage, and its output, are guest-physical and are
+//! translated by the second stage. Reading a table requires the right to read its memory; setting a
+//! flag in it requires the right to write.
 
 use super::{Fault, FirstStage, SecondStage};
 use crate::{tables::Through, Access, Translation, WalkMemory};
 
-/// Two stages that can be walked.
+/// A walker of two stages.
 #[derive(Clone, Copy, Debug)]
 pub struct Nested {
-    /// The guest's.
+    /// The stage of the guest.
     pub first: FirstStage,
-    /// The host's.
+    /// The stage of the host.
     pub second: SecondStage,
 }
 

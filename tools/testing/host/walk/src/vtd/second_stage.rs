@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! VT-d's second stage (sections 3.7 and 9.8): from an IOVA, or a guest's physical address, to the
-//! host's.
+//! VT-d's second stage (sections 3.7 and 9.8): from an IOVA, or a guest-physical address, to a
+//! host-physical one.
 //!
-//! An entry is there if it lets something be read or written; all entries on the way must agree.
-//! The stage knows no privilege, and does not look at X: what can be read can be fetched.
+//! An entry is present if it allows reads or writes. A right must be granted by all entries on the
+//! path. The stage has no notion of privilege, and does not check X: instructions may be fetched
+//! from every page that may be read.
 
 use super::{
     address, in_interrupt_range, inaccessible, shift, slot, valid_host_bits, valid_root, Cause,
@@ -20,7 +21,7 @@ use core::convert::Infallible;
 /// R, W: the page below may be read, written.
 const READ: u64 = 1 << 0;
 const WRITE: u64 = 1 << 1;
-/// A, D: set by the hardware where the PASID-table entry has SSADE.
+/// A, D: set by the hardware if SSADE is set in the PASID-table entry.
 const ACCESSED: u64 = 1 << 8;
 const DIRTY: u64 = 1 << 9;
 /// SNP of an entry that maps a page.
@@ -28,16 +29,16 @@ const SNOOP: u64 = 1 << 11;
 /// TM of an entry that maps a page.
 const TRANSIENT: u64 = 1 << 62;
 
-/// A second stage, in the words of the context or PASID-table entry and the capability registers.
+/// A second stage, as fields of the context or PASID-table entry and the capability registers.
 #[derive(Clone, Copy, Debug)]
 pub struct SecondStageConfig {
     /// SSPTPTR: the physical address of the top table, in bytes.
     pub root: u64,
     /// Levels of tables: 3 (AW 1, 39 bits), 4 (AW 2, 48 bits) or 5 (AW 3, 57 bits).
     pub levels: u32,
-    /// MGAW: how many bits of an address are translated at most.
+    /// MGAW: the largest number of address bits that are translated.
     pub guest_bits: u32,
-    /// HAW: how many bits a physical address has.
+    /// HAW: the number of bits of a physical address.
     pub host_bits: u32,
     /// Pages of 2 MiB (CAP.SSLPS bit 0).
     pub two_mib: bool,
@@ -51,25 +52,25 @@ pub struct SecondStageConfig {
     pub access_dirty: bool,
 }
 
-/// A second stage that can be walked.
+/// A walker of a second stage.
 #[derive(Clone, Copy, Debug)]
 pub struct SecondStage {
     config: SecondStageConfig,
     input_bits: u32,
 }
 
-/// What an entry leads to.
+/// The meaning of an entry.
 enum Step {
     Table(u64),
     Page(u64),
 }
 
 impl SecondStage {
-    /// Checks what the hardware checks before it walks.
+    /// Creates a walker from the fields, which the hardware checks before a walk.
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] if there is no such stage.
+    /// [`ConfigError`] if a field is illegal.
     pub const fn new(config: SecondStageConfig) -> Result<Self, ConfigError> {
         if config.levels < 3 || config.levels > 5 {
             return Err(ConfigError::Levels);
@@ -149,7 +150,8 @@ impl SecondStage {
         }
     }
 
-    /// What an entry means, what is allowed from here on, and what the entry becomes by being used.
+    /// Returns the meaning of an entry, the rights of the path up to it, and the value that the
+    /// entry has after its use.
     fn look(
         &self,
         entry: u64,
@@ -198,7 +200,7 @@ impl SecondStage {
         ))
     }
 
-    /// The bits that must be zero in an entry that is there (section 9.8).
+    /// Returns the bits that must be zero in an entry that is present (section 9.8).
     const fn reserved(&self, level: u32, page: bool) -> u64 {
         let config = &self.config;
         let mut reserved = bits(config.host_bits, 52);
@@ -225,19 +227,15 @@ impl SecondStage {
     }
 }
 
-/// The walk of a first stage reads its tables, and sets flags in them with a locked access.
 impl tables::SecondStage for SecondStage {
     type Fault = Fault;
 
-    fn reach<M: WalkMemory>(&self, memory: &mut M, addr: u64, update: bool) -> Result<u64, Fault> {
-        let access = Access {
-            request: if update {
-                Request::Atomic
-            } else {
-                Request::Read
-            },
-            privileged: true,
-        };
-        Ok(self.translate(memory, addr, access)?.output)
+    fn walk<M: WalkMemory>(
+        &self,
+        memory: &mut M,
+        addr: u64,
+        access: Access,
+    ) -> Result<Translation, Fault> {
+        self.translate(memory, addr, access)
     }
 }

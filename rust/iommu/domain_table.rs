@@ -31,7 +31,7 @@ impl Geometry {
 /// # Examples
 ///
 /// ```ignore
-/// stack_pin_init!(let gather = Gather::new());
+/// stack_pin_init!(let gather = IotlbGather::new());
 ///
 /// // SAFETY: Both ranges were mapped by one call each, and no other code uses them.
 /// let unmapped = unsafe {
@@ -42,14 +42,14 @@ impl Geometry {
 /// ```
 #[repr(transparent)]
 #[pin_data]
-pub struct Gather {
+pub struct IotlbGather {
     #[pin]
     raw: Opaque<bindings::iommu_iotlb_gather>,
     #[pin]
     _pin: PhantomPinned,
 }
 
-impl Gather {
+impl IotlbGather {
     /// Returns an initialiser for an empty gather.
     pub fn new() -> impl PinInit<Self> {
         pin_init!(Self {
@@ -71,7 +71,7 @@ impl Gather {
     /// `raw` points to an initialised gather, which is accessed only through the result for the
     /// lifetime `'a`.
     pub(crate) unsafe fn from_raw<'a>(raw: *mut bindings::iommu_iotlb_gather) -> Pin<&'a mut Self> {
-        // SAFETY: `Gather` is a transparent wrapper. The caller promises that `raw` is initialised
+        // SAFETY: `IotlbGather` is a transparent wrapper. The caller promises that `raw` is initialised
         // and accessed only through the result. C does not move the structure.
         unsafe { Pin::new_unchecked(&mut *raw.cast()) }
     }
@@ -113,7 +113,7 @@ impl Gather {
     }
 }
 
-/// The result of [`PageTable::read_runs`].
+/// The result of [`DomainTable::read_runs`].
 pub struct RunsRead {
     /// Number of runs.
     pub runs: usize,
@@ -121,7 +121,7 @@ pub struct RunsRead {
     pub bytes: usize,
 }
 
-/// An error of [`PageTable::map`].
+/// An error of [`DomainTable::map`].
 #[derive(Clone, Copy, Debug)]
 pub struct MapError {
     /// The error of the driver.
@@ -154,7 +154,7 @@ impl From<Error> for MapError {
 ///   two of its runs.
 /// - Once [`unmap`](Self::unmap) has returned `true` for a range and [`sync`](Self::sync) has
 ///   returned, no device can access the memory through this range.
-pub unsafe trait PageTable: Send + Sync {
+pub unsafe trait DomainTable: Send + Sync {
     /// Maps `runs` one after the other from `iova` on.
     ///
     /// # Errors
@@ -202,10 +202,10 @@ pub unsafe trait PageTable: Send + Sync {
     /// is the end of a run that was mapped, or lies between two pages that are not contiguous in
     /// physical memory.
     #[must_use]
-    unsafe fn unmap(&self, iova: u64, length: usize, gather: Pin<&mut Gather>) -> bool;
+    unsafe fn unmap(&self, iova: u64, length: usize, gather: Pin<&mut IotlbGather>) -> bool;
 
     /// Flushes the ranges in `gather` from the IOTLB.
-    fn sync(&self, gather: Pin<&mut Gather>);
+    fn sync(&self, gather: Pin<&mut IotlbGather>);
 
     /// Unmaps a range and flushes it from the IOTLB, so that no device can access the memory when
     /// this returns `true`.
@@ -214,7 +214,7 @@ pub unsafe trait PageTable: Send + Sync {
     ///
     /// As for [`unmap`](Self::unmap).
     unsafe fn unmap_and_sync(&self, iova: u64, length: usize) -> bool {
-        pin_init::stack_pin_init!(let gather = Gather::new());
+        pin_init::stack_pin_init!(let gather = IotlbGather::new());
 
         // SAFETY: The caller upholds the contract of `unmap`.
         let gone = unsafe { self.unmap(iova, length, gather.as_mut()) };
