@@ -74,11 +74,11 @@ pub trait MiscDevice: Sized + 'static {
         arg: usize,
     ) -> Result<isize>;
 
-    /// Sets up a range of memory in which a process maps a file.
+    /// Sets up a memory mapping of an open file.
     ///
     /// # Errors
     ///
-    /// `ENODEV` unless the device has something to be mapped.
+    /// `ENODEV` by default, for a device that has no memory to be mapped.
     fn mmap(_data: <Self::Data as ForeignOwnable>::Borrowed<'_>, _vma: &VmaNew) -> Result {
         Err(ENODEV)
     }
@@ -172,17 +172,19 @@ impl<T: MiscDevice> FileOperations<T> {
 
     /// # Safety
     ///
-    /// Called by the VFS for a file that [`Self::open`] opened and that is not yet released, and for a
-    /// `vma` that is being set up.
+    /// The VFS calls this for a file that [`Self::open`] has opened and that is not yet released,
+    /// and for a `vma` that is being set up.
     unsafe extern "C" fn mmap(
         file: *mut bindings::file,
         vma: *mut bindings::vm_area_struct,
     ) -> c_int {
-        // SAFETY: `open` stored the data.
+        // SAFETY: The VFS passes a valid file, whose private data does not change once it is open.
         let data = unsafe { (*file).private_data };
-        // SAFETY: They came from `into_foreign` and live until `release`.
+        // SAFETY: `open` stored the result of `into_foreign`, which only `release` takes back,
+        // after this call.
         let data = unsafe { T::Data::borrow(data) };
-        // SAFETY: The caller sets the VMA up until this function returns.
+        // SAFETY: The VFS passes a VMA that is valid, not yet visible to other tasks, and being set
+        // up until this function returns.
         let vma = unsafe { VmaNew::from_raw(vma.cast()) };
 
         match T::mmap(data, vma) {

@@ -9,6 +9,7 @@ pub(crate) mod attach;
 use crate::{
     context::{Context, Iommufd},
     group::{Group, GroupRef},
+    selftest,
 };
 use iommufd_core::{allow_unsafe_interrupts, DeviceHead, OwnerRef};
 use kernel::{
@@ -78,12 +79,7 @@ impl AsRef<DeviceHead<Iommufd>> for Device {
 /// Refuses devices that could raise any interrupt with a DMA write, unless the administrator has
 /// decided otherwise.
 fn check_interrupts(group: &Group, dev: &device::Device) -> Result {
-    // Mock devices raise no interrupts at all.
-    #[cfg(CONFIG_IOMMUFD_RUST_TEST)]
-    if iommu::mock::is_mock(dev) {
-        return Ok(());
-    }
-    if group.iommu().has_isolated_msi() {
+    if selftest::raises_no_interrupts(dev) || group.iommu().has_isolated_msi() {
         return Ok(());
     }
     if !allow_unsafe_interrupts() {

@@ -2,11 +2,10 @@
 
 //! From an ioctl to the function that carries it out: one table.
 
-#[cfg(CONFIG_IOMMUFD_RUST_TEST)]
-use crate::uapi::Command;
 use crate::{
     call::{Call, Entry},
     context::Context,
+    selftest,
     uapi::{
         self, Destroy, GetHwInfo, HwptAlloc, IoasAlloc, IoasAllowIovas, IoasChangeProcess,
         IoasCopy, IoasIovaRanges, IoasMap, IoasMapFile, IoasUnmap, IommuOption, VfioIoas,
@@ -33,12 +32,6 @@ static COMMANDS: &[Entry] = &[
     Entry::of::<IoasUnmap>(),
     Entry::of::<IommuOption>(),
     Entry::of::<VfioIoas>(),
-    #[cfg(CONFIG_IOMMUFD_RUST_TEST)]
-    Entry {
-        code: crate::selftest::TestCommand::CODE,
-        min_size: crate::selftest::TestCommand::MIN_SIZE,
-        run: crate::selftest::ioctl,
-    },
 ];
 
 /// Carries an ioctl out. Returns what it returns: zero but for some of VFIO's.
@@ -56,8 +49,10 @@ pub(crate) fn ioctl(context: &Context, code: u32, arg: usize) -> Result<isize> {
     let size = UserSlice::new(user, size_of::<u32>())
         .reader()
         .read::<u32>()?;
-    let entry = COMMANDS
-        .iter()
+    // Those of the selftests first: they have one of ours with a flag more.
+    let entry = [selftest::COMMANDS, COMMANDS]
+        .into_iter()
+        .flatten()
         .find(|entry| entry.code == code)
         .ok_or(ENOTTY)?;
     let call = Call {

@@ -94,8 +94,8 @@ impl Drop for RegisteredBus {
 ///
 /// # Invariants
 ///
-/// `iommu` is on the list of the operations of `T`, and `iommu_device_register_bus()` succeeded for all of
-/// it.
+/// `iommu` is on the list of the operations of `T`, and `iommu_device_register_bus()` succeeded for
+/// all of it.
 pub struct Registration<T: Driver> {
     iommu: Named<T>,
     notifier: Pin<KBox<Opaque<bindings::notifier_block>>>,
@@ -236,8 +236,8 @@ impl NewDevice {
         Ok(this)
     }
 
-    /// Frees what the IOMMU core keeps for a device that could not be added: where it has had memory
-    /// for the first part of it and none for the second, it forgets that.
+    /// Frees what the IOMMU core keeps for a device that could not be added: where it has had
+    /// memory for the first part of it and none for the second, it forgets that.
     fn free_iommu_data(&self) {
         // SAFETY: By the type invariant the device is there; it was not added, so it is ours alone.
         let data = unsafe { &mut (*self.0.as_ptr()).iommu };
@@ -258,7 +258,8 @@ impl NewDevice {
 
 impl Drop for NewDevice {
     fn drop(&mut self) {
-        // SAFETY: By the type invariant the device is there; one that was added has no node any more.
+        // SAFETY: By the type invariant the device is there; one that was added has no node any
+        // more.
         unsafe { bindings::device_remove_software_node(self.0.as_ptr()) };
         // SAFETY: By the type invariant the reference is ours.
         unsafe { bindings::put_device(self.0.as_ptr()) };
@@ -282,8 +283,8 @@ impl MockDevice {
     ///
     /// # Errors
     ///
-    /// `ENODEV` if the bus has no IOMMU; `EEXIST` if it has a device of that name; `ENOMEM`; or what
-    /// probing it has led to.
+    /// `ENODEV` if the bus has no IOMMU; `EEXIST` if it has a device of that name; `ENOMEM`; or
+    /// what probing it has led to.
     pub fn new(
         bus: &'static Bus,
         name: fmt::Arguments<'_>,

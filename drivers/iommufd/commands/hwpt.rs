@@ -7,6 +7,7 @@ use crate::{
     device::Device,
     hwpt::{list, start_mirroring, Hwpt, Origin},
     ioas::Ioas,
+    selftest,
     uapi::{HwptAlloc, HwptOffer},
 };
 use iommufd_core::{ObjectGuard, ObjectId};
@@ -38,7 +39,7 @@ impl Execute for HwptAlloc {
 
         flags.check_offered(HwptOffer {
             features: device.owner().takes_domain_features(),
-            parents: can_be_parent(&device),
+            parents: selftest::can_be_parent(device.owner()),
         })?;
 
         let origin = Origin::User {
@@ -69,19 +70,6 @@ impl Execute for HwptAlloc {
         hwpt.publish();
         Ok(())
     }
-}
-
-/// Whether page tables for `device` are made as parents of others. No program can nest any on them;
-/// the kernel's selftests make some of the mock IOMMU nevertheless.
-#[cfg(CONFIG_IOMMUFD_RUST_TEST)]
-fn can_be_parent(device: &Device) -> bool {
-    crate::selftest::is_mock(device.owner())
-}
-
-/// As above: without the mock IOMMU, none is.
-#[cfg(not(CONFIG_IOMMUFD_RUST_TEST))]
-fn can_be_parent(_device: &Device) -> bool {
-    false
 }
 
 /// Why no page table for `device` is nested on another one: `EINVAL` if only because none can be a

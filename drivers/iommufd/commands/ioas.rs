@@ -121,9 +121,6 @@ impl Execute for IoasMapFile {
 /// Those of [`Ioas::slices`], then those of [`Ioas::map_all`].
 impl Execute for IoasCopy {
     fn execute(&mut self, call: &Call<'_>) -> Result {
-        #[cfg(CONFIG_IOMMUFD_RUST_TEST)]
-        crate::selftest::guess_source(self, call);
-
         let flags = self.check()?;
         let slices = ioas(call, self.src_ioas_id)?.slices(self.src_iova, self.length)?;
         let ioas = ioas(call, self.dst_ioas_id)?;

@@ -8,7 +8,7 @@ use crate::{context::Context, interval::Node};
 use iommufd_core::{PagesKind, UserRef};
 use kernel::prelude::*;
 use kernel_ext::{
-    mm::{Charge, ChargeMode, Payer},
+    mm::{Account, Charge, ChargeMode},
     sync::WriteGuard,
 };
 
@@ -39,13 +39,13 @@ pub(crate) fn change_process(context: &Context) -> Result {
         }
     }
     let reports = &context.limit_reports;
-    let payers = [
-        Payer::current_in_mode(ChargeMode::Nobody, reports)?,
-        Payer::current_in_mode(ChargeMode::User, reports)?,
-        Payer::current_in_mode(ChargeMode::Process, reports)?,
+    let accounts = [
+        Account::current_in_mode(ChargeMode::Unlimited, reports)?,
+        Account::current_in_mode(ChargeMode::User, reports)?,
+        Account::current_in_mode(ChargeMode::Process, reports)?,
     ];
-    let counts = count(&maps, &payers);
-    let paid = Pots::pay(payers, &counts);
+    let counts = count(&maps, &accounts);
+    let paid = Pots::pay(accounts, &counts);
 
     settle(&maps, paid)
 }
@@ -69,7 +69,7 @@ fn areas<'a>(maps: &'a [WriteGuard<'_, Map>]) -> impl Iterator<Item = &'a Node<A
 /// How a mode is numbered in an array.
 fn index(mode: ChargeMode) -> usize {
     match mode {
-        ChargeMode::Nobody => 0,
+        ChargeMode::Unlimited => 0,
         ChargeMode::User => 1,
         ChargeMode::Process => 2,
     }
@@ -77,18 +77,19 @@ fn index(mode: ChargeMode) -> usize {
 
 const MODES: usize = 3;
 
-/// Counts the pages that `payers` will have to pay for, by mode, and marks them: areas may share them.
-fn count(maps: &[WriteGuard<'_, Map>], payers: &[Payer; MODES]) -> [usize; MODES] {
+/// Counts the pages that will be charged to `accounts`, by mode, and marks them, as areas may share
+/// them.
+fn count(maps: &[WriteGuard<'_, Map>], accounts: &[Account; MODES]) -> [usize; MODES] {
     let mut counts = [0; MODES];
 
     for area in areas(maps) {
         area.value.slice.pages.with_charge(|charge, counted| {
-            let mode = index(charge.payer().mode());
-            let (Some(payer), Some(count)) = (payers.get(mode), counts.get_mut(mode)) else {
+            let mode = index(charge.account().mode());
+            let (Some(account), Some(count)) = (accounts.get(mode), counts.get_mut(mode)) else {
                 return;
             };
 
-            if !*counted && !charge.payer().pays_like(payer) {
+            if !*counted && !charge.account().is_same_as(account) {
                 *counted = true;
                 *count += charge.npages();
             }
@@ -101,8 +102,8 @@ fn count(maps: &[WriteGuard<'_, Map>], payers: &[Payer; MODES]) -> [usize; MODES
 struct Pots([Charge; MODES]);
 
 impl Pots {
-    fn pay(payers: [Payer; MODES], counts: &[usize; MODES]) -> Result<Self> {
-        let mut pots = Self(payers.map(Charge::new));
+    fn pay(accounts: [Account; MODES], counts: &[usize; MODES]) -> Result<Self> {
+        let mut pots = Self(accounts.map(Charge::new));
 
         for (pot, &count) in pots.0.iter_mut().zip(counts) {
             if count != 0 {
@@ -122,7 +123,7 @@ fn settle(maps: &[WriteGuard<'_, Map>], mut paid: Result<Pots>) -> Result {
                 return;
             };
             if core::mem::take(counted) {
-                if let Some(pot) = pots.get_mut(index(charge.payer().mode())) {
+                if let Some(pot) = pots.get_mut(index(charge.account().mode())) {
                     charge.move_to(pot);
                 }
             }

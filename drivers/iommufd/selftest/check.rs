@@ -40,7 +40,8 @@ pub(super) fn map(command: &TestCommand, call: &Call<'_>) -> Result {
 ///
 /// # Errors
 ///
-/// `EIO` if one differs, `EINVAL` for what is not aligned to pages, `EFAULT` where there is no memory.
+/// `EIO` if one differs, `EINVAL` for what is not aligned to pages, `EFAULT` where there is no
+/// memory.
 pub(super) fn refs(command: &TestCommand) -> Result {
     let CheckRefs {
         length, uptr, refs, ..
