@@ -22,11 +22,11 @@
 //! ```
 //!
 //! Below all of them, in the crate `iommufd_core`, lie the pages, which know nothing of address
-//! spaces, and page tables, which know nothing of devices. Two things go upwards. A [`Context`] gives
-//! access to its [`State`], which `objects` declares: `group` and `vfio_compat` each use the part
-//! that is theirs, and the address spaces the settings of the file. In builds for the kernel's
-//! selftests `selftest` stands on top as well, and [`dispatch`], `objects`, `commands` and [`device`]
-//! reach it through the names that `selftest_off.rs` lists.
+//! spaces, and page tables, which know nothing of devices. Two things go upwards. A [`Context`]
+//! gives access to its [`State`], which `objects` declares: `group` and `vfio_compat` each use the
+//! part that is theirs, and the address spaces the settings of the file. In builds for the kernel's
+//! selftests `selftest` stands on top as well, and [`dispatch`], `objects`, `commands` and
+//! [`device`] reach it through the names that `selftest_off.rs` lists.
 //!
 //! The lock order stands in [`ioas`]. `uapi`, `interval`, `iova_map` and `iova_walk` are pure: they
 //! are also built and tested on the host, in `tools/testing/host`.

@@ -20,8 +20,8 @@ use kernel_ext::iommu::{is_capable, Capability, HwInfo, PasidSupport};
 impl Execute for GetHwInfo {
     fn execute(&mut self, call: &Call<'_>) -> Result {
         let wanted = self.check()?;
-        // The device is given back here: user space can stall a copy to its memory, and unbinding waits
-        // for calls that have the device.
+        // The device is given back here: user space can stall a copy to its memory, and unbinding
+        // waits for calls that have the device.
         let (info, pasids, capabilities) = ask(&*call.context.get(ObjectId(self.dev_id))?, wanted)?;
 
         write_and_clear(self, info.bytes())?;

@@ -52,8 +52,8 @@ impl Execute for IoasAlloc {
 ///
 /// # Errors
 ///
-/// `EMSGSIZE` if there are more ranges than the caller has room for; those that fit are written, and
-/// the number of all of them.
+/// `EMSGSIZE` if there are more ranges than the caller has room for; those that fit are written,
+/// and the number of all of them.
 impl Execute for IoasIovaRanges {
     fn execute(&mut self, call: &Call<'_>) -> Result {
         self.check()?;
