@@ -28,8 +28,6 @@ use kernel::{
 };
 use kernel_ext::mm::{CopyBuffer, PageSlots, PAGE_SIZE};
 
-iommufd_core::export_kernel_api!(access: Access);
-
 /// What a driver reaches memory through.
 #[pin_data]
 pub(crate) struct Access {

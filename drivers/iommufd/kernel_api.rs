@@ -5,6 +5,7 @@
 //! The module only names what carries each call out.
 
 use crate::{
+    access::Access,
     context::{Context, Iommufd},
     device::{
         attach::{self, Change, NO_PASID},
@@ -22,6 +23,7 @@ iommufd_core::export_kernel_api!(Iommufd);
 
 impl KernelApi for Iommufd {
     type Device = Device;
+    type Access = Access;
 
     fn bind(context: &Context, dev: &device::Device<Bound>) -> Result<OwnerRef<Device>> {
         Device::bind(context, dev)

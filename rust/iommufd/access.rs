@@ -93,7 +93,7 @@ impl AccessUser for Driver {
 pub(super) mod entry {
     use super::*;
     use crate::{
-        capi::{borrow, context, errno, give},
+        capi::{borrow, context, errno, give, KernelApi},
         mm::PAGE_SIZE,
         shim::error_ptr,
     };
@@ -107,14 +107,14 @@ pub(super) mod entry {
     ///
     /// `ctx` is a context to which the caller has a reference; `ops` and `data` stay valid until the
     /// access is given to [`access_destroy`]; `id` is valid for writing.
-    pub unsafe fn access_create<T: AccessObject>(
+    pub unsafe fn access_create<I: KernelApi>(
         ctx: *mut c_void,
         ops: *const c_void,
         data: *mut c_void,
         id: *mut u32,
     ) -> *mut c_void {
         // SAFETY: The caller has a reference.
-        let ctx = unsafe { context(ctx) };
+        let ctx = unsafe { context::<I>(ctx) };
         // INVARIANT: The caller vouches for it until the access goes, and this value goes with it.
         let driver = Driver {
             ops: ops.cast(),
@@ -122,7 +122,7 @@ pub(super) mod entry {
         };
         let access = KBox::new(driver, GFP_KERNEL_ACCOUNT)
             .map_err(Error::from)
-            .and_then(|driver| T::create(ctx, driver));
+            .and_then(|driver| I::Access::create(ctx, driver));
 
         match access {
             // SAFETY: The caller vouches for `id`.
@@ -134,46 +134,46 @@ pub(super) mod entry {
     /// # Safety
     ///
     /// `access` came from [`access_create`] and is not used again, but by what its `unmap` calls.
-    pub unsafe fn access_destroy<T: AccessObject>(access: *mut c_void) {
+    pub unsafe fn access_destroy<I: KernelApi>(access: *mut c_void) {
         // SAFETY: The caller gives the access back.
-        T::destroy(ManuallyDrop::into_inner(unsafe { borrow(access) }));
+        I::Access::destroy(ManuallyDrop::into_inner(unsafe { borrow(access) }));
     }
 
     /// # Safety
     ///
     /// `access` came from [`access_create`].
-    pub unsafe fn access_attach<T: AccessObject>(access: *mut c_void, ioas: u32) -> c_int {
+    pub unsafe fn access_attach<I: KernelApi>(access: *mut c_void, ioas: u32) -> c_int {
         // SAFETY: The caller vouches for `access`.
-        let access = unsafe { borrow::<T>(access) };
+        let access = unsafe { borrow::<I::Access>(access) };
 
-        errno(T::attach(&access, ObjectId(ioas)))
+        errno(I::Access::attach(&access, ObjectId(ioas)))
     }
 
     /// # Safety
     ///
     /// `access` came from [`access_create`].
-    pub unsafe fn access_replace<T: AccessObject>(access: *mut c_void, ioas: u32) -> c_int {
+    pub unsafe fn access_replace<I: KernelApi>(access: *mut c_void, ioas: u32) -> c_int {
         // SAFETY: The caller vouches for `access`.
-        let access = unsafe { borrow::<T>(access) };
+        let access = unsafe { borrow::<I::Access>(access) };
 
-        errno(T::replace(&access, ObjectId(ioas)))
+        errno(I::Access::replace(&access, ObjectId(ioas)))
     }
 
     /// # Safety
     ///
     /// `access` came from [`access_create`].
-    pub unsafe fn access_detach<T: AccessObject>(access: *mut c_void) {
+    pub unsafe fn access_detach<I: KernelApi>(access: *mut c_void) {
         // SAFETY: The caller vouches for `access`.
-        let access = unsafe { borrow::<T>(access) };
+        let access = unsafe { borrow::<I::Access>(access) };
 
-        T::detach(&access);
+        I::Access::detach(&access);
     }
 
     /// # Safety
     ///
     /// `access` came from [`access_create`]; `pages` is null, or valid for writing a pointer for each
     /// page that `length` bytes need.
-    pub unsafe fn access_pin_pages<T: AccessObject>(
+    pub unsafe fn access_pin_pages<I: KernelApi>(
         access: *mut c_void,
         iova: c_ulong,
         length: c_ulong,
@@ -181,7 +181,7 @@ pub(super) mod entry {
         flags: u32,
     ) -> c_int {
         // SAFETY: The caller vouches for `access`.
-        let access = unsafe { borrow::<T>(access) };
+        let access = unsafe { borrow::<I::Access>(access) };
         // SAFETY: The caller vouches for `pages`.
         let out = unsafe { PageSlots::new(pages.cast(), length.div_ceil(PAGE_SIZE)) };
 
@@ -191,20 +191,20 @@ pub(super) mod entry {
     /// # Safety
     ///
     /// `access` came from [`access_create`].
-    pub unsafe fn access_unpin_pages<T: AccessObject>(
+    pub unsafe fn access_unpin_pages<I: KernelApi>(
         access: *mut c_void,
         iova: c_ulong,
         length: c_ulong,
     ) {
         // SAFETY: The caller vouches for `access`.
-        unsafe { borrow::<T>(access) }.unpin_pages(iova as u64, length as u64);
+        unsafe { borrow::<I::Access>(access) }.unpin_pages(iova as u64, length as u64);
     }
 
     /// # Safety
     ///
     /// `access` came from [`access_create`]; `data` is valid for reading `length` bytes if the flags
     /// say that memory is written, and for writing them if not.
-    pub unsafe fn access_rw<T: AccessObject>(
+    pub unsafe fn access_rw<I: KernelApi>(
         access: *mut c_void,
         iova: c_ulong,
         data: *mut c_void,
@@ -212,7 +212,7 @@ pub(super) mod entry {
         flags: u32,
     ) -> c_int {
         // SAFETY: The caller vouches for `access`.
-        let access = unsafe { borrow::<T>(access) };
+        let access = unsafe { borrow::<I::Access>(access) };
         let data = if length == 0 {
             CopyBuffer::Write(&[])
         } else if flags & WRITE != 0 {
