@@ -35,6 +35,11 @@ type Link<V> = Option<Box<Node<V>>>;
 
 /// An interval of addresses with a value; `first` and `last` are both inclusive. A node that is in
 /// no map has no children.
+///
+/// # Invariants
+///
+/// `first` is not above `last`. Without this, a map would not find all overlaps with an interval,
+/// and `iommufd_core` relies on that it does: memory is unpinned on the strength of it.
 pub struct Node<V> {
     first: u64,
     last: u64,
@@ -57,12 +62,12 @@ struct Summary {
 }
 
 impl<V> Node<V> {
-    /// Creates a node. `first` must not be above `last`.
+    /// Creates a node. `first` must not be above `last`; if it is, the interval is only `first`.
     pub fn new(first: u64, last: u64, value: V) -> Self {
-        debug_assert!(first <= last);
+        // INVARIANT: `last` is at least `first`.
         Self {
             first,
-            last,
+            last: last.max(first),
             value,
             left: None,
             right: None,
@@ -86,10 +91,11 @@ impl<V> Node<V> {
         self.value
     }
 
-    /// Shortens the interval of a node that is in no map: `last` is the new last address.
+    /// Shortens the interval of a node that is in no map: `last`, which must lie in it, is the new
+    /// last address. If it does not, the nearest address that does takes its place.
     pub fn shorten(&mut self, last: u64) {
-        debug_assert!((self.first..=self.last).contains(&last));
-        self.last = last;
+        // INVARIANT: By the type invariant the range of `clamp` is not empty.
+        self.last = last.clamp(self.first, self.last);
     }
 
     /// Makes the node, which has no children, a subtree with the given weight.

@@ -28,8 +28,6 @@ use kernel::{
 };
 use kernel_ext::mm::{CopyBuffer, PageSlots, PAGE_SIZE};
 
-iommufd_core::export_kernel_api!(access: Access);
-
 /// What a driver reaches memory through.
 #[pin_data]
 pub(crate) struct Access {
@@ -156,7 +154,7 @@ impl AccessObject for Access {
         Ok(access.publish_owned())
     }
 
-    fn destroy(access: OwnerRef<Self>) {
+    fn leave(access: &OwnerRef<Self>) {
         let state = access.state.lock();
 
         if state.to_pin().is_some() {

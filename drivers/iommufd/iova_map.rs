@@ -8,7 +8,7 @@
 //! comes first, and where there are any, IOVAs are chosen within them. Pure: no kernel calls.
 
 use crate::{
-    base::{Box, Result, EADDRINUSE, EEXIST, EINVAL, ENOSPC, EOVERFLOW, PAGE_SIZE},
+    base::{Box, Result, Slot, EADDRINUSE, EEXIST, EINVAL, ENOSPC, EOVERFLOW, PAGE_SIZE},
     interval::{Entry, IntervalMap, Node, OverlapMap},
     iova::{Areas, IovaClaim, SpaceId},
 };
@@ -237,10 +237,10 @@ impl<A: PageOffset, O: PartialEq> IovaMap<A, O> {
         &mut self,
         first: u64,
         last: u64,
-        make: impl FnOnce(Node<A>) -> Box<Node<A>>,
+        slot: Slot<Node<A>>,
         divide: impl FnOnce(&mut A) -> core::result::Result<A, E>,
     ) -> core::result::Result<bool, E> {
-        self.areas.split(first, last, make, divide)
+        self.areas.split(first, last, slot, divide)
     }
 
     /// The area that begins at `iova`.

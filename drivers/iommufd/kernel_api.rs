@@ -5,6 +5,7 @@
 //! The module only names what carries each call out.
 
 use crate::{
+    access::Access,
     context::{Context, Iommufd},
     device::{
         attach::{self, Change, NO_PASID},
@@ -22,13 +23,14 @@ iommufd_core::export_kernel_api!(Iommufd);
 
 impl KernelApi for Iommufd {
     type Device = Device;
+    type Access = Access;
 
     fn bind(context: &Context, dev: &device::Device<Bound>) -> Result<OwnerRef<Device>> {
         Device::bind(context, dev)
     }
 
-    fn unbind(device: OwnerRef<Device>) {
-        kernel::warn_on!(attach::detach(&device));
+    fn unbind(device: &OwnerRef<Device>) {
+        kernel::warn_on!(attach::detach(device));
     }
 
     fn attach(device: &OwnerRef<Device>, pasid: u32, pt: ObjectId) -> Result<ObjectId> {

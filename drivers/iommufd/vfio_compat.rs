@@ -18,8 +18,6 @@ use iommufd_core::{iova::SpaceId, ObjectGuard, ObjectId, Reserved, VfioCompat};
 use kernel::{new_mutex, prelude::*, sync::Mutex, uaccess::UserPtr};
 use kernel_ext::capability::{capable, Capability};
 
-iommufd_core::export_kernel_api!(vfio_compat: Iommufd);
-
 /// What a context has of a container.
 #[pin_data]
 pub(crate) struct Container {

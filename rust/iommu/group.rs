@@ -41,8 +41,9 @@ impl Capability {
 }
 
 /// Returns whether the IOMMU of `dev` has a capability. False for a device without an IOMMU.
-pub fn is_capable(dev: &Device, capability: Capability) -> bool {
-    // SAFETY: `dev` is a reference, so it points to a valid device.
+pub fn is_capable(dev: &Device<Bound>, capability: Capability) -> bool {
+    // SAFETY: `dev` is a reference to a device that a driver is bound to, so it does not lose its
+    // IOMMU during the call.
     unsafe { bindings::device_iommu_capable(device_ptr(dev), capability as u32) }
 }
 
@@ -62,9 +63,10 @@ unsafe impl Sync for Group {}
 
 impl Group {
     /// Returns the group of `dev`, or `None` if it has no IOMMU.
-    pub fn of(dev: &Device) -> Option<Self> {
+    pub fn of(dev: &Device<Bound>) -> Option<Self> {
         // INVARIANT: `iommu_group_get()` takes a reference, which the new value owns.
-        // SAFETY: `dev` is a reference, so it points to a valid device.
+        // SAFETY: `dev` is a reference to a device that a driver is bound to, so it does not leave
+        // its group during the call.
         NonNull::new(unsafe { bindings::iommu_group_get(device_ptr(dev)) }).map(Self)
     }
 
@@ -159,6 +161,13 @@ impl DmaOwner {
         &self.group
     }
 
+    /// Returns whether the IOMMU of the device has a capability.
+    pub fn is_capable(&self, capability: Capability) -> bool {
+        // SAFETY: `self.dev` is a reference, so the device is valid. By the type invariant its DMA
+        // is claimed, so it keeps its IOMMU.
+        unsafe { bindings::device_iommu_capable(device_ptr(&self.dev), capability as u32) }
+    }
+
     /// Returns the data of the IOMMU core for the device.
     pub(crate) fn iommu(&self) -> *mut bindings::dev_iommu {
         // SAFETY: `self.dev` is a reference, so the device is valid. By the type invariant its DMA
@@ -177,15 +186,15 @@ impl DmaOwner {
     /// Returns whether the driver of its IOMMU allocates domains with optional features and with
     /// data from user space.
     pub fn takes_domain_features(&self) -> bool {
-        // SAFETY: The DMA of the device is claimed, so its IOMMU stays registered; the operations
-        // of a driver are constant.
+        // SAFETY: By the type invariant the DMA of the device is claimed, so the driver has it. The
+        // operations of a driver are constant and live as long as one of its devices.
         unsafe { (*self.iommu_ops()).domain_alloc_paging_flags }.is_some()
     }
 
     /// Returns whether the driver of its IOMMU allocates nested domains.
     pub fn nests_domains(&self) -> bool {
-        // SAFETY: The DMA of the device is claimed, so its IOMMU stays registered; the operations
-        // of a driver are constant.
+        // SAFETY: By the type invariant the DMA of the device is claimed, so the driver has it. The
+        // operations of a driver are constant and live as long as one of its devices.
         unsafe { (*self.iommu_ops()).domain_alloc_nested }.is_some()
     }
 

@@ -7,7 +7,7 @@
 
 use super::driver::{unlist, Driver, Listed, Named};
 use crate::{bindings, shim::device_ptr};
-use core::{cell::UnsafeCell, ptr, ptr::NonNull};
+use core::{cell::UnsafeCell, mem::ManuallyDrop, ptr, ptr::NonNull};
 use kernel::{
     device::{Bound, Device},
     error::to_result,
@@ -35,7 +35,8 @@ struct Lock(());
 
 impl Lock {
     fn take() -> Self {
-        // SAFETY: There is nothing to it.
+        // SAFETY: The mutex is static and initialised. The function has no other requirement than
+        // that it may sleep.
         unsafe { bindings::kernel_ext_mock_lock() };
         Self(())
     }
@@ -62,7 +63,7 @@ impl Bus {
     }
 
     fn set_iommu(&self, _lock: &Lock, iommu: *mut bindings::iommu_device) {
-        // SAFETY: By the type invariant the lock makes it ours.
+        // SAFETY: By the type invariant the cell is accessed with the lock held, as `_lock` shows.
         unsafe { *self.iommu.get() = iommu };
     }
 }
@@ -90,13 +91,16 @@ impl Drop for RegisteredBus {
     }
 }
 
-/// A bus with its IOMMU. Dropping it takes both away; devices must have gone before.
+/// A bus with its IOMMU. Dropping it takes both away, unless a [`MockDevice`] is left on the bus:
+/// then it is leaked, with a warning.
 ///
 /// # Invariants
 ///
-/// `iommu` is on the list of the operations of `T`, and `iommu_device_register_bus()` succeeded for
-/// all of it.
-pub struct Registration<T: Driver> {
+/// The IOMMU is on the list of the operations of `T`, and `iommu_device_register_bus()` succeeded
+/// for all of it.
+pub struct Registration<T: Driver>(ManuallyDrop<Registered<T>>);
+
+struct Registered<T: Driver> {
     iommu: Named<T>,
     notifier: Pin<KBox<Opaque<bindings::notifier_block>>>,
     bus: RegisteredBus,
@@ -138,30 +142,40 @@ impl<T: Driver> Registration<T> {
         drop(lock);
         listed.keep();
         // INVARIANT: It succeeded, and the IOMMU stays on the list.
-        Ok(Self {
+        Ok(Self(ManuallyDrop::new(Registered {
             iommu,
             notifier,
             bus,
-        })
+        })))
     }
 }
 
 impl<T: Driver> Drop for Registration<T> {
     fn drop(&mut self) {
-        let bus = self.bus.0;
+        let Registered {
+            iommu,
+            notifier,
+            bus,
+        } = &*self.0;
         let lock = Lock::take();
 
-        bus.set_iommu(&lock, ptr::null_mut());
-        // Before the core lets go of its devices, so that none of them comes back.
-        unlist(&self.iommu);
-        // SAFETY: By the type invariant it is registered.
+        bus.0.set_iommu(&lock, ptr::null_mut());
+        // From here on the driver takes no device on for this IOMMU.
+        unlist(iommu);
+        drop(lock);
+        if kernel::warn_on!(iommu.instance().is_serving()) {
+            return;
+        }
+        // SAFETY: By the type invariant it is registered. No device has it, so none loses it.
         unsafe {
             bindings::iommu_device_unregister_bus(
-                self.iommu.instance().as_raw(),
-                bus.raw.get(),
-                self.notifier.get(),
+                iommu.instance().as_raw(),
+                bus.0.raw.get(),
+                notifier.get(),
             )
         };
+        // SAFETY: The value is not used after this.
+        unsafe { ManuallyDrop::drop(&mut self.0) };
     }
 }
 
@@ -223,7 +237,7 @@ impl NewDevice {
         unsafe { (*dev).release = Some(Self::RELEASE) };
         // SAFETY: As above.
         unsafe { (*dev).bus = bus.raw.get() };
-        // INVARIANT: It is initialised and ours.
+        // INVARIANT: The device was initialised just now, and the value owns its first reference.
         // SAFETY: A box is not null.
         let this = Self(unsafe { NonNull::new_unchecked(dev) });
 
@@ -239,7 +253,8 @@ impl NewDevice {
     /// Frees what the IOMMU core keeps for a device that could not be added: where it has had
     /// memory for the first part of it and none for the second, it forgets that.
     fn free_iommu_data(&self) {
-        // SAFETY: By the type invariant the device is there; it was not added, so it is ours alone.
+        // SAFETY: By the type invariant the device is valid. It was not added, so no other code
+        // uses it.
         let data = unsafe { &mut (*self.0.as_ptr()).iommu };
 
         // SAFETY: The core has allocated it, or it is null.
@@ -261,7 +276,8 @@ impl Drop for NewDevice {
         // SAFETY: By the type invariant the device is there; one that was added has no node any
         // more.
         unsafe { bindings::device_remove_software_node(self.0.as_ptr()) };
-        // SAFETY: By the type invariant the reference is ours.
+        // SAFETY: By the type invariant this value owns the reference, which is not used after
+        // this.
         unsafe { bindings::put_device(self.0.as_ptr()) };
     }
 }
@@ -292,7 +308,7 @@ impl MockDevice {
     ) -> Result<Self> {
         let dev = NewDevice::new(bus, name, properties)?;
         let _lock = Lock::take();
-        // SAFETY: By the type invariant the lock makes it ours.
+        // SAFETY: By the type invariant the cell is accessed with the lock held, as it is here.
         let iommu = unsafe { *bus.iommu.get() };
 
         if iommu.is_null() {

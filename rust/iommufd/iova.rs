@@ -11,7 +11,7 @@
 //! Pure: this file calls no kernel function and is also compiled for the host.
 
 use crate::{
-    base::{next_serial, Box},
+    base::{fill_slot, next_serial, Box, Slot},
     interval::{Entry, IntervalMap, Node},
 };
 use core::ops::Deref;
@@ -133,9 +133,9 @@ impl<A> Areas<A> {
     }
 
     /// Splits the area that begins at `first`, so that its lower part ends at `last`. `divide`
-    /// keeps the lower part of its value and returns the upper; `make` puts the new area into a
-    /// box. The caller must [split](IovaClaim::split_off) the claim to the area as well, to be able
-    /// to remove the parts.
+    /// keeps the lower part of its value and returns the upper, which is put into `slot`. The
+    /// caller must [split](IovaClaim::split_off) the claim to the area as well, to be able to
+    /// remove the parts.
     ///
     /// Returns false, and changes no area, unless there is such an area and `last` lies in it but
     /// is not its end.
@@ -147,7 +147,7 @@ impl<A> Areas<A> {
         &mut self,
         first: u64,
         last: u64,
-        make: impl FnOnce(Node<A>) -> Box<Node<A>>,
+        slot: Slot<Node<A>>,
         divide: impl FnOnce(&mut A) -> core::result::Result<A, E>,
     ) -> core::result::Result<bool, E> {
         let whole = match self.map.first_in(first, first) {
@@ -164,7 +164,7 @@ impl<A> Areas<A> {
         // INVARIANT: Together the two areas have the addresses of the one.
         if let Some(mut lower) = self.map.remove(first) {
             lower.shorten(last);
-            for area in [lower, make(Node::new(last + 1, whole, upper))] {
+            for area in [lower, fill_slot(slot, Node::new(last + 1, whole, upper))] {
                 let inserted = self.map.insert(area);
                 debug_assert!(inserted.is_ok());
             }

@@ -108,10 +108,15 @@ impl UserMemory {
     ///
     /// # Errors
     ///
-    /// `EFAULT` if the page is not there or may not be written; else the error of pinning it.
+    /// `EINVAL` if the bytes lie in several pages; `EFAULT` if the page is not there or may not be
+    /// written; else the error of pinning it.
     pub fn copy_page(&self, start: usize, data: CopyBuffer<'_>) -> Option<Result> {
         let mm = self.address_space()?;
         let address = self.base().wrapping_add(start);
+
+        if data.len() > PAGE_SIZE - (address & !PAGE_MASK) {
+            return Some(Err(EINVAL));
+        }
         let flags = match data.is_write() {
             true => bindings::FOLL_WRITE,
             false => 0,
@@ -140,8 +145,8 @@ impl UserMemory {
                 errno => Error::from_errno(errno as c_int),
             }));
         }
-        // SAFETY: The page was pinned just now, and is unpinned only below. The caller promises
-        // that the bytes lie in one page.
+        // SAFETY: The page was pinned just now, and is unpinned only below. It was checked above
+        // that the bytes lie in it.
         unsafe { copy_in_page(page, address & !PAGE_MASK, data) };
         // SAFETY: The pin was taken above, and the page is not used after this.
         unsafe { bindings::unpin_user_page(page) };

@@ -352,3 +352,21 @@ fn equal_intervals_stay_shallow() {
     }
     assert_eq!(map.first_in(0, u64::MAX), None);
 }
+
+/// If an inverted interval was in the map, an insertion could pass it on the other side than one
+/// that it overlaps.
+#[test]
+fn an_interval_that_ends_before_it_begins_hides_no_overlap() {
+    let mut map = IntervalMap::new();
+    let mut node = Box::new(Node::new(30, 39, ()));
+
+    assert!(map.insert(Box::new(Node::new(20, 5, ()))).is_ok());
+    assert!(map.insert(Box::new(Node::new(7, 9, ()))).is_ok());
+    assert!(map.insert(Box::new(Node::new(8, 25, ()))).is_err());
+    assert!(map.insert(Box::new(Node::new(18, 20, ()))).is_err());
+
+    node.shorten(2);
+    assert_eq!((node.first(), node.last()), (30, 30));
+    node.shorten(35);
+    assert_eq!((node.first(), node.last()), (30, 30));
+}

@@ -10,7 +10,6 @@ use super::{
 use crate::uapi::UnmapRange;
 use iommufd_core::PagesKind;
 use kernel::prelude::*;
-use kernel_ext::alloc::SlabBox;
 
 /// How often users in the kernel are asked to give the pages of an area back.
 const UNMAP_ROUNDS: usize = 100;
@@ -144,8 +143,7 @@ fn cut_area(map: &mut Map, last: u64, large_pages: bool, slot: Slot) -> Result {
         return Err(EINVAL);
     }
     let length = (upper - first) as usize;
-    let make = |rest| SlabBox::write(slot, rest);
-    let divided = map.split(first, last, make, |area| area.cut(upper, length))?;
+    let divided = map.split(first, last, slot, |area| area.cut(upper, length))?;
 
     kernel::warn_on!(!divided);
     Ok(())

@@ -7,6 +7,7 @@ pub(crate) use zerocopy::{FromBytes, Immutable, IntoBytes};
 pub(crate) use zerocopy_derive::{FromBytes, Immutable, IntoBytes};
 
 pub(crate) type Box<T> = std::boxed::Box<T>;
+pub(crate) type Slot<T> = std::boxed::Box<std::mem::MaybeUninit<T>>;
 pub(crate) type Result<T = (), E = Error> = core::result::Result<T, E>;
 
 pub(crate) const PAGE_SIZE: usize = 4096;
@@ -22,6 +23,10 @@ macro_rules! errnos {
 }
 
 errnos!(EADDRINUSE EEXIST EINVAL ENOENT ENOSPC EOPNOTSUPP EOVERFLOW);
+
+pub(crate) fn fill_slot<T>(slot: Slot<T>, value: T) -> Box<T> {
+    Box::write(slot, value)
+}
 
 /// A number that no other call returns.
 pub(crate) fn next_serial() -> u64 {
