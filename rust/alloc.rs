@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Memory for values that never change their size.
+//! Allocation of memory whose size never changes.
 //!
 //! C header: `include/linux/slab.h`.
 
@@ -11,13 +11,14 @@ use kernel::{
     prelude::*,
 };
 
-/// The heap of [`Kmalloc`] without the detour through `krealloc()`, which costs nearly as much as the
-/// allocation does.
+/// An allocator that calls `kmalloc()` directly. [`Kmalloc`] allocates through `krealloc()`, whose
+/// overhead is nearly as large as the allocation itself.
 ///
-/// Only what is charged to the memory cgroup ([`GFP_KERNEL_ACCOUNT`]) takes the short way.
+/// Only allocations with [`GFP_KERNEL_ACCOUNT`] take the fast path; all others are passed to
+/// [`Kmalloc`].
 pub struct Slab;
 
-/// A box for a value that comes and goes often.
+/// A box for values that are allocated and freed often.
 ///
 /// # Examples
 ///
@@ -26,8 +27,9 @@ pub struct Slab;
 /// ```
 pub type SlabBox<T> = Box<T, Slab>;
 
-// SAFETY: It is the heap of `Kmalloc`: what `kmalloc()` gives may be resized and freed by that, and the
-// other way around.
+// SAFETY: Memory is valid until it is freed, because all of it comes from `kmalloc()` or `Kmalloc`.
+// These use the same heap, so either may resize and free what the other has allocated. The layout
+// is aligned as `Kmalloc` aligns it.
 unsafe impl Allocator for Slab {
     const MIN_ALIGN: usize = Kmalloc::MIN_ALIGN;
 
@@ -38,8 +40,9 @@ unsafe impl Allocator for Slab {
         if layout.size() == 0 || flags != GFP_KERNEL_ACCOUNT || nid != NumaNode::NO_NODE {
             return Kmalloc::alloc(layout, flags, nid);
         }
-        // What `kmalloc()` gives is aligned to any power of two that divides the size.
-        // SAFETY: Any size may be asked for.
+        // The size is a multiple of the alignment (`aligned_layout`), and `kmalloc()` aligns memory
+        // to any power of two that divides the size.
+        // SAFETY: `kmalloc()` accepts any size, and returns null if it cannot allocate.
         let memory = unsafe { bindings::kernel_ext_kmalloc_account(layout.size()) };
         let memory = NonNull::new(memory.cast()).ok_or(AllocError)?;
 
@@ -54,14 +57,17 @@ unsafe impl Allocator for Slab {
         flags: Flags,
         nid: NumaNode,
     ) -> Result<NonNull<[u8]>, AllocError> {
-        // SAFETY: The caller vouches for it.
+        // SAFETY: The caller upholds the contract of `Allocator::realloc`, and `ptr` comes from the
+        // heap that `Kmalloc` uses.
         unsafe { Kmalloc::realloc(ptr, layout, old_layout, flags, nid) }
     }
 
     #[inline]
     unsafe fn free(ptr: NonNull<u8>, layout: Layout) {
         if layout.size() != 0 {
-            // SAFETY: The caller gives the allocation up; without a size there was none.
+            // SAFETY: The caller promises that `ptr` is an allocation of this allocator with
+            // `layout`, and does not use it after this. It is not of size zero, for which no memory
+            // is allocated.
             unsafe { bindings::kfree(ptr.as_ptr().cast()) };
         }
     }

@@ -1,34 +1,35 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Short arrays on the stack.
+//! Arrays on the stack with a variable length.
 
 use core::mem::MaybeUninit;
 
-/// At most `N` values, one behind the other. Room that is not used is not initialised, which would
-/// cost more than what it is used for.
+/// An array of at most `N` values. Spare capacity is not initialised, because that would take more
+/// time than most uses of the array do.
 ///
 /// # Invariants
 ///
 /// The first `len` values are initialised, and `len` is at most `N`.
-pub(crate) struct ArrayVec<T: Copy, const N: usize> {
+pub struct ArrayVec<T: Copy, const N: usize> {
     values: [MaybeUninit<T>; N],
     len: usize,
 }
 
 impl<T: Copy, const N: usize> ArrayVec<T, N> {
-    /// No values.
+    /// Creates an empty array.
     #[inline]
-    pub(crate) const fn new() -> Self {
-        // INVARIANT: There are none.
+    pub const fn new() -> Self {
+        // INVARIANT: The length is zero.
         Self {
             values: [const { MaybeUninit::uninit() }; N],
             len: 0,
         }
     }
 
-    /// Adds values as long as there is room, and takes no more than that from the iterator.
+    /// Appends values of the iterator up to the capacity. Values that do not fit are not taken from
+    /// it.
     #[inline]
-    pub(crate) fn extend(&mut self, values: impl Iterator<Item = T>) {
+    pub fn extend(&mut self, values: impl Iterator<Item = T>) {
         let free = self.values.get_mut(self.len..).unwrap_or(&mut []);
         let mut more = 0;
 
@@ -36,66 +37,70 @@ impl<T: Copy, const N: usize> ArrayVec<T, N> {
             slot.write(value);
             more += 1;
         }
-        // INVARIANT: These are initialised too now; and there was room.
+        // INVARIANT: The `more` values behind the first `len` were written just now, within
+        // `values`.
         self.len += more;
     }
 
-    /// Adds a value, if there is room. Whether there was.
+    /// Appends a value, if there is spare capacity. Returns whether it was appended.
     #[inline]
-    pub(crate) fn push(&mut self, value: T) -> bool {
+    pub fn push(&mut self, value: T) -> bool {
         let Some(slot) = self.values.get_mut(self.len) else {
             return false;
         };
 
         slot.write(value);
-        // INVARIANT: This one is initialised too now; and there was room.
+        // INVARIANT: The value behind the first `len` was written just now, within `values`.
         self.len += 1;
         true
     }
 
-    /// The values, to be changed.
+    /// Returns the values for modification.
     #[inline]
-    pub(crate) fn as_mut_slice(&mut self) -> &mut [T] {
-        // SAFETY: By the type invariant so many are initialised.
+    pub fn as_mut_slice(&mut self) -> &mut [T] {
+        // SAFETY: By the type invariant the first `len` values are initialised, and `len` is at
+        // most `N`. The array is borrowed mutably.
         unsafe { core::slice::from_raw_parts_mut(self.values.as_mut_ptr().cast(), self.len) }
     }
 
-    /// Takes all values out.
+    /// Removes all values.
     #[inline]
-    pub(crate) fn clear(&mut self) {
+    pub fn clear(&mut self) {
         self.truncate(0);
     }
 
-    /// Keeps the first `len` values, if there are more.
+    /// Shortens the array to `len` values, if it is longer.
     #[inline]
-    pub(crate) fn truncate(&mut self, len: usize) {
-        // INVARIANT: It only gets smaller.
+    pub fn truncate(&mut self, len: usize) {
+        // INVARIANT: The length only becomes smaller.
         self.len = self.len.min(len);
     }
 
-    /// Where the values behind those that are there go: there is room for what is left of `N`.
+    /// Returns the address of the spare capacity, which has room for the rest of `N` values.
     #[inline]
-    pub(crate) fn spare(&mut self) -> *mut T {
+    pub fn spare(&mut self) -> *mut T {
         let free = self.values.get_mut(self.len..).unwrap_or(&mut []);
 
         free.as_mut_ptr().cast()
     }
 
-    /// Counts `more` values that were written where [`spare`](Self::spare) says.
+    /// Appends `more` values that have been written to the [spare capacity](Self::spare).
     ///
     /// # Safety
     ///
-    /// They were, and there was room for them.
+    /// The caller has written `more` values there, which do not exceed the spare capacity.
     #[inline]
-    pub(crate) unsafe fn grow(&mut self, more: usize) {
-        // INVARIANT: The caller vouches for them.
+    pub unsafe fn grow(&mut self, more: usize) {
+        // INVARIANT: The caller promises that `more` values were written behind the first `len`,
+        // within `values`.
         self.len += more;
     }
 
-    /// The values.
+    /// Returns the values.
     #[inline]
-    pub(crate) fn as_slice(&self) -> &[T] {
-        // SAFETY: By the type invariant so many are initialised.
+    pub fn as_slice(&self) -> &[T] {
+        // SAFETY: By the type invariant the first `len` values are initialised, and `len` is at
+        // most `N`.
         unsafe { core::slice::from_raw_parts(self.values.as_ptr().cast(), self.len) }
     }
 }

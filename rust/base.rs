@@ -1,42 +1,52 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the pure parts of this crate need from their surroundings.
+//! The types and functions that the pure parts of this crate use.
 //!
-//! They call nothing of the kernel beside. They are also compiled for the host, where
-//! `tools/testing/host` has another file of this name over `std`.
+//! The pure parts call no other function of the kernel, so they are also compiled for the host.
+//! There, `tools/testing/host` provides a file of the same name that uses `std`.
 
 use crate::alloc::SlabBox;
-pub(crate) use kernel::prelude::Result;
-use kernel::prelude::*;
+pub use kernel::prelude::Result;
+use kernel::{
+    prelude::*,
+    sync::atomic::{ordering::Relaxed, Atomic},
+};
 
 /// An owned allocation.
-pub(crate) type Box<T> = SlabBox<T>;
-/// Memory for a `T` that is allocated before it is known what goes in.
-pub(crate) type Slot<T> = SlabBox<core::mem::MaybeUninit<T>>;
+pub type Box<T> = SlabBox<T>;
+/// An allocation for a `T` that is not initialised yet.
+pub type Slot<T> = SlabBox<core::mem::MaybeUninit<T>>;
 /// A growing array.
-pub(crate) type Vec<T> = KVVec<T>;
+pub type Vec<T> = KVVec<T>;
 
 /// Allocates memory for a `T`.
-pub(crate) fn new_slot<T>() -> Result<Slot<T>> {
+pub fn new_slot<T>() -> Result<Slot<T>> {
     Ok(SlabBox::new_uninit(GFP_KERNEL_ACCOUNT)?)
 }
 
-/// Moves a value to where memory was allocated for it.
-pub(crate) fn fill_slot<T>(slot: Slot<T>, value: T) -> Box<T> {
+/// Moves a value into an allocation.
+pub fn fill_slot<T>(slot: Slot<T>, value: T) -> Box<T> {
     SlabBox::write(slot, value)
 }
 
-/// Moves a value out of its allocation, which is freed.
-pub(crate) fn unbox<T>(value: Box<T>) -> T {
+/// Moves a value out of its allocation, and frees that.
+pub fn unbox<T>(value: Box<T>) -> T {
     SlabBox::into_inner(value)
 }
 
-/// Makes room for `more` values in an array.
-pub(crate) fn reserve<T>(array: &mut Vec<T>, more: usize) -> Result {
+/// Allocates memory for `more` values in an array.
+pub fn reserve<T>(array: &mut Vec<T>, more: usize) -> Result {
     Ok(array.reserve(more, GFP_KERNEL_ACCOUNT)?)
 }
 
-/// Appends to an array.
-pub(crate) fn push<T>(array: &mut Vec<T>, value: T) -> Result {
+/// Appends a value to an array.
+pub fn push<T>(array: &mut Vec<T>, value: T) -> Result {
     Ok(array.push(value, GFP_KERNEL_ACCOUNT)?)
+}
+
+/// Returns a number that no other call returns: 64 bits do not overflow.
+pub fn next_serial() -> u64 {
+    static LAST: Atomic<u64> = Atomic::new(0);
+
+    LAST.fetch_add(1, Relaxed)
 }

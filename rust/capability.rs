@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the calling task may do beyond the ordinary.
+//! Capabilities of the calling task.
 //!
 //! C header: `include/linux/capability.h`.
 
@@ -17,9 +17,9 @@ pub enum Capability {
     SysResource = bindings::CAP_SYS_RESOURCE,
 }
 
-/// Whether the calling task has a capability in the initial user namespace. If it has, it is marked as
-/// having used it.
+/// Returns whether the calling task has a capability in the initial user namespace. If so, marks
+/// the task as having used privileges (`PF_SUPERPRIV`).
 pub fn capable(capability: Capability) -> bool {
-    // SAFETY: This only looks at the calling task.
+    // SAFETY: `capable()` accepts any valid capability, and accesses only the current task.
     unsafe { bindings::capable(capability as c_int) }
 }

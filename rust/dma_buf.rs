@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Memory of devices, shared as a dma-buf: the side that imports it.
+//! Importing memory of devices that is shared as a dma-buf.
 //!
-//! An [`Attachment`] asks where the memory is in physical address space, rather than have it mapped
-//! for some device. The one exporter that answers is `vfio-pci`, with a BAR of a device; it may take
-//! the memory back at any time, of which an importer is told.
+//! An [`Attachment`] reads the physical address of the memory, instead of having it mapped for a
+//! device. Only `vfio-pci` reports that, for a BAR of a device. It may revoke the memory at any
+//! time, for which it calls the importer.
 //!
-//! Lock order: the reservation lock of a dma-buf comes before what an [`Importer`]
-//! takes when it is told something.
+//! Lock order: the reservation lock of a dma-buf, then the locks that the callbacks of an
+//! [`Importer`] take.
 //!
 //! C header: `include/linux/dma-buf.h`.
 
@@ -27,19 +27,21 @@ pub use without::{export_test_memory, revoke_test_memory};
 #[cfg(not(CONFIG_DMA_SHARED_BUFFER))]
 pub use without::{Attachment, DmaBuf};
 
-/// What an importer is told, always with the reservation lock of the dma-buf held.
+/// The callbacks of an importer, which are called with the reservation lock of the dma-buf held.
 pub trait Importer: Send + Sync + 'static {
-    /// This is where the memory is, until it is revoked. Called once, if attaching succeeds.
+    /// Reports the location of the memory, which is valid until the memory is revoked. Called once,
+    /// before [`Attachment::new`] returns successfully.
     fn attached(&self, memory: PhysRange);
 
-    /// The exporter takes the memory back: when this returns, no device may reach it any more.
+    /// Revokes the memory: when this returns, no device may access it any more.
     ///
-    /// Called any number of times, even before [`attached`](Self::attached), but not any more once
-    /// the [`Attachment`] is gone; which must therefore not be dropped in here.
+    /// Called any number of times, also before [`attached`](Self::attached), but not after the
+    /// [`Attachment`] has been dropped. The implementation must not drop the attachment, because
+    /// that takes the reservation lock.
     fn revoked(&self);
 }
 
-/// Bytes next to each other in physical address space, which need not be system memory.
+/// A contiguous range of physical addresses, not necessarily of system memory.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct PhysRange {
     /// Physical address of the first byte.

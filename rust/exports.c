@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * kernel_ext.ko as a module: exports its Rust symbols to the modules that were
- * built with it.  They mean nothing to anybody else.
+ * kernel_ext.ko as a module. Exports its Rust symbols to the modules that were
+ * built together with it; other modules cannot use them.
  */
 #include <linux/export.h>
 #include <linux/module.h>
@@ -30,7 +30,7 @@ static int __init kernel_ext_init(void)
 }
 module_init(kernel_ext_init);
 
-/* Tables that were reclaimed last are still to be freed, by code of this module. */
+/* Waits until code of this module has freed the tables that were reclaimed last. */
 static void __exit kernel_ext_exit(void)
 {
 	kernel_ext_fault_exit();

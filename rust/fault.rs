@@ -1,19 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Errors on purpose, where a test asks for them.
+//! Fault injection for tests.
 //!
-//! In test builds, `/sys/kernel/debug/fail_iommufd` and `/proc/self/fail-nth` say when; see
-//! `Documentation/fault-injection/fault-injection.rst` of the kernel. In others the answer is a constant, and
-//! the question compiles to nothing.
+//! In test builds, `/sys/kernel/debug/fail_iommufd` and `/proc/self/fail-nth` select the calls that
+//! fail; see `Documentation/fault-injection/fault-injection.rst` of the kernel. In other builds
+//! [`should_fail`] is a constant, and no code is generated.
 
-/// Whether the caller is to fail here, with an error that it could have met.
+/// Returns whether the caller must fail here, with an error that can occur there.
 #[cfg(CONFIG_IOMMUFD_RUST_TEST)]
 pub fn should_fail() -> bool {
-    // SAFETY: There is nothing to it.
+    // SAFETY: The function has no preconditions: it accesses only static fault attributes and the
+    // current task.
     unsafe { crate::bindings::kernel_ext_should_fail() }
 }
 
-/// Whether the caller is to fail here: in builds without tests, never.
+/// Returns whether the caller must fail here: never in builds without tests.
 #[cfg(not(CONFIG_IOMMUFD_RUST_TEST))]
 #[inline(always)]
 pub const fn should_fail() -> bool {

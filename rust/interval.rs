@@ -1,21 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Maps from intervals to values: one whose intervals do not overlap, and two whose may.
+//! Maps from intervals to values: [`IntervalMap`], whose intervals do not overlap, and
+//! [`OverlapMap`] and [`NumberedMap`], whose intervals may.
 //!
-//! A weak AVL tree ordered by first address. Each node has a weight, and knows the greatest in its
-//! subtree, so that what is looked for is found in logarithmic time: the weight is how many addresses
-//! are free between an interval and the one in front of it where intervals do not overlap, and the
-//! last address where they may.
+//! Each map is a weak AVL tree that is ordered by first address. Each node has a weight, and stores
+//! the greatest weight of its subtree, so that searches take logarithmic time. Where intervals do
+//! not overlap, the weight is the number of free addresses between an interval and its predecessor.
+//! Where they may overlap, it is the last address.
 //!
-//! Each operation is one walk. The tree is changed in place, and nothing is written from where the
-//! summary of a subtree is what it was before, mostly a level or two above the change. An AVL tree
-//! would not do: taking an interval out and putting it back may change all heights on the way, each
-//! time. Weak AVL trees (Haeupler, Sen and Tarjan, "Rank-Balanced Trees", 2015) change a constant
-//! number of ranks for each operation in the long run, in whatever order they come. They are at most
-//! twice as high as the binary logarithm of the number of nodes, and as AVL trees where nothing is
-//! taken out.
+//! Each operation is a single walk that changes the tree in place. On the way up it stops writing
+//! where the summary of a subtree has not changed, mostly one or two levels above the change. In an
+//! AVL tree, removing and inserting one interval repeatedly may change all heights on the path each
+//! time. Weak AVL trees (Haeupler, Sen and Tarjan, "Rank-Balanced Trees", 2015) change an amortised
+//! constant number of ranks for each operation, whatever the order of operations. Their height is
+//! at most twice the binary logarithm of the number of nodes, and that of an AVL tree if no node
+//! has been removed.
 //!
-//! The tree never allocates: nodes come in boxes and leave in boxes. Pure: no kernel calls.
+//! The tree does not allocate: the caller passes nodes in boxes, and gets the boxes back.
+//!
+//! Pure: this file calls no kernel function and is also compiled for the host.
 
 #[path = "interval/balance.rs"]
 mod balance;
@@ -30,12 +33,17 @@ use core::mem;
 
 type Link<V> = Option<Box<Node<V>>>;
 
-/// An interval of addresses with a value: `first` and `last` both inclusive. A node that is in no map
-/// has no children.
+/// An interval of addresses with a value; `first` and `last` are both inclusive. A node that is in
+/// no map has no children.
+///
+/// # Invariants
+///
+/// `first` is not above `last`. Without this, a map would not find all overlaps with an interval,
+/// and `iommufd_core` relies on that it does: memory is unpinned on the strength of it.
 pub struct Node<V> {
     first: u64,
     last: u64,
-    /// What belongs to the interval.
+    /// The value that belongs to the interval.
     pub value: V,
     left: Link<V>,
     right: Link<V>,
@@ -43,22 +51,23 @@ pub struct Node<V> {
     subtree: Summary,
 }
 
-/// What a node knows of itself and all below it.
+/// The properties of the subtree of a node.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Summary {
-    /// One or two above that of each child, where a missing child has zero; one for a leaf.
+    /// The rank: one or two above that of each child, where a missing child has zero; one for a
+    /// leaf.
     rank: u8,
-    /// The greatest weight.
+    /// The greatest weight of a node in the subtree.
     weight: u64,
 }
 
 impl<V> Node<V> {
-    /// A node to be inserted; `first` must not be above `last`.
+    /// Creates a node. `first` must not be above `last`; if it is, the interval is only `first`.
     pub fn new(first: u64, last: u64, value: V) -> Self {
-        debug_assert!(first <= last);
+        // INVARIANT: `last` is at least `first`.
         Self {
             first,
-            last,
+            last: last.max(first),
             value,
             left: None,
             right: None,
@@ -67,35 +76,35 @@ impl<V> Node<V> {
         }
     }
 
-    /// The first address.
+    /// Returns the first address.
     pub fn first(&self) -> u64 {
         self.first
     }
 
-    /// The last address, inclusive.
+    /// Returns the last address, inclusive.
     pub fn last(&self) -> u64 {
         self.last
     }
 
-    /// The value, out of a node that is in no map.
+    /// Returns the value of a node that is in no map.
     pub fn into_value(self) -> V {
         self.value
     }
 
-    /// Gives the upper part of the interval up: `last` is the new last address. For a node that is
-    /// in no map.
+    /// Shortens the interval of a node that is in no map: `last`, which must lie in it, is the new
+    /// last address. If it does not, the nearest address that does takes its place.
     pub fn shorten(&mut self, last: u64) {
-        debug_assert!((self.first..=self.last).contains(&last));
-        self.last = last;
+        // INVARIANT: By the type invariant the range of `clamp` is not empty.
+        self.last = last.clamp(self.first, self.last);
     }
 
-    /// Makes it a subtree of its own. It has no children.
+    /// Makes the node, which has no children, a subtree with the given weight.
     fn plant(&mut self, weight: u64) {
         self.weight = weight;
         self.subtree = Summary { rank: 1, weight };
     }
 
-    /// Works out `subtree` from the children, with the lowest rank there is for them.
+    /// Computes `subtree` from the children, with the lowest rank that they allow.
     fn update(&mut self) {
         let (left, right) = (summary(&self.left), summary(&self.right));
 
@@ -106,28 +115,29 @@ impl<V> Node<V> {
     }
 }
 
+/// Returns the summary of a subtree, which may be empty.
 fn summary<V>(link: &Link<V>) -> Summary {
-    const NOTHING: Summary = Summary { rank: 0, weight: 0 };
+    const EMPTY: Summary = Summary { rank: 0, weight: 0 };
 
-    link.as_ref().map_or(NOTHING, |node| node.subtree)
+    link.as_ref().map_or(EMPTY, |node| node.subtree)
 }
 
-/// What a change in a subtree leaves to be done above it: mostly nothing. What is done otherwise is
-/// kept out of the functions that go down, which then have little to save at each level.
+/// The work that a change in a subtree leaves for the nodes above it, mostly none. That work is in
+/// functions of its own, so that the recursive functions save few registers at each level.
 #[derive(Clone, Copy)]
 struct Rest {
     changed: Changed,
-    /// With [`Changed::EDGE`]: the interval ends below this address, see [`free_between`].
+    /// With [`Changed::EDGE`]: the new end of the predecessor, see [`free_between`].
     edge: u64,
 }
 
 impl Rest {
-    const NOTHING: Self = Self {
-        changed: Changed::NOTHING,
+    const NONE: Self = Self {
+        changed: Changed::NONE,
         edge: 0,
     };
 
-    /// A node has come or gone at the end of a branch.
+    /// A node was added or removed at the end of a branch.
     fn at_end(edge: u64) -> Self {
         Self {
             changed: Changed::SUMMARY.and(Changed::EDGE),
@@ -135,7 +145,8 @@ impl Rest {
         }
     }
 
-    /// Does what is to be done at the root where the left child changed, which the root follows.
+    /// Updates a node whose left subtree has changed. The node is the successor of the last
+    /// interval in that subtree.
     fn on_left<V>(self, link: &mut Link<V>) -> Self {
         if self.changed.has(Changed::ANY) {
             self.settle_left(link)
@@ -144,7 +155,7 @@ impl Rest {
         }
     }
 
-    /// Does what is to be done at the root where the right child changed.
+    /// Updates a node whose right subtree has changed.
     fn on_right<V>(self, link: &mut Link<V>) -> Self {
         if self.changed.has(Changed::SUMMARY) {
             self.settle_right(link)
@@ -178,17 +189,17 @@ impl Rest {
     }
 }
 
-/// Where what is in front ends if there is nothing.
+/// The end of the predecessor of an interval that has none.
 const NO_EDGE: u64 = u64::MAX;
 
-/// How many addresses are free in front of an interval whose first address is given, if what is in
-/// front of it ends below `edge`. Where nothing is, nothing counts as free.
+/// Returns the number of free addresses in front of the interval that begins at `first`, if its
+/// predecessor ends below `edge`. Returns 0 if there is no predecessor ([`NO_EDGE`]).
 fn free_between(edge: u64, first: u64) -> u64 {
     first.saturating_sub(edge)
 }
 
-/// Moves `new` to where `first..=last` belongs, unless it overlaps an interval that is there. What is
-/// in front of the subtree ends below `edge`.
+/// Moves `new` to the place of `first..=last`, unless that overlaps an interval in the subtree. The
+/// predecessor of the subtree ends below `edge`.
 fn insert_at<V>(link: &mut Link<V>, new: &mut Link<V>, first: u64, last: u64, edge: u64) -> Rest {
     let Some(node) = link else {
         if let Some(new) = new {
@@ -205,14 +216,14 @@ fn insert_at<V>(link: &mut Link<V>, new: &mut Link<V>, first: u64, last: u64, ed
 
         insert_at(&mut node.right, new, first, last, edge).on_right(link)
     } else {
-        Rest::NOTHING
+        Rest::NONE
     }
 }
 
-/// Takes the lowest node out. Returns it, and what of the summary is another one now.
+/// Removes the lowest node. Returns it, and the parts of the summary that have changed.
 fn take_lowest<V>(link: &mut Link<V>) -> (Link<V>, Changed) {
     let Some(node) = link else {
-        return (None, Changed::NOTHING);
+        return (None, Changed::NONE);
     };
 
     if node.left.is_some() {
@@ -225,11 +236,11 @@ fn take_lowest<V>(link: &mut Link<V>) -> (Link<V>, Changed) {
     (other, Changed::SUMMARY)
 }
 
-/// Moves the node that begins at `first` to `removed`. `lowest` says that nothing is in front of the
-/// subtree.
+/// Moves the node that begins at `first` to `removed`. `lowest` says whether the subtree has no
+/// predecessor.
 fn remove_at<V>(link: &mut Link<V>, removed: &mut Link<V>, first: u64, lowest: bool) -> Rest {
     let Some(node) = link else {
-        return Rest::NOTHING;
+        return Rest::NONE;
     };
 
     if first < node.first {
@@ -248,12 +259,11 @@ fn remove_at<V>(link: &mut Link<V>, removed: &mut Link<V>, first: u64, lowest: b
     replace(link, removed, edge)
 }
 
-/// Puts in the place of a node, which is taken out, what was below it. What is in front of it ends
-/// below `edge`.
+/// Replaces a node that is being removed by its former children. Its predecessor ends below `edge`.
 #[inline(never)]
 fn replace<V>(link: &mut Link<V>, removed: &mut Link<V>, edge: u64) -> Rest {
     let Some(node) = removed else {
-        return Rest::NOTHING;
+        return Rest::NONE;
     };
 
     if node.right.is_none() {
@@ -266,8 +276,9 @@ fn replace<V>(link: &mut Link<V>, removed: &mut Link<V>, edge: u64) -> Rest {
     }
 }
 
-/// Puts the next higher node in the place of one that is taken out and has a right child. `weight`
-/// works out how much it weighs there. Returns what of the summary is another one now.
+/// Replaces a node that is being removed, and has a right child, by its successor. `weight`
+/// computes the weight of the successor in its new place. Returns the parts of the summary that
+/// have changed.
 fn put_next<V>(
     link: &mut Link<V>,
     node: &mut Node<V>,
@@ -279,15 +290,15 @@ fn put_next<V>(
         mem::swap(&mut root.left, &mut node.left);
         mem::swap(&mut root.right, &mut node.right);
         root.weight = weight(root);
-        // What the nodes above know of this place.
+        // The summary that the nodes above have taken into account, until `settle` updates it.
         root.subtree = node.subtree;
     }
     mem::swap(link, &mut next);
     settle(link, Changed::SUMMARY)
 }
 
-/// The lowest gap between two intervals that has `size` addresses within bounds, of which there is
-/// at least one.
+/// Returns the lowest gap between two intervals, cut to `bounds`, that has at least `size`
+/// addresses; `size` is not zero.
 fn gap_at<V>(link: &Link<V>, bounds: (u64, u64), size: u64) -> Option<(u64, u64)> {
     let mut link = link;
 
@@ -311,33 +322,49 @@ fn gap_at<V>(link: &Link<V>, bounds: (u64, u64), size: u64) -> Option<(u64, u64)
     None
 }
 
-/// The part of a gap within bounds, if it has at least `size` addresses.
+/// Cuts a gap to `bounds`. Returns `None` if fewer than `size` addresses remain.
 fn clip(gap: (u64, u64), bounds: (u64, u64), size: u64) -> Option<(u64, u64)> {
     let (first, last) = (gap.0.max(bounds.0), gap.1.min(bounds.1));
 
     (first <= last && last - first >= size.saturating_sub(1)).then_some((first, last))
 }
 
-/// An interval in a map, whose value may be changed.
+/// An interval in a map, with mutable access to its value.
 pub struct Entry<'a, V> {
     interval: (&'a u64, &'a u64),
-    /// What belongs to the interval.
+    /// The value that belongs to the interval.
     pub value: &'a mut V,
 }
 
 impl<V> Entry<'_, V> {
-    /// The first address.
+    /// Returns the first address.
     pub fn first(&self) -> u64 {
         *self.interval.0
     }
 
-    /// The last address, inclusive.
+    /// Returns the last address, inclusive.
     pub fn last(&self) -> u64 {
         *self.interval.1
     }
 }
 
 /// A map from intervals that do not overlap to values.
+///
+/// # Examples
+///
+/// ```
+/// # use pages_pure::{IntervalMap, Node};
+/// let mut map = IntervalMap::new();
+///
+/// assert!(map.insert(Box::new(Node::new(0x1000, 0x1fff, 'a'))).is_ok());
+/// assert!(map.insert(Box::new(Node::new(0x4000, 0x4fff, 'b'))).is_ok());
+/// // It overlaps the first interval, so the node is returned.
+/// assert!(map.insert(Box::new(Node::new(0x1800, 0x2fff, 'c'))).is_err());
+///
+/// assert_eq!(map.first_in(0x1234, 0xffff).map(|node| node.value), Some('a'));
+/// assert_eq!(map.first_gap(0x1000, 0xffff, 0x1000), Some((0x2000, 0x3fff)));
+/// assert_eq!(map.remove(0x4000).map(|node| node.last()), Some(0x4fff));
+/// ```
 pub struct IntervalMap<V> {
     root: Link<V>,
 }
@@ -349,12 +376,12 @@ impl<V> Default for IntervalMap<V> {
 }
 
 impl<V> IntervalMap<V> {
-    /// A map without intervals.
+    /// Creates an empty map.
     pub const fn new() -> Self {
         Self { root: None }
     }
 
-    /// Adds an interval; gives the node back if it overlaps one that is there.
+    /// Inserts an interval. Returns the node as `Err` if it overlaps an interval in the map.
     pub fn insert(&mut self, node: Box<Node<V>>) -> Result<(), Box<Node<V>>> {
         let (first, last) = (node.first, node.last);
         let mut new = Some(node);
@@ -363,7 +390,7 @@ impl<V> IntervalMap<V> {
         new.map_or(Ok(()), Err)
     }
 
-    /// Takes out the interval that begins at `first`.
+    /// Removes the interval that begins at `first`.
     pub fn remove(&mut self, first: u64) -> Option<Box<Node<V>>> {
         let mut removed = None;
 
@@ -371,7 +398,7 @@ impl<V> IntervalMap<V> {
         removed
     }
 
-    /// The lowest interval that meets `first..=last`.
+    /// Returns the lowest interval that overlaps `first..=last`.
     pub fn first_in(&self, first: u64, last: u64) -> Option<&Node<V>> {
         let mut link = &self.root;
         let mut found = None;
@@ -387,7 +414,7 @@ impl<V> IntervalMap<V> {
         found.filter(|node| node.first <= last)
     }
 
-    /// The lowest interval that meets `first..=last`, to change its value.
+    /// Returns the lowest interval that overlaps `first..=last`, with mutable access to its value.
     pub fn first_in_mut(&mut self, first: u64, last: u64) -> Option<Entry<'_, V>> {
         let mut link = &mut self.root;
         let mut found = None;
@@ -408,12 +435,12 @@ impl<V> IntervalMap<V> {
         found.filter(|entry| entry.first() <= last)
     }
 
-    /// Whether there is no interval.
+    /// Returns whether the map is empty.
     pub fn is_empty(&self) -> bool {
         self.root.is_none()
     }
 
-    /// The value of the interval that begins at `first`.
+    /// Returns the value of the interval that begins at `first`.
     pub fn get_mut(&mut self, first: u64) -> Option<&mut V> {
         let mut link = &mut self.root;
 
@@ -429,7 +456,7 @@ impl<V> IntervalMap<V> {
         None
     }
 
-    /// All intervals, lowest first.
+    /// Iterates over the intervals in ascending order.
     pub fn iter(&self) -> impl Iterator<Item = &Node<V>> {
         let mut next = Some(0);
 
@@ -440,8 +467,8 @@ impl<V> IntervalMap<V> {
         })
     }
 
-    /// The lowest range without intervals within `low..=high` that has at least `size` addresses,
-    /// as large as it is there.
+    /// Returns the lowest free range within `low..=high` that has at least `size` addresses, in its
+    /// full extent.
     pub fn first_gap(&self, low: u64, high: u64, size: u64) -> Option<(u64, u64)> {
         let bounds = (low, high);
         let size = size.max(1);
@@ -456,7 +483,7 @@ impl<V> IntervalMap<V> {
             .or_else(above)
     }
 
-    /// The lowest and the highest address of any interval.
+    /// Returns the lowest and the highest address of all intervals.
     fn span(&self) -> Option<(u64, u64)> {
         let root = self.root.as_ref()?;
         let (mut lowest, mut highest) = (root, root);
@@ -471,8 +498,8 @@ impl<V> IntervalMap<V> {
     }
 }
 
-/// Moves `new` to where its first address belongs, behind all others that have the same. Returns what
-/// of the summary is another one now.
+/// Moves `new` to the place of `first`, behind all intervals with the same first address. Returns
+/// the parts of the summary that have changed.
 fn insert_beside<V>(link: &mut Link<V>, new: &mut Link<V>, first: u64) -> Changed {
     let Some(node) = link else {
         mem::swap(link, new);
@@ -500,12 +527,12 @@ impl<V> Default for OverlapMap<V> {
 }
 
 impl<V> OverlapMap<V> {
-    /// A map without intervals.
+    /// Creates an empty map.
     pub const fn new() -> Self {
         Self { root: None }
     }
 
-    /// Adds an interval.
+    /// Inserts an interval.
     pub fn insert(&mut self, mut node: Box<Node<V>>) {
         let (first, last) = (node.first, node.last);
 
@@ -513,12 +540,14 @@ impl<V> OverlapMap<V> {
         insert_beside(&mut self.root, &mut Some(node), first);
     }
 
-    /// Of the intervals that meet `first..=last`, one that begins first.
+    /// Returns an interval that overlaps `first..=last`, with the lowest first address of all that
+    /// do.
     pub fn first_in(&self, first: u64, last: u64) -> Option<&Node<V>> {
         let mut link = &self.root;
 
         while let Some(node) = link {
-            // What begins lowest of all that do not end too low lies on the left if anything does.
+            // If the left subtree has an interval that ends at `first` or above, the lowest such
+            // interval is there.
             let on_the_left = node
                 .left
                 .as_ref()
@@ -535,7 +564,8 @@ impl<V> OverlapMap<V> {
         None
     }
 
-    /// Drops the intervals whose values do not satisfy `keep`, which takes time for all of them.
+    /// Removes the intervals whose values do not satisfy `keep`. Takes linear time, times the
+    /// logarithm for those that stay.
     pub fn retain(&mut self, mut keep: impl FnMut(&V) -> bool) {
         let mut rest = self.root.take();
 

@@ -1,57 +1,38 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The kernel's IOMMU API for those who use IOMMUs.
+//! The IOMMU API of the kernel, for users of IOMMUs and for their drivers.
 //!
 //! C headers: `include/linux/iommu.h`, `drivers/iommu/iommu-priv.h`.
 //!
-//! From device to DMA, each step needs the value of the step before:
+//! A user of a device proceeds in these steps, each of which takes the value of the step before:
 //!
 //! ```text
-//! Group::of(dev)            the devices that the IOMMU cannot tell apart
-//!   DmaOwner::claim(dev)    nobody else drives DMA of the group; it is blocked
-//!     Domain::new(owner)    an empty page table that suits the device
-//!     Attachment::new()     the group translates through it
-//!   SharedPages             memory, pinned once however often it is used
-//!     Mapping               a part of it at an IOVA, in one or several page tables
+//! Group::of(dev)            devices that the IOMMU cannot isolate from each other
+//!   DmaOwner::claim(dev)    exclusive ownership of the DMA of the group; it is blocked
+//!     Domain::new(owner)    an empty page table that is compatible with the device
 //! ```
 //!
-//! For those who drive IOMMUs, [`driver`] has the traits of a driver, [`table`] the tree of tables that
-//! IO page tables are built on, and [`IommuPages`] the memory for them.
+//! [`driver`] has the traits for drivers of IOMMUs, and [`table`] has IO page tables.
 
-mod attach;
+mod c_table;
 mod domain;
+mod domain_table;
 pub mod driver;
+mod features;
 mod group;
 mod hw_info;
-mod iommu_pages;
 mod join;
 #[cfg(CONFIG_IOMMUFD_RUST_TEST)]
 pub mod mock;
-mod page_table;
-mod pages;
 mod reserved;
 mod run;
-mod table_layout;
-mod table_memory;
-mod table_tree;
-mod word;
+pub mod table;
 
-pub use attach::{AttachHandle, Attachment};
-pub use domain::{Domain, DomainFeatures, UserData};
+pub use domain::Domain;
+pub use domain_table::{DomainTable, Geometry, IotlbGather, MapError, RunsRead};
+pub use features::{DomainFeatures, UserData};
 pub use group::{is_capable, Capability, DmaOwner, Group};
 pub use hw_info::{HwInfo, PasidSupport};
-pub use iommu_pages::{IommuPages, RetiredPages, TableAllocation};
-pub use page_table::{Gather, Geometry, PageTable, RunsRead};
-pub use pages::{CopyPath, Mapping, PageSlots, PagesKind, SharedPages, Table, View};
 pub use reserved::{ReservedKind, ReservedRegion, ReservedRegions};
-pub use run::{Access, MemoryKind, PhysRun};
-
-/// The tree of tables below an IO page table.
-pub mod table {
-    pub use super::{
-        table_layout::{CountField, TableLayout, TableShape, MAX_LEVELS},
-        table_memory::TableMemory,
-        table_tree::*,
-        word::Word,
-    };
-}
+pub use run::{trim, Access, MemoryKind, PhysRun};
+pub use table::{IommuPages, TableAllocation};

@@ -2,47 +2,45 @@
 
 //! Safe abstractions for IOMMU users and drivers that the `kernel` crate does not have (yet).
 //!
-//! All `unsafe` of the project lives in this crate. Each module covers one topic of the C kernel
-//! and is written so that it could move into the `kernel` crate as it stands; what the kernel's
-//! Rust API changes from release to release is met here and nowhere else.
+//! Each module covers one topic of the C kernel, and could move into the `kernel` crate without
+//! changes. Code that depends on details of the Rust API of one release is in [`shim`].
 //!
-//! | module | what it owns |
+//! | module | contents |
 //! |---|---|
-//! | [`alloc`] | memory for values of a fixed size |
-//! | [`capability`] | what the calling task may do |
-//! | [`dma_buf`] | memory of devices that another driver shares |
-//! | [`fault`] | errors on purpose, in test builds |
-//! | [`interval`] | a map from intervals to values |
-//! | [`iommu`] | groups, DMA ownership, domains, attachments, shared pages and their mappings |
-//! | [`iommufd`] | the object table and context whose layout C code shares, the C entry points |
-//! | [`mm`] | pinned pages of processes and files, the charge for them, copying |
+//! | [`alloc`] | an allocator for values of a fixed size |
+//! | [`array_vec`] | short arrays on the stack |
+//! | [`base`] | allocation functions for code that is also built for the host |
+//! | [`capability`] | capabilities of the calling task |
+//! | [`dma_buf`] | importing memory of devices that another driver exports |
+//! | [`fault`] | fault injection, in test builds |
+//! | [`interval`] | maps from intervals to values |
+//! | [`iommu`] | groups, DMA ownership, domains; drivers of IOMMUs and their page tables |
+//! | [`mm`] | pinning pages of processes and files, charging them, copying |
 //! | [`miscdev`] | character devices with a mode and a recognisable `file_operations` |
 //! | [`sync`] | reader-writer semaphores |
-//! | [`uaccess`] | structs that carry their own size across the user boundary |
+//! | [`uaccess`] | extensible structs that are passed with their size |
 
 #![warn(missing_docs)]
 
 pub mod alloc;
 #[cfg(CONFIG_IOMMUFD_RUST_TEST)]
 pub mod anon_file;
-mod array_vec;
-mod base;
+pub mod array_vec;
+pub mod base;
 mod bindings;
 pub mod capability;
 pub mod dma_buf;
 pub mod fault;
 pub mod interval;
 pub mod iommu;
-pub mod iommufd;
 pub mod miscdev;
 pub mod mm;
-mod module_flag;
-mod shim;
+pub mod shim;
 pub mod sync;
 pub mod uaccess;
 
 #[doc(hidden)]
 pub use kernel;
 
-/// What `pr_*!` puts in front of messages of this crate, as `module!` defines it for modules.
+/// The prefix that `pr_*!` prints before messages of this crate. For modules, `module!` defines it.
 const __LOG_PREFIX: &[u8] = b"kernel_ext\0";

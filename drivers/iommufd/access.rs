@@ -9,29 +9,24 @@
 //! there, and it does so by calls that need the lock. Meanwhile the access is *leaving*: nothing new is
 //! pinned, and what comes back goes to the address space that it came from.
 //!
-//! Locks, in this order: `attachment`; that of the IOAS, which pinning holds for reading, so that
+//! Locks, in this order: `state`; that of the IOAS, which pinning holds for reading, so that
 //! accesses do not wait for each other; that of the pages; `mmap_lock`. The user's `unmap` is called
 //! with none of them held.
 
 use crate::{
-    device_file::{Context, Iommufd},
-    ioas::{Ioas, Membership},
+    context::{Context, Iommufd},
+    ioas::{Ioas, Member, Membership},
 };
+use iommufd_core::{AccessObject, AccessUser, CopyPath, ObjectId, OpenRef, OwnerRef, WeakRef};
 use kernel::{
     new_mutex,
     prelude::*,
     sync::{
         lock::{mutex::MutexBackend, Guard},
-        Mutex,
+        Arc, Mutex,
     },
 };
-use kernel_ext::{
-    iommu::{CopyPath, PageSlots},
-    iommufd::{AccessObject, AccessUser, ObjectId, OpenRef, UserRef, WeakRef},
-    mm::{CopyBuffer, PAGE_SIZE},
-};
-
-kernel_ext::export_kernel_api!(access: Access);
+use kernel_ext::mm::{CopyBuffer, PageSlots, PAGE_SIZE};
 
 /// What a driver reaches memory through.
 #[pin_data]
@@ -39,11 +34,11 @@ pub(crate) struct Access {
     context: OpenRef<Iommufd>,
     user: KBox<dyn AccessUser>,
     #[pin]
-    attachment: Mutex<Attachment>,
+    pub(crate) state: Mutex<AccessState>,
 }
 
 /// Which address space an access uses.
-enum Attachment {
+pub(crate) enum AccessState {
     /// None.
     Detached,
     /// This one.
@@ -52,9 +47,9 @@ enum Attachment {
     Leaving(Membership),
 }
 
-impl Attachment {
+impl AccessState {
     /// The address space to pin pages of.
-    fn to_pin(&self) -> Option<&Ioas> {
+    pub(crate) fn to_pin(&self) -> Option<&Ioas> {
         match self {
             Self::Attached(membership) => Some(membership.ioas()),
             Self::Detached | Self::Leaving(_) => None,
@@ -71,18 +66,6 @@ impl Attachment {
 }
 
 impl Access {
-    /// Who has it.
-    pub(crate) fn user(&self) -> &dyn AccessUser {
-        &*self.user
-    }
-
-    /// The first IOVA of the area before which there are `nth`, in the address space that it is
-    /// attached to.
-    #[cfg(CONFIG_IOMMUFD_RUST_TEST)]
-    pub(crate) fn nth_area(&self, nth: u32) -> Option<u64> {
-        self.attachment.lock().to_pin()?.nth_area(nth)
-    }
-
     /// What IOVAs and lengths must be multiples of for its sake, in bytes.
     fn alignment(&self) -> u64 {
         if self.user.needs_pages() {
@@ -98,36 +81,36 @@ impl Access {
     ///
     /// `ENOENT` if there is none; `EBUSY` while it is leaving one; else those of [`Membership::new`].
     fn change(
-        access: &UserRef<Self>,
-        attachment: Guard<'_, Attachment, MutexBackend>,
+        access: &OwnerRef<Self>,
+        state: Guard<'_, AccessState, MutexBackend>,
         id: ObjectId,
     ) -> Result {
         let ioas = access.context.get::<Ioas>(id)?;
 
-        match &*attachment {
-            Attachment::Leaving(_) => return Err(EBUSY),
-            Attachment::Attached(membership) if ioas.is_same(membership.ioas()) => return Ok(()),
-            Attachment::Attached(_) | Attachment::Detached => {}
+        match &*state {
+            AccessState::Leaving(_) => return Err(EBUSY),
+            AccessState::Attached(membership) if ioas.is_same(membership.ioas()) => return Ok(()),
+            AccessState::Attached(_) | AccessState::Detached => {}
         }
-        let listed = WeakRef::new(&access.context, access);
-        let membership = Membership::new(ioas.to_user(), listed, access.alignment())?;
+        let member = Arc::new(access.downgrade(), GFP_KERNEL_ACCOUNT)?;
+        let membership = Membership::new(ioas.to_user(), member, access.alignment())?;
 
-        access.settle(attachment, Attachment::Attached(membership));
+        access.settle(state, AccessState::Attached(membership));
         Ok(())
     }
 
     /// Leaves the address space that it is attached to, if it is, for what comes next.
-    fn settle<'a>(&'a self, mut attachment: Guard<'a, Attachment, MutexBackend>, next: Attachment) {
-        match core::mem::replace(&mut *attachment, Attachment::Detached) {
-            Attachment::Attached(left) => {
-                *attachment = Attachment::Leaving(left);
-                drop(attachment);
+    fn settle<'a>(&'a self, mut state: Guard<'a, AccessState, MutexBackend>, next: AccessState) {
+        match core::mem::replace(&mut *state, AccessState::Detached) {
+            AccessState::Attached(left) => {
+                *state = AccessState::Leaving(left);
+                drop(state);
                 self.user.unmap(0, u64::MAX);
-                attachment = self.attachment.lock();
+                state = self.state.lock();
             }
-            other => *attachment = other,
+            other => *state = other,
         }
-        *attachment = next;
+        *state = next;
     }
 }
 
@@ -142,65 +125,73 @@ fn last_of(iova: u64, length: u64) -> Result<u64> {
     iova.checked_add(more).ok_or(EOVERFLOW)
 }
 
+impl Member for WeakRef<Access> {
+    fn id(&self) -> ObjectId {
+        self.id()
+    }
+
+    fn unmap(&self, iova: u64, length: u64) {
+        // One that is being destroyed has given back everything, or is about to.
+        if let Some(access) = self.upgrade() {
+            access.user.unmap(iova, length);
+        }
+    }
+}
+
 impl AccessObject for Access {
     /// # Errors
     ///
     /// `ENOMEM`.
-    fn create(context: &Context, user: KBox<dyn AccessUser>) -> Result<UserRef<Self>> {
+    fn create(context: &Context, user: KBox<dyn AccessUser>) -> Result<OwnerRef<Self>> {
         let access = context.reserve(|_| {
             try_pin_init!(Self {
                 context: context.keep_open().ok_or(EBADFD)?,
                 user,
-                attachment <- new_mutex!(Attachment::Detached, "Access::attachment"),
+                state <- new_mutex!(AccessState::Detached, "Access::state"),
             })
         })?;
 
-        Ok(access.publish_and_use())
+        Ok(access.publish_owned())
     }
 
-    fn destroy(access: UserRef<Self>) {
-        // The access keeps the context, and goes first.
-        let context = access.context.clone();
-        let attachment = access.attachment.lock();
+    fn leave(access: &OwnerRef<Self>) {
+        let state = access.state.lock();
 
-        if attachment.to_pin().is_some() {
-            access.settle(attachment, Attachment::Detached);
-        } else {
-            drop(attachment);
+        if state.to_pin().is_some() {
+            access.settle(state, AccessState::Detached);
         }
-        context.destroy_user(access);
     }
 
     /// # Errors
     ///
     /// `EINVAL` if it is attached, which is a mistake of its driver; else those of
     /// [`change`](Self::change).
-    fn attach(access: &UserRef<Self>, ioas: ObjectId) -> Result {
-        let attachment = access.attachment.lock();
+    fn attach(access: &OwnerRef<Self>, ioas: ObjectId) -> Result {
+        let state = access.state.lock();
 
-        if kernel::warn_on!(attachment.to_pin().is_some()) {
+        if kernel::warn_on!(state.to_pin().is_some()) {
             return Err(EINVAL);
         }
-        Self::change(access, attachment, ioas)
+        Self::change(access, state, ioas)
     }
 
     /// # Errors
     ///
     /// `ENOENT` if it is not attached; else those of [`change`](Self::change).
-    fn replace(access: &UserRef<Self>, ioas: ObjectId) -> Result {
-        let attachment = access.attachment.lock();
+    fn replace(access: &OwnerRef<Self>, ioas: ObjectId) -> Result {
+        let state = access.state.lock();
 
-        if attachment.to_pin().is_none() {
+        if state.to_pin().is_none() {
             return Err(ENOENT);
         }
-        Self::change(access, attachment, ioas)
+        Self::change(access, state, ioas)
     }
 
-    fn detach(access: &UserRef<Self>) {
-        let attachment = access.attachment.lock();
+    fn detach(access: &OwnerRef<Self>) {
+        let state = access.state.lock();
 
-        if !kernel::warn_on!(attachment.to_pin().is_none()) {
-            access.settle(attachment, Attachment::Detached);
+        if !kernel::warn_on!(state.to_pin().is_none()) {
+            access.settle(state, AccessState::Detached);
         }
     }
 
@@ -214,9 +205,9 @@ impl AccessObject for Access {
             return Err(EINVAL);
         }
         let last = last_of(iova, length)?;
-        let attachment = self.attachment.lock();
+        let state = self.state.lock();
 
-        attachment
+        state
             .to_pin()
             .ok_or(ENOENT)?
             .pin_pages(iova, last, out, write)
@@ -224,8 +215,8 @@ impl AccessObject for Access {
 
     fn unpin_pages(&self, iova: u64, length: u64) {
         let range = last_of(iova, length);
-        let attachment = self.attachment.lock();
-        let unpinned = match (attachment.to_unpin(), range) {
+        let state = self.state.lock();
+        let unpinned = match (state.to_unpin(), range) {
             (Some(ioas), Ok(last)) => ioas.unpin_pages(iova, last),
             _ => false,
         };
@@ -239,9 +230,9 @@ impl AccessObject for Access {
     /// it is not attached; else those of [`Ioas::copy_bytes`].
     fn rw(&self, iova: u64, data: CopyBuffer<'_>, path: CopyPath) -> Result {
         let last = last_of(iova, data.len() as u64)?;
-        let attachment = self.attachment.lock();
+        let state = self.state.lock();
 
-        attachment
+        state
             .to_pin()
             .ok_or(ENOENT)?
             .copy_bytes(iova, last, data, path)

@@ -8,9 +8,7 @@
 pub(crate) use kernel::prelude::{
     FromBytes, IntoBytes, Result, EADDRINUSE, EEXIST, EINVAL, ENOENT, ENOSPC, EOPNOTSUPP, EOVERFLOW,
 };
+pub(crate) use kernel_ext::base::{Box, Slot};
 pub(crate) use kernel_ext::mm::PAGE_SIZE;
 pub(crate) use zerocopy::Immutable;
 pub(crate) use zerocopy_derive::Immutable;
-
-/// An owned allocation.
-pub(crate) type Box<T> = kernel_ext::alloc::SlabBox<T>;

@@ -4,26 +4,20 @@
 //!
 //! A bound device has the DMA of its whole group: until it is attached, DMA is blocked.
 
-pub(crate) mod hw_info;
+pub(crate) mod attach;
 
 use crate::{
-    device_file::{Context, Iommufd},
+    context::{Context, Iommufd},
     group::{Group, GroupRef},
+    selftest,
 };
+use iommufd_core::{allow_unsafe_interrupts, DeviceHead, OwnerRef};
 use kernel::{
     device::{self, Bound},
     prelude::*,
     sync::Arc,
 };
-use kernel_ext::{
-    iommu::{self, Capability, DmaOwner},
-    iommufd::{DeviceHead, UserRef},
-};
-
-kernel_ext::module_flag! {
-    /// The module parameter `allow_unsafe_interrupts`.
-    fn allow_unsafe_interrupts = iommufd_allow_unsafe_interrupts
-}
+use kernel_ext::iommu::{self, Capability, DmaOwner};
 
 /// A bound device.
 #[repr(C)]
@@ -31,7 +25,6 @@ pub(crate) struct Device {
     head: DeviceHead<Iommufd>,
     owner: Arc<DmaOwner>,
     group: GroupRef,
-    enforces_cache_coherency: bool,
 }
 
 impl Device {
@@ -42,7 +35,7 @@ impl Device {
     /// `EINVAL` if its DMA is not coherent with the CPU's caches, which user space could not flush,
     /// or if no IOMMU serves it; `EPERM` if it could raise interrupts that are not its own, unless
     /// the module parameter allows that, or if its group is in use by somebody else.
-    pub(crate) fn bind(context: &Context, dev: &device::Device<Bound>) -> Result<UserRef<Self>> {
+    pub(crate) fn bind(context: &Context, dev: &device::Device<Bound>) -> Result<OwnerRef<Self>> {
         if !iommu::is_capable(dev, Capability::CacheCoherency) {
             return Err(EINVAL);
         }
@@ -57,19 +50,8 @@ impl Device {
                 GFP_KERNEL_ACCOUNT,
             )?,
             group,
-            enforces_cache_coherency: iommu::is_capable(dev, Capability::EnforceCacheCoherency),
         };
-        Ok(context.reserve(|_| Ok(device))?.publish_and_use())
-    }
-
-    /// The device.
-    pub(crate) fn device(&self) -> &device::Device {
-        self.head.device()
-    }
-
-    /// The context that it is bound to.
-    pub(crate) fn context(&self) -> &Context {
-        self.head.context()
+        Ok(context.reserve(|_| Ok(device))?.publish_owned())
     }
 
     /// Its group.
@@ -80,11 +62,6 @@ impl Device {
     /// The claim on the DMA of its group.
     pub(crate) fn owner(&self) -> &Arc<DmaOwner> {
         &self.owner
-    }
-
-    /// Whether its page tables must ignore requests to bypass the CPU's caches.
-    pub(crate) fn enforces_cache_coherency(&self) -> bool {
-        self.enforces_cache_coherency
     }
 }
 
@@ -97,12 +74,7 @@ impl AsRef<DeviceHead<Iommufd>> for Device {
 /// Refuses devices that could raise any interrupt with a DMA write, unless the administrator has
 /// decided otherwise.
 fn check_interrupts(group: &Group, dev: &device::Device) -> Result {
-    // Mock devices raise no interrupts at all.
-    #[cfg(CONFIG_IOMMUFD_RUST_TEST)]
-    if iommu::mock::is_mock(dev) {
-        return Ok(());
-    }
-    if group.iommu().has_isolated_msi() {
+    if selftest::raises_no_interrupts(dev) || group.iommu().has_isolated_msi() {
         return Ok(());
     }
     if !allow_unsafe_interrupts() {

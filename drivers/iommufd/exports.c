@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The symbols of iommufd.ko, in the namespaces where vfio.ko and others expect
- * them, and what only C can declare: a parameter visible in sysfs.
+ * them.
  *
  * The functions themselves are Rust (drivers/iommufd/kernel_api.rs, access.rs and
  * vfio_compat.rs).
@@ -11,18 +11,6 @@
 #include <linux/iommufd.h>
 #include <linux/miscdevice.h>
 #include <linux/module.h>
-#include <linux/moduleparam.h>
-
-static bool allow_unsafe_interrupts;
-module_param(allow_unsafe_interrupts, bool, 0644);
-MODULE_PARM_DESC(allow_unsafe_interrupts,
-		 "Bind devices although the platform lets them raise any interrupt. A security weakness.");
-
-bool iommufd_allow_unsafe_interrupts(void);
-bool iommufd_allow_unsafe_interrupts(void)
-{
-	return READ_ONCE(allow_unsafe_interrupts);
-}
 
 EXPORT_SYMBOL_NS_GPL(iommufd_ctx_get, "IOMMUFD");
 EXPORT_SYMBOL_NS_GPL(iommufd_ctx_put, "IOMMUFD");

@@ -6,26 +6,25 @@
 //! group, the last that is detached detaches it. Each still has to be attached by itself, so that
 //! what it cannot address is kept out of the address space.
 
-use crate::{device::Device, device_file::Context, hwpt::Hwpt, ioas::Ioas};
+use crate::{context::Context, hwpt::Hwpt, ioas::Ioas};
 use core::ops::Deref;
+use iommufd_core::{AttachHandle, Attachment, ObjectId, UserRef};
 use kernel::{
     new_mutex,
     prelude::*,
     sync::{aref::ARef, Arc, Mutex},
 };
-use kernel_ext::{
-    iommu::{self, AttachHandle, Attachment, DmaOwner},
-    iommufd::{ObjectId, UserRef},
-};
+use kernel_ext::iommu::{self, DmaOwner};
 
 /// The groups of the devices bound to one context.
 #[pin_data]
 pub(crate) struct Groups {
     #[pin]
-    entries: Mutex<KVec<Entry>>,
+    entries: Mutex<KVec<BoundGroup>>,
 }
 
-struct Entry {
+/// A group with bound devices.
+struct BoundGroup {
     group: Arc<Group>,
     /// How many bound devices it has; never zero.
     devices: usize,
@@ -51,7 +50,7 @@ impl Groups {
             entry.devices += 1;
             return Ok(entry.group.clone());
         }
-        let entry = Entry {
+        let entry = BoundGroup {
             group: new.clone(),
             devices: 1,
         };
@@ -116,16 +115,19 @@ struct Attached {
     devices: KVec<AttachedDevice>,
 }
 
-struct AttachedDevice {
-    id: ObjectId,
-    owner: Arc<DmaOwner>,
+/// A device of a group, as far as being attached concerns it.
+pub(crate) struct AttachedDevice {
+    /// The ID of the bound device.
+    pub(crate) id: ObjectId,
+    /// Its claim on the DMA of the group.
+    pub(crate) owner: Arc<DmaOwner>,
 }
 
 impl Attached {
-    fn position(&self, device: &UserRef<Device>) -> Option<usize> {
+    fn position(&self, device: ObjectId) -> Option<usize> {
         self.devices
             .iter()
-            .position(|attached| attached.id == device.id())
+            .position(|attached| attached.id == device)
     }
 
     fn ioas(&self) -> &UserRef<Ioas> {
@@ -153,31 +155,37 @@ impl Group {
     /// `EBUSY` if it is attached; `EINVAL` if another device of the group is attached to another
     /// page table, or this one does not suit the group; `EADDRINUSE` if something is mapped where
     /// the device cannot reach; `ENOMEM`. Nothing has changed then.
-    pub(crate) fn attach(&self, device: &UserRef<Device>, hwpt: UserRef<Hwpt>) -> Result {
-        let this = AttachedDevice {
-            id: device.id(),
-            owner: device.owner().clone(),
-        };
-        let handle = AttachHandle::new(device)?;
+    pub(crate) fn attach(
+        &self,
+        device: AttachedDevice,
+        handle: KBox<AttachHandle>,
+        hwpt: UserRef<Hwpt>,
+    ) -> Result {
         let mut guard = self.attached.lock();
 
         if let Some(attached) = &mut *guard {
-            if attached.position(device).is_some() {
+            if attached.position(device.id).is_some() {
                 return Err(EBUSY);
             }
             if !attached.hwpt.is_same(&hwpt) {
                 return Err(EINVAL);
             }
             attached.devices.reserve(1, GFP_KERNEL_ACCOUNT)?;
-            hwpt.ioas().reserve_for(device.id(), device.owner())?;
-            attached.devices.push_within_capacity(this)?;
+            hwpt.ioas().reserve_for(device.id, &device.owner)?;
+            if let Err(error) = attached.attachment.add_owner(device.owner.clone()) {
+                hwpt.ioas().unreserve_for(device.id);
+                return Err(error);
+            }
+            attached.devices.push_within_capacity(device)?;
             return Ok(());
         }
         let mut devices = KVec::with_capacity(1, GFP_KERNEL_ACCOUNT)?;
 
-        devices.push_within_capacity(this)?;
-        hwpt.ioas().reserve_for(device.id(), device.owner())?;
-        match Attachment::new(device.owner(), hwpt.domain().clone(), handle) {
+        let (id, owner) = (device.id, device.owner.clone());
+
+        devices.push_within_capacity(device)?;
+        hwpt.ioas().reserve_for(id, &owner)?;
+        match Attachment::new(owner, hwpt.table().clone(), handle) {
             Ok(attachment) => {
                 *guard = Some(Attached {
                     attachment,
@@ -187,7 +195,7 @@ impl Group {
                 Ok(())
             }
             Err(error) => {
-                hwpt.ioas().unreserve_for(device.id());
+                hwpt.ioas().unreserve_for(id);
                 Err(error)
             }
         }
@@ -202,10 +210,10 @@ impl Group {
     /// changed then.
     pub(crate) fn replace(
         &self,
-        device: &UserRef<Device>,
+        device: ObjectId,
+        handle: KBox<AttachHandle>,
         hwpt: UserRef<Hwpt>,
     ) -> Result<Option<UserRef<Hwpt>>> {
-        let handle = AttachHandle::new(device)?;
         let mut guard = self.attached.lock();
         let Some(attached) = &mut *guard else {
             return Err(EINVAL);
@@ -220,7 +228,7 @@ impl Group {
         if moves {
             reserve_for_all(&attached.devices, hwpt.ioas())?;
         }
-        if let Err(error) = attached.attachment.replace(hwpt.domain().clone(), handle) {
+        if let Err(error) = attached.attachment.replace(hwpt.table().clone(), handle) {
             if moves {
                 unreserve_for_all(&attached.devices, hwpt.ioas());
             }
@@ -233,7 +241,7 @@ impl Group {
     }
 
     /// Detaches a device. Returns the page table if the group has left it, for the caller to put.
-    pub(crate) fn detach(&self, device: &UserRef<Device>) -> Option<UserRef<Hwpt>> {
+    pub(crate) fn detach(&self, device: ObjectId) -> Option<UserRef<Hwpt>> {
         let mut guard = self.attached.lock();
         let Some(attached) = &mut *guard else {
             return None;
@@ -242,6 +250,7 @@ impl Group {
         let left = attached.devices.remove(at).ok()?;
 
         if !attached.devices.is_empty() {
+            attached.attachment.remove_owner(&left.owner);
             attached.ioas().unreserve_for(left.id);
             return None;
         }

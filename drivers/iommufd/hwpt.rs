@@ -2,21 +2,13 @@
 
 //! Page tables that mirror an IO address space (`HWPT_PAGING`).
 
-pub(crate) mod alloc;
-
 use crate::{
-    device::Device,
-    device_file::Context,
-    ioas::{Ioas, ListedHwpt, Table, TableId},
+    context::Context,
+    ioas::{Ioas, ListedHwpt, TableId},
 };
-use kernel::{
-    prelude::*,
-    sync::{Arc, SetOnce},
-};
-use kernel_ext::{
-    iommu::{Domain, DomainFeatures, UserData},
-    iommufd::{ObjectId, Reserved, UserRef},
-};
+use iommufd_core::{Reserved, Table, UserRef};
+use kernel::{prelude::*, sync::SetOnce};
+use kernel_ext::iommu::{Capability, DmaOwner, Domain, DomainFeatures, UserData};
 
 /// Who has made a page table, which decides when it goes.
 #[derive(Clone, Copy)]
@@ -39,7 +31,7 @@ pub(crate) struct Hwpt {
     listed: SetOnce<Listed>,
     /// Set once it mirrors the address space.
     mirrors: SetOnce<Mirrors>,
-    domain: Arc<Domain>,
+    table: Table,
     automatic: bool,
     enforces_cache_coherency: bool,
     ioas: UserRef<Ioas>,
@@ -82,27 +74,27 @@ impl Hwpt {
     pub(crate) fn reserve<'a>(
         context: &'a Context,
         ioas: UserRef<Ioas>,
-        device: &Device,
+        device: &DmaOwner,
         origin: Origin,
     ) -> Result<Reserved<'a, Self>> {
         let (automatic, features, data) = match origin {
             Origin::Automatic => (true, DomainFeatures::default(), None),
             Origin::User { features, data } => (false, features, data),
         };
-        let domain = Domain::new(device.owner(), features, data)?;
-        let enforces_cache_coherency = device.enforces_cache_coherency();
+        let domain = Domain::new(device, features, data)?;
+        let enforces_cache_coherency = device.is_capable(Capability::EnforceCacheCoherency);
 
         // Before anything is mapped: some page tables keep this in each entry.
         if enforces_cache_coherency && kernel::warn_on!(!domain.enforce_cache_coherency()) {
             return Err(EINVAL);
         }
-        let domain = Arc::new(domain, GFP_KERNEL_ACCOUNT)?;
+        let table = Table::new(domain, ioas.space())?;
 
         context.reserve(|_| {
             Ok(Self {
                 listed: SetOnce::new(),
                 mirrors: SetOnce::new(),
-                domain,
+                table,
                 automatic,
                 enforces_cache_coherency,
                 ioas,
@@ -110,18 +102,14 @@ impl Hwpt {
         })
     }
 
-    fn table(&self) -> Table {
-        self.domain.clone()
-    }
-
     /// Whether this is the one that `listed` means.
     pub(crate) fn is(&self, listed: &ListedHwpt) -> bool {
-        TableId::of(&self.table()) == listed.table
+        TableId::of(&self.table) == listed.table
     }
 
-    /// The domain.
-    pub(crate) fn domain(&self) -> &Arc<Domain> {
-        &self.domain
+    /// The page table itself.
+    pub(crate) fn table(&self) -> &Table {
+        &self.table
     }
 
     /// Whether it goes when no device is attached to it any more.
@@ -141,7 +129,7 @@ impl Hwpt {
 ///
 /// Those of [`Ioas::add_table`].
 pub(crate) fn start_mirroring(hwpt: &Hwpt) -> Result {
-    let table = hwpt.table();
+    let table = hwpt.table.clone();
 
     hwpt.ioas.add_table(&table)?;
     hwpt.mirrors.populate(Mirrors {
@@ -151,14 +139,13 @@ pub(crate) fn start_mirroring(hwpt: &Hwpt) -> Result {
     Ok(())
 }
 
-/// Lets everybody see a page table, and its address space know of it. `hwpts` is the list of that
-/// address space, locked, with room for one more.
-pub(crate) fn publish(hwpt: Reserved<'_, Hwpt>, hwpts: &mut KVec<ListedHwpt>) -> Result<ObjectId> {
-    let table = TableId::of(&hwpt.table());
-    let id = hwpt.id();
+/// Lets the address space know of a page table that is about to be published; it is passed over
+/// until then. `hwpts` is the list of that address space, locked, with room for one more.
+pub(crate) fn list(hwpt: &Reserved<'_, Hwpt>, hwpts: &mut KVec<ListedHwpt>) -> Result {
+    let table = TableId::of(&hwpt.table);
 
     hwpts.push_within_capacity(ListedHwpt {
-        id,
+        id: hwpt.id(),
         table,
         automatic: hwpt.automatic,
         enforces_cache_coherency: hwpt.enforces_cache_coherency,
@@ -167,5 +154,5 @@ pub(crate) fn publish(hwpt: Reserved<'_, Hwpt>, hwpts: &mut KVec<ListedHwpt>) ->
         ioas: hwpt.ioas.clone(),
         table,
     });
-    Ok(hwpt.publish())
+    Ok(())
 }

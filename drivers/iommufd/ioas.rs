@@ -11,32 +11,29 @@
 //! of the pages, then those of memory management. While pages come or go, their thread holds `users`
 //! for reading, so that no page table comes or goes meanwhile. Only [`process`] locks several maps.
 
-mod access;
-pub(crate) mod allow;
 mod area;
-pub(crate) mod ioctl;
 mod map;
-pub(crate) mod process;
+mod members;
+mod process;
 mod tables;
 mod unmap;
 
-pub(crate) use access::Membership;
-pub(crate) use tables::{Table, TableId};
+pub(crate) use map::FilePart;
+pub(crate) use members::{Member, Membership};
+pub(crate) use process::change_process;
+pub(crate) use tables::TableId;
 
-use crate::iova_map::{IovaMap, Reserved};
+use crate::iova_map::{IovaMap, ReservedRange};
 use area::Area;
+use iommufd_core::{iova::SpaceId, ObjectId};
 use kernel::{
     new_mutex,
     prelude::*,
-    sync::{
-        atomic::{ordering::Relaxed, Atomic},
-        Mutex,
-    },
+    sync::{atomic::Atomic, Mutex},
 };
 use kernel_ext::{
     alloc::SlabBox,
     iommu::{DmaOwner, ReservedKind, ReservedRegions},
-    iommufd::ObjectId,
     mm::PAGE_SIZE,
     new_rwsem,
     sync::RwSem,
@@ -51,32 +48,17 @@ const LARGE_PAGE: usize = if cfg!(CONFIG_TRANSPARENT_HUGEPAGE) {
     PAGE_SIZE
 };
 
-/// Tells an address space from all others, also from those that are gone.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Serial(u64);
-
-impl Serial {
-    fn next() -> Self {
-        static LAST: Atomic<u64> = Atomic::new(0);
-
-        Self(LAST.fetch_add(1, Relaxed))
-    }
-}
-
 /// On whose behalf a range is reserved.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Owner {
-    /// A device that is attached; it is detached before its ID goes.
-    Device(ObjectId),
+pub(crate) enum ReservedFor {
+    /// An object that gives the range up before its ID goes, such as a device that is attached.
+    Object(ObjectId),
     /// A page table that cannot translate all addresses.
     Table(TableId),
-    /// A test, for as long as the address space exists.
-    #[cfg(CONFIG_IOMMUFD_RUST_TEST)]
-    Test,
 }
 
 /// What is mapped or reserved at each IOVA.
-pub(crate) type Map = IovaMap<Area, Owner>;
+pub(crate) type Map = IovaMap<Area, ReservedFor>;
 
 /// A page table of an address space.
 #[derive(Clone, Copy)]
@@ -94,7 +76,7 @@ pub(crate) struct ListedHwpt {
 /// An IO address space.
 #[pin_data]
 pub(crate) struct Ioas {
-    serial: Serial,
+    space: SpaceId,
     /// Its page tables. Locked while one is being chosen or made automatically, so that devices
     /// attached at the same time share it.
     #[pin]
@@ -102,6 +84,9 @@ pub(crate) struct Ioas {
     /// The page tables that mirror the map, and who uses it in the kernel.
     #[pin]
     users: RwSem<Users>,
+    /// Whether entries of page tables may cover several pages. Changes with `users` locked for
+    /// writing.
+    large_pages: Atomic<bool>,
     #[pin]
     pub(crate) map: RwSem<Map>,
 }
@@ -109,17 +94,21 @@ pub(crate) struct Ioas {
 impl Ioas {
     /// An address space with nothing in it.
     pub(crate) fn new() -> impl PinInit<Self, Error> {
+        let map = Map::new(LARGE_PAGE as u64);
+        let id = map.space();
+
         try_pin_init!(Self {
-            serial: Serial::next(),
+            space: id,
             hwpts <- new_mutex!(KVec::new(), "Ioas::hwpts"),
-            users <- new_rwsem!(Users::new(), "Ioas::users"),
-            map <- new_rwsem!(IovaMap::new(LARGE_PAGE as u64), "Ioas::map"),
+            users <- new_rwsem!(Users::new(id), "Ioas::users"),
+            large_pages: Atomic::new(true),
+            map <- new_rwsem!(map, "Ioas::map"),
         })
     }
 
-    /// What tells it from all others.
-    pub(crate) fn serial(&self) -> Serial {
-        self.serial
+    /// Its identity, which no other address space ever has.
+    pub(crate) fn space(&self) -> SpaceId {
+        self.space
     }
 
     /// Keeps out of the map what a device cannot use.
@@ -132,7 +121,7 @@ impl Ioas {
         if kernel_ext::fault::should_fail() {
             return Err(EINVAL);
         }
-        let owner = Owner::Device(id);
+        let owner = ReservedFor::Object(id);
         let mut map = self.map.write();
         let reserved = reserve_regions(&mut map, device, owner);
 
@@ -142,43 +131,21 @@ impl Ioas {
         reserved
     }
 
-    /// Keeps a range out of the map for as long as the address space exists.
-    ///
-    /// # Errors
-    ///
-    /// `EADDRINUSE` if something is mapped there, `ENOMEM`.
-    #[cfg(CONFIG_IOMMUFD_RUST_TEST)]
-    pub(crate) fn reserve_for_test(&self, first: u64, last: u64) -> Result {
-        reserve(&mut self.map.write(), first, last, Owner::Test)
-    }
-
-    /// The first IOVA of the area before which there are `nth`.
-    #[cfg(CONFIG_IOMMUFD_RUST_TEST)]
-    pub(crate) fn nth_area(&self, nth: u32) -> Option<u64> {
-        let map = self.map.read();
-        let mut start = 0;
-
-        for _ in 0..nth {
-            start = map.first_in(start, u64::MAX)?.last().checked_add(1)?;
-        }
-        map.first_in(start, u64::MAX).map(|area| area.first())
-    }
-
     /// Undoes [`reserve_for`](Self::reserve_for).
     pub(crate) fn unreserve_for(&self, id: ObjectId) {
-        self.map.write().unreserve(&Owner::Device(id));
+        self.map.write().unreserve(&ReservedFor::Object(id));
     }
 }
 
-fn reserve(map: &mut Map, first: u64, last: u64, owner: Owner) -> Result {
+fn reserve(map: &mut Map, first: u64, last: u64, owner: ReservedFor) -> Result {
     map.reserve(SlabBox::new(
-        Reserved::new(first, last, owner),
+        ReservedRange::new(first, last, owner),
         GFP_KERNEL_ACCOUNT,
     )?)
 }
 
 /// Reserves what a device cannot use.
-fn reserve_regions(map: &mut Map, device: &DmaOwner, owner: Owner) -> Result {
+fn reserve_regions(map: &mut Map, device: &DmaOwner, owner: ReservedFor) -> Result {
     let (mut fixed, mut software) = (0, 0);
 
     pin_init::stack_pin_init!(let regions = ReservedRegions::of(device));

@@ -8,18 +8,19 @@
 //! comes first, and where there are any, IOVAs are chosen within them. Pure: no kernel calls.
 
 use crate::{
-    base::{Box, Result, EADDRINUSE, EEXIST, EINVAL, ENOSPC, EOVERFLOW, PAGE_SIZE},
+    base::{Box, Result, Slot, EADDRINUSE, EEXIST, EINVAL, ENOSPC, EOVERFLOW, PAGE_SIZE},
     interval::{Entry, IntervalMap, Node, OverlapMap},
+    iova::{Areas, IovaClaim, SpaceId},
 };
 
 /// What the map must know of the areas in it.
-pub(crate) trait Area {
+pub(crate) trait PageOffset {
     /// Where in its first page the memory begins, in bytes.
     fn page_offset(&self) -> u64;
 }
 
 /// A range in which nothing may be mapped, on behalf of an owner: for [`IovaMap::reserve`].
-pub(crate) type Reserved<O> = Node<O>;
+pub(crate) type ReservedRange<O> = Node<O>;
 
 /// Ranges that user space has to itself; none restricts nothing. They do not overlap.
 pub(crate) struct AllowedRanges(IntervalMap<()>);
@@ -67,7 +68,7 @@ impl AllowedRanges {
 
 /// The IOVAs of an address space.
 pub(crate) struct IovaMap<A, O> {
-    areas: IntervalMap<A>,
+    areas: Areas<A>,
     reserved: OverlapMap<O>,
     allowed: AllowedRanges,
     /// What IOVA, length and offset of each area are multiples of: a power of two, in bytes.
@@ -76,16 +77,21 @@ pub(crate) struct IovaMap<A, O> {
     large_page: u64,
 }
 
-impl<A: Area, O: PartialEq> IovaMap<A, O> {
+impl<A: PageOffset, O: PartialEq> IovaMap<A, O> {
     /// An address space in which all is free, for memory whose large pages have the given size.
-    pub(crate) const fn new(large_page: u64) -> Self {
+    pub(crate) fn new(large_page: u64) -> Self {
         Self {
-            areas: IntervalMap::new(),
+            areas: Areas::new(),
             reserved: OverlapMap::new(),
             allowed: AllowedRanges::new(),
             alignment: 1,
             large_page,
         }
+    }
+
+    /// The identity of the address space.
+    pub(crate) fn space(&self) -> SpaceId {
+        self.areas.space()
     }
 
     /// What areas are aligned to, in bytes.
@@ -209,14 +215,32 @@ impl<A: Area, O: PartialEq> IovaMap<A, O> {
         Ok(())
     }
 
-    /// Adds an area; gives it back if it overlaps one that is there.
-    pub(crate) fn insert(&mut self, area: Box<Node<A>>) -> core::result::Result<(), Box<Node<A>>> {
+    /// Adds an area. Returns the right to map in its range.
+    ///
+    /// # Errors
+    ///
+    /// The area, if it overlaps one that is there.
+    pub(crate) fn insert(
+        &mut self,
+        area: Box<Node<A>>,
+    ) -> core::result::Result<IovaClaim, Box<Node<A>>> {
         self.areas.insert(area)
     }
 
-    /// Takes out the area at `iova`.
-    pub(crate) fn remove(&mut self, iova: u64) -> Option<Box<Node<A>>> {
-        self.areas.remove(iova)
+    /// Removes the area that `claim` is to.
+    pub(crate) fn remove(&mut self, claim: IovaClaim) -> Option<Box<Node<A>>> {
+        self.areas.remove(claim)
+    }
+
+    /// Divides an area, as [`Areas::split`] does.
+    pub(crate) fn split<E>(
+        &mut self,
+        first: u64,
+        last: u64,
+        slot: Slot<Node<A>>,
+        divide: impl FnOnce(&mut A) -> core::result::Result<A, E>,
+    ) -> core::result::Result<bool, E> {
+        self.areas.split(first, last, slot, divide)
     }
 
     /// The area that begins at `iova`.
@@ -244,7 +268,7 @@ impl<A: Area, O: PartialEq> IovaMap<A, O> {
     /// # Errors
     ///
     /// `EADDRINUSE` if something is mapped there, or user space has it to itself.
-    pub(crate) fn reserve(&mut self, range: Box<Reserved<O>>) -> Result {
+    pub(crate) fn reserve(&mut self, range: Box<ReservedRange<O>>) -> Result {
         let (first, last) = (range.first(), range.last());
 
         if self.areas.first_in(first, last).is_some()

@@ -5,7 +5,7 @@
 use crate::{
     base::{Result, ENOENT},
     interval::Node,
-    iova_map::{Area, IovaMap},
+    iova_map::{IovaMap, PageOffset},
 };
 
 /// What an area has of a range.
@@ -18,7 +18,7 @@ pub(crate) struct Piece<'a, A> {
     pub(crate) last: u64,
 }
 
-impl<A: Area, O: PartialEq> IovaMap<A, O> {
+impl<A: PageOffset, O: PartialEq> IovaMap<A, O> {
     /// What is mapped at `first..=last`, lowest first. Ends with `ENOENT` where nothing is, or where
     /// `usable` says that the area cannot be used.
     pub(crate) fn walk(

@@ -11,8 +11,14 @@ use crate::base::{FromBytes, Immutable, IntoBytes, Result, EINVAL, EOPNOTSUPP};
 const IOMMUFD_TYPE: u32 = b';' as u32;
 /// The numbers from here on are iommufd's; those below belong to the VFIO container.
 const CMD_BASE: u32 = 0x80;
-/// The number behind the last one, of `IOMMU_IOAS_NOIOMMU_GET_PA`.
-const CMD_END: u32 = 0x96;
+/// The number behind the last one: of `IOMMU_TEST_CMD` in a kernel that is configured for iommufd's
+/// selftests, else of `IOMMU_IOAS_NOIOMMU_GET_PA`. The kernel's own module has the same range, with
+/// and without test hooks in this one.
+const CMD_END: u32 = if cfg!(CONFIG_IOMMUFD_TEST) {
+    0xa1
+} else {
+    0x96
+};
 
 /// Whether an ioctl has one of iommufd's numbers, whatever its type.
 pub(crate) fn is_iommufd(code: u32) -> bool {

@@ -10,27 +10,23 @@ mod dma;
 mod info;
 
 use crate::{
-    device_file::{Context, Iommufd},
-    dispatch::Call,
-    ioas::{Ioas, Serial},
-    uapi::{vfio, VfioIoas, VfioIoasOp},
+    context::{Context, Iommufd},
+    ioas::Ioas,
+    uapi::vfio,
 };
+use iommufd_core::{iova::SpaceId, ObjectGuard, ObjectId, Reserved, VfioCompat};
 use kernel::{new_mutex, prelude::*, sync::Mutex, uaccess::UserPtr};
-use kernel_ext::{
-    capability::{capable, Capability},
-    iommufd::{ObjectGuard, ObjectId, Reserved, VfioCompat},
-};
-
-kernel_ext::export_vfio_compat!(Iommufd);
+use kernel_ext::capability::{capable, Capability};
 
 /// What a context has of a container.
 #[pin_data]
 pub(crate) struct Container {
     #[pin]
-    state: Mutex<State>,
+    state: Mutex<Choice>,
 }
 
-struct State {
+/// What the ioctls of a container work on.
+struct Choice {
     ioas: Option<Chosen>,
     /// Devices without an IOMMU are in it: there is no address space to choose.
     no_iommu: bool,
@@ -41,7 +37,7 @@ struct State {
 struct Chosen {
     id: ObjectId,
     /// The ID may have a new owner.
-    serial: Serial,
+    space: SpaceId,
 }
 
 impl Chosen {
@@ -49,7 +45,7 @@ impl Chosen {
         context
             .get(self.id)
             .ok()
-            .filter(|ioas: &ObjectGuard<'_, Ioas>| ioas.serial() == self.serial)
+            .filter(|ioas: &ObjectGuard<'_, Ioas>| ioas.space() == self.space)
     }
 }
 
@@ -57,14 +53,15 @@ impl Container {
     /// A container without address space.
     pub(crate) fn new() -> impl PinInit<Self> {
         pin_init!(Self {
-            state <- new_mutex!(State { ioas: None, no_iommu: false }, "Container::state"),
+            state <- new_mutex!(Choice { ioas: None, no_iommu: false }, "Container::state"),
         })
     }
 
-    fn choose(&self, id: ObjectId, ioas: Option<&Ioas>) {
+    /// Chooses an address space, or none.
+    pub(crate) fn choose(&self, id: ObjectId, ioas: Option<&Ioas>) {
         self.state.lock().ioas = ioas.map(|ioas| Chosen {
             id,
-            serial: ioas.serial(),
+            space: ioas.space(),
         });
     }
 
@@ -78,7 +75,7 @@ impl Container {
 /// # Errors
 ///
 /// `ENODEV` if it has none.
-fn container_ioas(context: &Context) -> Result<ObjectGuard<'_, Ioas>> {
+pub(crate) fn container_ioas(context: &Context) -> Result<ObjectGuard<'_, Ioas>> {
     let chosen = context.container.state.lock().ioas;
 
     chosen.and_then(|chosen| chosen.get(context)).ok_or(ENODEV)
@@ -104,12 +101,12 @@ impl VfioCompat for Iommufd {
             .ioas
             .is_none_or(|chosen| chosen.get(context).is_none())
         {
-            let serial = new.serial();
+            let space = new.space();
             let _all = context.all_address_spaces.read();
             // User space may learn its ID, and destroy it like any other.
             let id = new.publish();
 
-            state.ioas = Some(Chosen { id, serial });
+            state.ioas = Some(Chosen { id, space });
         }
         Ok(())
     }
@@ -128,31 +125,6 @@ impl VfioCompat for Iommufd {
         }
         state.no_iommu = true;
         Ok(())
-    }
-}
-
-/// `IOMMU_VFIO_IOAS`.
-///
-/// # Errors
-///
-/// `ENODEV` if none is chosen, `ENOENT` if the one that is to be chosen does not exist.
-pub(crate) fn vfio_ioas(command: &mut VfioIoas, call: &Call<'_>) -> Result {
-    let container = &call.context.container;
-    let id = ObjectId(command.ioas_id);
-
-    match command.check()? {
-        VfioIoasOp::Get => {
-            command.ioas_id = container_ioas(call.context)?.id().0;
-            call.respond(command)
-        }
-        VfioIoasOp::Set => {
-            container.choose(id, Some(&*call.context.get::<Ioas>(id)?));
-            Ok(())
-        }
-        VfioIoasOp::Clear => {
-            container.choose(id, None);
-            Ok(())
-        }
     }
 }
 

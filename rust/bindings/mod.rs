@@ -16,6 +16,5 @@
 
 pub(crate) use kernel::bindings::*;
 use kernel::ffi;
-use pin_init::MaybeZeroable;
 
 include!(env!("KERNEL_EXT_BINDINGS"));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Dma-bufs, and being attached to one.
+//! Dma-bufs and attachments to them.
 
 use super::{Importer, PhysRange};
 use crate::{bindings, shim::device_ptr};
@@ -8,8 +8,9 @@ use core::ptr::NonNull;
 use kernel::{
     device::Device,
     error::{from_err_ptr, to_result},
+    page::PAGE_SIZE,
     prelude::*,
-    sync::Arc,
+    sync::{aref::ARef, Arc},
 };
 
 /// A reference to a dma-buf.
@@ -19,28 +20,30 @@ use kernel::{
 /// `0` is valid, and this value owns one reference to it.
 pub struct DmaBuf(NonNull<bindings::dma_buf>);
 
-// SAFETY: A dma-buf may be used from any thread.
+// SAFETY: References to a dma-buf may be used and dropped on any thread.
 unsafe impl Send for DmaBuf {}
-// SAFETY: It has locks of its own.
+// SAFETY: The functions that are called with a `&DmaBuf` may run on several threads at the same
+// time.
 unsafe impl Sync for DmaBuf {}
 
 impl DmaBuf {
-    /// The dma-buf that the caller has open as `fd`.
+    /// Returns the dma-buf that is open as `fd` in the calling process.
     ///
     /// # Errors
     ///
-    /// `EBADF` if there is no such file, `EINVAL` if it is no dma-buf.
+    /// `EBADF` if no file is open as `fd`; `EINVAL` if it is not a dma-buf.
     pub fn from_fd(fd: i32) -> Result<Self> {
-        // SAFETY: There is nothing to be seen to.
+        // SAFETY: `dma_buf_get()` accepts any number, and returns an error unless a dma-buf is open
+        // as it.
         let raw = from_err_ptr(unsafe { bindings::dma_buf_get(fd) })?;
 
-        // INVARIANT: The reference was taken just now.
+        // INVARIANT: `dma_buf_get()` has taken a reference, which the new value owns.
         NonNull::new(raw).map(Self).ok_or(EINVAL)
     }
 
-    /// The length in bytes.
+    /// Returns the length in bytes.
     pub fn size(&self) -> usize {
-        // SAFETY: By the type invariant it is valid; the size never changes.
+        // SAFETY: By the type invariant the dma-buf is valid; its size never changes.
         unsafe { (*self.as_ptr()).size }
     }
 
@@ -48,13 +51,14 @@ impl DmaBuf {
         self.0.as_ptr()
     }
 
-    /// Takes the reservation lock, which orders all that moves or revokes the memory.
+    /// Takes the reservation lock, with which held the memory is not moved or revoked.
     pub(super) fn lock(&self) -> Reservation<'_> {
-        // SAFETY: By the type invariant it is valid; its reservation never changes.
+        // SAFETY: By the type invariant the dma-buf is valid; its reservation object never changes.
         let lock = unsafe { (*self.as_ptr()).resv };
 
-        // INVARIANT: The lock is held now. Without a context there is nothing that can fail.
-        // SAFETY: The reservation lives as long as the dma-buf.
+        // INVARIANT: `dma_resv_lock()` takes the lock. It cannot fail without an acquire context.
+        // SAFETY: The reservation object lives as long as the dma-buf, to which `self` has a
+        // reference.
         unsafe { bindings::dma_resv_lock(lock, core::ptr::null_mut()) };
         Reservation(self)
     }
@@ -63,21 +67,21 @@ impl DmaBuf {
 impl Drop for DmaBuf {
     #[inline(never)]
     fn drop(&mut self) {
-        // SAFETY: By the type invariant this value owns the reference.
+        // SAFETY: By the type invariant this value owns the reference, which is not used after
+        // this.
         unsafe { bindings::dma_buf_put(self.as_ptr()) };
     }
 }
 
-/// The reservation lock of a dma-buf, held.
+/// A guard of the reservation lock of a dma-buf.
 ///
 /// # Invariants
 ///
-/// The caller holds the lock.
+/// The lock is held by the thread that owns this value.
 pub(super) struct Reservation<'a>(&'a DmaBuf);
 
-#[cfg(CONFIG_IOMMUFD_RUST_TEST)]
 impl Reservation<'_> {
-    /// Whose lock it is.
+    /// Returns the dma-buf whose lock is held.
     pub(super) fn buffer(&self) -> &DmaBuf {
         self.0
     }
@@ -85,18 +89,19 @@ impl Reservation<'_> {
 
 impl Drop for Reservation<'_> {
     fn drop(&mut self) {
-        // SAFETY: By the type invariant of `DmaBuf` it is valid.
+        // SAFETY: By the type invariant of `DmaBuf` the dma-buf is valid; its reservation object
+        // never changes.
         let lock = unsafe { (*self.0.as_ptr()).resv };
-        // SAFETY: By the type invariant the lock is held.
+        // SAFETY: By the type invariant this thread holds the lock, and `self` ends here.
         unsafe { bindings::dma_resv_unlock(lock) };
     }
 }
 
-/// An importer, attached to a dma-buf whose memory stays where it is until it is revoked.
+/// An importer that is attached to a dma-buf. The memory is pinned until it is revoked.
 ///
-/// Dropping it takes the reservation lock, and must not be done with it held.
+/// Dropping an attachment takes the reservation lock, so the caller must not hold it.
 pub struct Attachment<T: Importer> {
-    /// Goes first: after that the importer is told nothing any more.
+    /// Dropped first. From then on the exporter does not call the importer.
     _raw: RawAttachment,
     _importer: Arc<T>,
 }
@@ -107,16 +112,17 @@ impl<T: Importer> Attachment<T> {
         invalidate_mappings: Some(Self::invalidate),
     };
 
-    /// Attaches `importer`, in the name of `device`, and tells it where the memory is.
+    /// Attaches `importer` to a dma-buf on behalf of `device`, and passes it the location of the
+    /// memory.
     ///
     /// # Errors
     ///
-    /// `ENODEV` if the memory is revoked now; `EOPNOTSUPP` if the exporter cannot say where it is;
-    /// `ENOMEM`; or what the exporter gives.
+    /// `ENODEV` if the memory is revoked; `EOPNOTSUPP` if the exporter does not report physical
+    /// addresses; `ENOMEM`; else the error of the exporter.
     pub fn new(buffer: DmaBuf, device: &Device, importer: Arc<T>) -> Result<Self> {
         let data = Arc::as_ptr(&importer).cast_mut().cast();
-        // SAFETY: The operations are those for an importer of this type. It lives longer than the
-        // attachment.
+        // SAFETY: `OPERATIONS` takes the data for a `T`. `data` points to the importer, which the
+        // new attachment keeps alive with an `Arc` that is dropped after `raw`.
         let mut raw = unsafe { RawAttachment::new(buffer, device, &Self::OPERATIONS, data) }?;
 
         raw.pin(&|memory| importer.attached(memory))?;
@@ -128,63 +134,74 @@ impl<T: Importer> Attachment<T> {
 
     /// # Safety
     ///
-    /// Called by the exporter for an attachment with these operations, with the reservation lock
+    /// The exporter calls this for an attachment with these operations, with the reservation lock
     /// held.
     unsafe extern "C" fn invalidate(attachment: *mut bindings::dma_buf_attachment) {
-        // SAFETY: The attachment is valid.
+        // SAFETY: The exporter passes a valid attachment, whose data does not change.
         let data = unsafe { (*attachment).importer_priv };
-        // SAFETY: The data are the importer, which lives as long as the attachment.
+        // SAFETY: `new` passed a pointer to a `T` as the data of each attachment with these
+        // operations, and the `T` lives until it has been detached.
         unsafe { &*data.cast::<T>() }.revoked();
     }
 }
 
-/// What there is to an attachment whatever the importer is, so that its code is in this crate.
+/// The part of an attachment that does not depend on the type of the importer, so that its code is
+/// compiled into this crate.
 ///
 /// # Invariants
 ///
-/// `raw` is an attachment to `buffer`, pinned if `pinned` says so.
+/// `raw` is an attachment to `buffer` that this value owns. It is pinned if `pinned` is true.
 struct RawAttachment {
     raw: NonNull<bindings::dma_buf_attachment>,
     pinned: bool,
     buffer: DmaBuf,
+    /// The attachment has a pointer to it, which the exporter and debugfs may use.
+    _device: ARef<Device>,
 }
 
-// SAFETY: An attachment may be used from any thread.
+// SAFETY: An attachment may be pinned, unpinned and detached on any thread.
 unsafe impl Send for RawAttachment {}
-// SAFETY: There is nothing to do with a `&RawAttachment`.
+// SAFETY: A `&RawAttachment` has no methods and no public fields.
 unsafe impl Sync for RawAttachment {}
 
 impl RawAttachment {
     /// # Safety
     ///
-    /// `data` are what the functions of `operations` take them for as long as the value lives.
+    /// `data` is valid for the functions of `operations` as long as the result lives.
     unsafe fn new(
         buffer: DmaBuf,
         device: &Device,
         operations: &'static bindings::dma_buf_attach_ops,
         data: *mut c_void,
     ) -> Result<Self> {
-        let (to, device) = (buffer.as_ptr(), device_ptr(device));
-        // SAFETY: The dma-buf and the device are valid; the caller vouches for the data.
-        let raw = unsafe { bindings::dma_buf_dynamic_attach(to, device, operations, data) };
+        let to = buffer.as_ptr();
+        // SAFETY: `buffer` and `device` are references, so both are valid. The new value keeps both
+        // until it is detached. The operations are static. The caller promises that the data is
+        // valid for them until the attachment is dropped.
+        let raw = unsafe {
+            bindings::dma_buf_dynamic_attach(to, device_ptr(device), operations, data)
+        };
 
-        // INVARIANT: It was made just now, and is not pinned.
+        // INVARIANT: `dma_buf_dynamic_attach()` returns a new attachment, which is not pinned.
         Ok(Self {
             raw: NonNull::new(from_err_ptr(raw)?).ok_or(EINVAL)?,
             pinned: false,
             buffer,
+            _device: device.into(),
         })
     }
 
-    /// Keeps the memory where it is, and tells where, with the lock held.
+    /// Pins the memory, and passes its location to `tell` with the reservation lock held.
     fn pin(&mut self, tell: &dyn Fn(PhysRange)) -> Result {
         let reservation = self.buffer.lock();
 
-        // SAFETY: By the type invariant this is an attachment; its lock is held.
+        // SAFETY: By the type invariant this is an attachment to `buffer`, whose reservation lock
+        // is held.
         to_result(unsafe { bindings::dma_buf_pin(self.raw.as_ptr()) })?;
-        // INVARIANT: It is.
+        // INVARIANT: `dma_buf_pin()` succeeded.
         self.pinned = true;
-        // SAFETY: By the type invariant this is an attachment to the dma-buf that is locked.
+        // SAFETY: By the type invariant this is an attachment to `buffer`, whose lock `reservation`
+        // holds.
         tell(unsafe { physical_range(self.raw.as_ptr(), &reservation) }?);
         Ok(())
     }
@@ -193,46 +210,64 @@ impl RawAttachment {
 impl Drop for RawAttachment {
     #[inline(never)]
     fn drop(&mut self) {
-        // SAFETY: By the type invariant this is an attachment to `buffer`, pinned if it says so, and
-        // nobody else's.
+        // SAFETY: By the type invariant this value owns the attachment to `buffer`, which is pinned
+        // if `pinned` is true. It is not used after this.
         unsafe { detach(&self.buffer, self.raw, self.pinned) };
     }
 }
 
-/// Gives an attachment up. Not generic, so that only this module calls the functions of dma-bufs.
+/// Detaches an attachment. Not generic, so that only this module calls the functions of dma-bufs,
+/// which are in a namespace.
 ///
 /// # Safety
 ///
-/// `raw` is an attachment to `buffer`, pinned or not, that is not used again.
+/// `raw` is an attachment to `buffer`, pinned if `pinned` is true, and is not used after this.
 unsafe fn detach(buffer: &DmaBuf, raw: NonNull<bindings::dma_buf_attachment>, pinned: bool) {
     if pinned {
         let _reservation = buffer.lock();
-        // SAFETY: The caller vouches for it; the lock is held.
+        // SAFETY: The caller promises that this is a pinned attachment to `buffer`, whose
+        // reservation lock is held.
         unsafe { bindings::dma_buf_unpin(raw.as_ptr()) };
     }
-    // SAFETY: The caller vouches for it.
+    // SAFETY: The caller promises that this is an attachment to `buffer` and is not used after
+    // this. It is not pinned any more.
     unsafe { bindings::dma_buf_detach(buffer.as_ptr(), raw.as_ptr()) };
 }
 
-/// Where the memory is, until it is revoked.
+/// Returns the location of the memory, which is valid until the memory is revoked.
+///
+/// # Errors
+///
+/// The error of the exporter; `EINVAL` if it reports memory that is not page-aligned or is smaller
+/// than the buffer.
 ///
 /// # Safety
 ///
-/// This is an attachment to the dma-buf whose lock is held.
+/// `attachment` is an attachment to the dma-buf whose lock `reservation` holds.
 unsafe fn physical_range(
     attachment: *mut bindings::dma_buf_attachment,
-    _reservation: &Reservation<'_>,
+    reservation: &Reservation<'_>,
 ) -> Result<PhysRange> {
     #[cfg(CONFIG_IOMMUFD_RUST_TEST)]
-    if let Some(result) = super::test_exporter::physical_range(_reservation) {
+    if let Some(result) = super::test_exporter::physical_range(reservation) {
         return result;
     }
     let mut phys = bindings::phys_vec::default();
 
-    // SAFETY: The caller vouches for the attachment; `phys` can be written.
+    // SAFETY: The caller promises that the attachment is valid and its reservation lock is held.
+    // `phys` can be written.
     to_result(unsafe { bindings::kernel_ext_dma_buf_phys(attachment, &mut phys) })?;
+    let (start, length) = (phys.paddr, phys.len);
+
+    // Importers map whole pages of any part of the buffer.
+    if start % PAGE_SIZE as u64 != 0
+        || length < reservation.buffer().size()
+        || start.checked_add(length as u64).is_none()
+    {
+        return Err(EINVAL);
+    }
     Ok(PhysRange {
-        phys: phys.paddr,
-        length: phys.len,
+        phys: start,
+        length,
     })
 }

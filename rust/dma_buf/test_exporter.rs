@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! For tests: a dma-buf of kernel memory that can be revoked.
+//! An exporter for tests: dma-bufs of kernel memory that can be revoked.
 
 use super::{
     attachment::{DmaBuf, Reservation},
@@ -14,7 +14,7 @@ use kernel::{
     sync::atomic::{Atomic, Relaxed},
 };
 
-/// The largest buffer.
+/// Size of the largest buffer, in pages.
 const MAX_PAGES: usize = 512;
 
 /// A page of memory.
@@ -22,10 +22,10 @@ const MAX_PAGES: usize = 512;
 #[derive(Zeroable)]
 struct PageBytes([u8; PAGE_SIZE]);
 
-/// What a dma-buf of ours owns.
+/// The private data of a dma-buf of this exporter.
 struct Backing {
     memory: KVec<PageBytes>,
-    /// Whether it is revoked. Changes and is looked at with the reservation lock held.
+    /// Whether the memory is revoked. Read and written with the reservation lock held.
     revoked: Atomic<bool>,
 }
 
@@ -36,21 +36,22 @@ static OPERATIONS: Operations = Operations(bindings::dma_buf_ops {
     ..pin_init::zeroed()
 });
 
-/// The operations of our dma-bufs.
+/// The operations of the dma-bufs of this exporter.
 ///
 /// # Invariants
 ///
-/// They are those below, so that a dma-buf with this table has a boxed [`Backing`] as private data.
+/// The operations are the functions below, and the private data of each dma-buf with this table is
+/// a boxed [`Backing`].
 struct Operations(bindings::dma_buf_ops);
 
-// SAFETY: The table is never changed.
+// SAFETY: The table is not changed after it has been created.
 unsafe impl Sync for Operations {}
 
-/// Mapping for a device is not what these dma-bufs are for.
+/// Fails: these dma-bufs cannot be mapped for a device, only their physical address can be read.
 ///
 /// # Safety
 ///
-/// None is needed.
+/// None; any arguments are allowed.
 unsafe extern "C" fn map(
     _attachment: *mut bindings::dma_buf_attachment,
     _direction: bindings::dma_data_direction,
@@ -58,9 +59,11 @@ unsafe extern "C" fn map(
     EOPNOTSUPP.to_ptr()
 }
 
+/// Does not run, because `map` always fails; the dma-buf core requires the operation.
+///
 /// # Safety
 ///
-/// None is needed: nothing was mapped.
+/// None; any arguments are allowed.
 unsafe extern "C" fn unmap(
     _attachment: *mut bindings::dma_buf_attachment,
     _table: *mut bindings::sg_table,
@@ -68,22 +71,26 @@ unsafe extern "C" fn unmap(
 ) {
 }
 
+/// Frees the private data.
+///
 /// # Safety
 ///
-/// Called once for a dma-buf of ours that nobody has any more.
+/// Called once for a dma-buf of this exporter, when its last reference is dropped.
 unsafe extern "C" fn release(buffer: *mut bindings::dma_buf) {
-    // SAFETY: The dma-buf is valid.
+    // SAFETY: The caller passes a valid dma-buf.
     let data = unsafe { (*buffer).priv_ };
-    // SAFETY: By the invariant of `Operations` this is where the box went.
+    // SAFETY: By the invariant of `Operations` the private data came from a `KBox<Backing>`. There
+    // is no reference left, so it is not used after this.
     drop(unsafe { KBox::<Backing>::from_raw(data.cast()) });
 }
 
-/// Makes a dma-buf of `length` bytes of memory, rounded up to pages, which are zero. The caller gets
-/// it as a new file descriptor, with the given flags of `open()`.
+/// Creates a dma-buf of `length` bytes of zeroed memory, rounded up to pages. Returns a new file
+/// descriptor of the calling process, with the given flags of `open()`.
 ///
 /// # Errors
 ///
-/// `EINVAL` for no or too much memory; `ENOMEM`; `EMFILE`; or what making a file gives.
+/// `EINVAL` if `length` is zero or too large; `ENOMEM`; `EMFILE`; else the error of creating a
+/// file.
 pub fn export_test_memory(length: usize, flags: u32) -> Result<i32> {
     let npages = length.div_ceil(PAGE_SIZE);
 
@@ -99,47 +106,51 @@ pub fn export_test_memory(length: usize, flags: u32) -> Result<i32> {
     )?;
     let data = KBox::into_raw(backing);
     let size = npages * PAGE_SIZE;
-    // INVARIANT: The private data are a boxed `Backing`.
-    // SAFETY: The operations are those for these data, and live as long as the module.
+    // INVARIANT: The private data of the new dma-buf is a boxed `Backing`.
+    // SAFETY: The operations are static and take the private data for a boxed `Backing`, which
+    // `data` is.
     let result = from_err_ptr(unsafe {
         bindings::kernel_ext_dma_buf_export(&OPERATIONS.0, size, flags as c_int, data.cast())
     });
     let buffer = match result {
         Ok(buffer) => buffer,
         Err(error) => {
-            // SAFETY: It was made of a box above, and nobody has taken it.
+            // SAFETY: `data` came from a box above. The export failed, so no dma-buf has it.
             drop(unsafe { KBox::from_raw(data) });
             return Err(error);
         }
     };
-    // SAFETY: The dma-buf is valid; if this succeeds, the reference goes to the file descriptor.
+    // SAFETY: The reference to the dma-buf was returned just now. If this succeeds, the file
+    // descriptor owns it, and `buffer` is not used after this.
     let fd = unsafe { bindings::dma_buf_fd(buffer, flags as c_int) };
     if fd < 0 {
-        // SAFETY: The reference is ours, and the last.
+        // SAFETY: `dma_buf_fd()` failed, so this function still owns the reference, which is not
+        // used after this.
         unsafe { bindings::dma_buf_put(buffer) };
         return Err(Error::from_errno(fd));
     }
     Ok(fd)
 }
 
-/// Revokes the memory of a dma-buf of [`export_test_memory`], or makes it available again to those
-/// who attach from now on; in both cases, those who are attached lose it.
+/// Revokes the memory of a dma-buf of [`export_test_memory`], or makes it available again for new
+/// attachments. In both cases, it is revoked for the attachments that exist.
 ///
 /// # Errors
 ///
-/// `EBADF` and `EINVAL` as [`DmaBuf::from_fd`] gives them, `EOPNOTSUPP` for another's dma-buf.
+/// Those of [`DmaBuf::from_fd`]; `EOPNOTSUPP` for a dma-buf of another exporter.
 pub fn revoke_test_memory(fd: i32, revoked: bool) -> Result {
     let buffer = DmaBuf::from_fd(fd)?;
     let backing = backing(&buffer).ok_or(EOPNOTSUPP)?;
     let _reservation = buffer.lock();
 
     backing.revoked.store(revoked, Relaxed);
-    // SAFETY: The dma-buf is valid, and its lock is held.
+    // SAFETY: `buffer` is a reference to the dma-buf, whose reservation lock is held.
     unsafe { bindings::dma_buf_invalidate_mappings(buffer.as_ptr()) };
     Ok(())
 }
 
-/// Where the memory of a dma-buf of ours is, or `ENODEV` if it is revoked; `None` for others.
+/// Returns the location of the memory of a dma-buf of this exporter, or `ENODEV` if it is revoked;
+/// `None` for a dma-buf of another exporter.
 pub(super) fn physical_range(reservation: &Reservation<'_>) -> Option<Result<PhysRange>> {
     let backing = backing(reservation.buffer())?;
 
@@ -147,7 +158,8 @@ pub(super) fn physical_range(reservation: &Reservation<'_>) -> Option<Result<Phy
         return Some(Err(ENODEV));
     }
     let memory = backing.memory.as_ptr();
-    // SAFETY: This computes an address; the memory is in the linear map.
+    // The memory comes from `kmalloc()`, so it is in the linear map.
+    // SAFETY: This only computes an address.
     let offset = unsafe { bindings::kernel_ext_linear_map_offset() };
 
     Some(Ok(PhysRange {
@@ -156,11 +168,14 @@ pub(super) fn physical_range(reservation: &Reservation<'_>) -> Option<Result<Phy
     }))
 }
 
+/// Returns the private data of a dma-buf of this exporter, or `None` for one of another exporter.
 fn backing(buffer: &DmaBuf) -> Option<&Backing> {
-    // SAFETY: The dma-buf is valid; these never change.
+    // SAFETY: `buffer` is a reference to the dma-buf, whose operations and private data never
+    // change.
     let (operations, data) = unsafe { ((*buffer.as_ptr()).ops, (*buffer.as_ptr()).priv_) };
     let ours = core::ptr::eq(operations, &OPERATIONS.0);
 
-    // SAFETY: By the invariant of `Operations` this is a `Backing`, as long as the dma-buf lives.
+    // SAFETY: By the invariant of `Operations` the private data is a boxed `Backing`. `release`
+    // frees it after the last reference to the dma-buf has been dropped.
     ours.then(|| unsafe { &*data.cast::<Backing>() })
 }

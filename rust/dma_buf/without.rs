@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A kernel without dma-bufs (`CONFIG_DMA_SHARED_BUFFER`): there are none of these.
+//! The same interface for kernels without dma-bufs (`CONFIG_DMA_SHARED_BUFFER`). Its types have no
+//! values.
 
 use super::Importer;
 use core::marker::PhantomData;
@@ -10,50 +11,50 @@ use kernel::{device::Device, prelude::*, sync::Arc};
 pub enum DmaBuf {}
 
 impl DmaBuf {
-    /// The dma-buf that the caller has open as `fd`.
+    /// Fails, because there are no dma-bufs.
     ///
     /// # Errors
     ///
-    /// `ENXIO`.
+    /// Always `ENXIO`.
     pub fn from_fd(_fd: i32) -> Result<Self> {
         Err(ENXIO)
     }
 
-    /// The length in bytes.
+    /// Returns the length in bytes.
     pub fn size(&self) -> usize {
         match *self {}
     }
 }
 
-/// An importer, attached to a dma-buf.
+/// An importer that is attached to a dma-buf.
 pub struct Attachment<T: Importer>(DmaBuf, PhantomData<Arc<T>>);
 
 impl<T: Importer> Attachment<T> {
-    /// Attaches `importer`.
+    /// Attaches an importer to a dma-buf.
     ///
     /// # Errors
     ///
-    /// None: there is no dma-buf to call it with.
+    /// None: there is no value of [`DmaBuf`] to call this with.
     pub fn new(buffer: DmaBuf, _device: &Device, _importer: Arc<T>) -> Result<Self> {
         match buffer {}
     }
 }
 
-/// Makes a dma-buf.
+/// Fails, because there are no dma-bufs.
 ///
 /// # Errors
 ///
-/// `EOPNOTSUPP`.
+/// Always `EOPNOTSUPP`.
 #[cfg(CONFIG_IOMMUFD_RUST_TEST)]
 pub fn export_test_memory(_length: usize, _flags: u32) -> Result<i32> {
     Err(EOPNOTSUPP)
 }
 
-/// Revokes a dma-buf's memory.
+/// Fails, because there are no dma-bufs.
 ///
 /// # Errors
 ///
-/// `EOPNOTSUPP`.
+/// Always `EOPNOTSUPP`.
 #[cfg(CONFIG_IOMMUFD_RUST_TEST)]
 pub fn revoke_test_memory(_fd: i32, _revoked: bool) -> Result {
     Err(EOPNOTSUPP)

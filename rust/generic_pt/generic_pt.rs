@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The kernel's generic page tables (`drivers/iommu/generic_pt`), to be measured beside ours.
+//! The generic page tables of the kernel (`drivers/iommu/generic_pt`), to be measured for
+//! comparison.
 //!
-//! C header: `include/linux/generic_pt/iommu.h`. A [`Table`] belongs to nobody's IOMMU. Each of its
-//! methods is one call into `helpers.c`, which does what a C driver does around the page table's own
-//! functions. [`meter`] has the counters that measuring takes.
+//! A [`Table`] is not used by an IOMMU. Each of its methods is one call into `helpers.c`, which
+//! calls the functions of the page table as a C driver does. [`meter`] has the counters for
+//! measurements.
 //!
-//! A part of the benchmark's module and of no other: it needs symbols that a kernel without these
-//! page tables does not have.
+//! Linked into the module of the benchmark only, because it needs symbols that a kernel without
+//! these page tables does not have.
+//!
+//! C header: `include/linux/generic_pt/iommu.h`.
 
 #![warn(missing_docs)]
 
@@ -19,17 +22,17 @@ use core::{
 };
 use kernel::{device::Device, error::to_result, prelude::*, sync::aref::ARef};
 
-/// `struct generic_pt`.
+/// The C type `struct generic_pt`.
 #[repr(C)]
 struct Raw {
     _opaque: [u8; 0],
 }
 
-/// Physical memory to be mapped: `struct generic_pt_run`.
+/// A range of physical memory to be mapped (`struct generic_pt_run`).
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct Run {
-    /// Address of its first byte.
+    /// Physical address of the first byte.
     pub phys: u64,
     /// Length in bytes.
     pub length: u64,
@@ -45,16 +48,17 @@ extern "C" {
     fn generic_pt_read(pt: *mut Raw, iova: u64, granule: u64, phys: *mut u64, count: usize);
 }
 
-/// A format of page tables, with four levels of 512 entries and pages of 4 KiB, 2 MiB and 1 GiB:
-/// `enum generic_pt_format`.
+/// A format of page tables with four levels of 512 entries and pages of 4 KiB, 2 MiB and 1 GiB
+/// (`enum generic_pt_format`).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u32)]
 pub enum Format {
-    /// AMD's own format, which has all other powers of two as well. Its walkers are coherent.
+    /// The AMD IOMMU v1 format, which has pages of all other powers of two as well. Its walkers are
+    /// coherent.
     AmdV1 = 0,
     /// The second stage of Intel VT-d.
     VtdSecondStage = 1,
-    /// The tables of x86-64 CPUs, which are the first stage of Intel VT-d.
+    /// The format of x86-64 CPUs, which is also the first stage of Intel VT-d.
     X86_64 = 2,
 }
 
@@ -62,76 +66,84 @@ pub enum Format {
 ///
 /// # Invariants
 ///
-/// `raw` came from `generic_pt_create`, and nobody else has it.
+/// `raw` came from `generic_pt_create`, and this value owns it.
 pub struct Table {
     raw: NonNull<Raw>,
-    // C has it too.
+    // The C structure points to the device, so it must stay valid.
     _iommu: ARef<Device>,
 }
 
 impl Table {
-    /// An empty page table; `coherent` if the walker that it does not have snoops CPU caches.
+    /// Creates an empty page table. `coherent` says whether it is built for a walker that snoops
+    /// the caches of the CPU; if not, entries are flushed to memory.
     ///
     /// # Errors
     ///
-    /// `ENOMEM`; also if the format has no such tables.
+    /// `ENOMEM`; also if the format does not support such tables.
     pub fn new(format: Format, iommu: &Device, coherent: bool) -> Result<Self> {
         // `Device` is a transparent wrapper of `struct device`.
         let device = (&raw const *iommu).cast_mut().cast();
-        // SAFETY: The device is valid, and stays so as long as the table.
+        // SAFETY: `iommu` is a reference to a device, of which the new value takes a counted
+        // reference for as long as the table exists.
         let raw = unsafe { generic_pt_create(format as c_uint, device, coherent) };
 
-        // INVARIANT: It is new.
+        // INVARIANT: `generic_pt_create` returns a new table.
         Ok(Self {
             raw: NonNull::new(raw).ok_or(ENOMEM)?,
             _iommu: iommu.into(),
         })
     }
 
-    /// Maps `length` bytes from `phys` at `iova`, in the largest pages that fit.
+    /// Maps `length` bytes of physical memory from `phys` on at `iova`, with the largest pages that
+    /// fit.
     ///
     /// # Errors
     ///
-    /// Those of generic_pt. A part may be mapped then.
+    /// Those of generic_pt. A part of the range may be mapped then.
     #[inline(always)]
     pub fn map(&mut self, iova: u64, phys: u64, length: u64) -> Result {
-        // SAFETY: By the type invariant the table is valid; `self` is borrowed mutably, so nobody
-        // else changes it. The table checks the numbers.
+        // SAFETY: By the type invariant the table is valid. `self` is borrowed mutably, so there is
+        // no concurrent call. The function checks the addresses.
         to_result(unsafe { generic_pt_map(self.raw.as_ptr(), iova, phys, length) })
     }
 
-    /// Maps runs one behind the other, in one call for each.
+    /// Maps runs one after the other, with one call of `map_range` for each.
     ///
     /// # Errors
     ///
     /// As for [`map`](Self::map).
     #[inline(always)]
     pub fn map_runs(&mut self, iova: u64, runs: &[Run]) -> Result {
-        // SAFETY: As for `map`; there are as many runs as we say.
+        // SAFETY: By the type invariant the table is valid. `self` is borrowed mutably, so there is
+        // no concurrent call. The pointer and the length are those of `runs`.
         to_result(unsafe {
             generic_pt_map_runs(self.raw.as_ptr(), iova, runs.as_ptr(), runs.len())
         })
     }
 
-    /// Removes whole pages from `iova` on, up to the first hole. Returns how many bytes.
+    /// Unmaps whole pages from `iova` on, up to the first hole. Returns the number of unmapped
+    /// bytes.
     #[inline(always)]
     pub fn unmap(&mut self, iova: u64, length: u64) -> u64 {
-        // SAFETY: As for `map`.
+        // SAFETY: By the type invariant the table is valid. `self` is borrowed mutably, so there is
+        // no concurrent call.
         unsafe { generic_pt_unmap(self.raw.as_ptr(), iova, length) }
     }
 
-    /// The physical address behind `iova`; 0 if nothing is mapped there.
+    /// Returns the physical address of `iova`, or 0 if it is not mapped.
     #[inline(always)]
     pub fn translate(&self, iova: u64) -> u64 {
-        // SAFETY: By the type invariant the table is valid; nobody changes it while it is borrowed.
+        // SAFETY: By the type invariant the table is valid. It is changed only through a mutable
+        // borrow, and `self` is borrowed.
         unsafe { generic_pt_translate(self.raw.as_ptr(), iova) }
     }
 
-    /// [`translate`](Self::translate) for as many addresses as there is room for, from `iova` on and
+    /// Fills `phys` with the [translations](Self::translate) of addresses from `iova` on that are
     /// `granule` bytes apart.
     #[inline(always)]
     pub fn read(&self, iova: u64, granule: u64, phys: &mut [u64]) {
-        // SAFETY: As for `translate`; there is as much room as we say.
+        // SAFETY: By the type invariant the table is valid, and it is not changed while `self` is
+        // borrowed. The pointer and the length are those of `phys`.
         unsafe {
             generic_pt_read(
                 self.raw.as_ptr(),
@@ -146,7 +158,7 @@ impl Table {
 
 impl Drop for Table {
     fn drop(&mut self) {
-        // SAFETY: By the type invariant it is ours, and nobody uses it after this.
+        // SAFETY: By the type invariant this value owns the table, which is not used after this.
         unsafe { generic_pt_destroy(self.raw.as_ptr()) }
     }
 }

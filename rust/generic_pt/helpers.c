@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The kernel's generic page tables as an IOMMU driver uses them, without a
- * driver: no IOMMU walks these tables, so nothing is flushed but CPU caches.
+ * The generic page tables of the kernel, used as an IOMMU driver does, but
+ * without a driver. No IOMMU walks these tables, so only CPU caches are flushed.
  *
- * One call from Rust is one call here, and what a C caller has to do around the
- * page table's own functions (the gather, the list of freed tables) is done
- * here, compiled by the C compiler.
+ * Each call from Rust is one call here. The work of a C caller around the
+ * functions of the page table (the gather, the list of freed tables) is done
+ * here, so that it is compiled by the C compiler.
  */
 #include <linux/generic_pt/iommu.h>
 #include <linux/iommu.h>
@@ -22,7 +22,7 @@ void iommu_put_pages_list(struct iommu_pages_list *list);
 
 #define PROT (IOMMU_READ | IOMMU_WRITE | IOMMU_CACHE)
 
-/* Four levels of 512 entries, as our formats have. */
+/* Four levels of 512 entries, as the Rust page tables have. */
 #define VA_BITS 48
 #define OA_BITS 52
 #define TOP_LEVEL 3
@@ -39,7 +39,7 @@ struct generic_pt {
 	spinlock_t top_lock;
 };
 
-/* The AMD format can grow at the top; these tables begin with all four levels. */
+/* The AMD format can add levels at the top; these tables start with all four. */
 static void change_top(struct pt_iommu *iommu, phys_addr_t top,
 		       unsigned int level)
 {
@@ -99,7 +99,7 @@ static int init_x86_64(struct generic_pt *pt, unsigned int walker)
 	return pt_iommu_x86_64_init(&pt->x86_64, &cfg, GFP_KERNEL);
 }
 
-/* NULL if there is no memory or the format cannot do it. */
+/* Returns NULL if memory is short or the format does not support such tables. */
 struct generic_pt *generic_pt_create(unsigned int format, struct device *iommu,
 				     bool coherent)
 {
@@ -177,7 +177,7 @@ u64 generic_pt_translate(struct generic_pt *pt, u64 iova)
 	return pt->iova_to_phys(&pt->iommu.domain, iova);
 }
 
-/* As iommufd does before it unmaps: one question for each of the pages. */
+/* Looks up each page with one call, as iommufd does before it unmaps. */
 void generic_pt_read(struct generic_pt *pt, u64 iova, u64 granule, u64 *phys,
 		     size_t count)
 {
@@ -193,13 +193,16 @@ u64 generic_pt_ticks(void)
 	return get_cycles();
 }
 
-/* Two instructions for each round. */
+/* Each round is two instructions. */
 void generic_pt_spin(u64 rounds)
 {
 	asm volatile("1: dec %0\n\tjnz 1b" : "+r"(rounds) : : "cc");
 }
 
-/* Exact if nobody allocates meanwhile: the CPUs' shares are added up too. */
+/*
+ * Includes the per-CPU differences, so that the number is exact if no tables are
+ * allocated or freed during the call.
+ */
 long generic_pt_table_pages(void)
 {
 	long pages = atomic_long_read(&vm_node_stat[NR_IOMMU_PAGES]);

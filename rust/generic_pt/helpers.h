@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The kernel's generic page tables, and what it takes to measure them, as
- * symbols that Rust can call.  generic_pt.rs repeats these declarations.
+ * The generic page tables of the kernel and counters to measure them, as symbols
+ * that Rust can call. generic_pt.rs repeats these declarations.
  */
 #ifndef _GENERIC_PT_HELPERS_H
 #define _GENERIC_PT_HELPERS_H

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What is counted.
+//! Counters for measurements.
 
 use core::ffi::c_long;
 
@@ -10,25 +10,28 @@ extern "C" {
     fn generic_pt_table_pages() -> c_long;
 }
 
-/// The time-stamp counter. Under QEMU's `-icount shift=0` it counts the guest's instructions.
+/// Returns the time-stamp counter. Under QEMU with `-icount shift=0` it counts the instructions of
+/// the guest.
 #[inline(always)]
 pub fn ticks() -> u64 {
-    // SAFETY: There is nothing to it.
+    // SAFETY: The function has no preconditions: it reads a register.
     unsafe { generic_pt_ticks() }
 }
 
-/// Instructions in a round of [`spin`].
+/// Number of instructions in each round of [`spin`].
 pub const SPIN_INSTRUCTIONS: u64 = 2;
 
-/// Goes in circles; `rounds` is not zero.
+/// Executes a loop of `rounds` rounds, which is not zero.
 #[inline(always)]
 pub fn spin(rounds: u64) {
-    // SAFETY: It is a loop and nothing else.
+    // SAFETY: The function changes registers only. With zero rounds it would take long, but access
+    // no memory.
     unsafe { generic_pt_spin(rounds) }
 }
 
-/// How many pages the kernel counts as IO page tables, of whatever IOMMU.
+/// Returns the number of pages that the kernel counts as IO page tables, of all IOMMUs.
 pub fn table_pages() -> i64 {
-    // SAFETY: It reads counters.
+    // SAFETY: The function has no preconditions: it reads counters that exist as long as the kernel
+    // runs.
     unsafe { generic_pt_table_pages() }
 }

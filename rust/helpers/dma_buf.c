@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Dma-bufs: what takes a macro, or the name of this module.
+ * Functions for dma-bufs that use macros or the name of this module.
  */
 #include <linux/dma-buf.h>
 #include <linux/module.h>
@@ -9,8 +9,9 @@
 #include "helpers.h"
 
 /*
- * vfio-pci says where a BAR is, to iommufd alone. It is looked up when it is
- * needed, as it may not be loaded, and depends on iommufd itself.
+ * Asks vfio-pci for the physical address of a BAR, which it reports to iommufd
+ * only. The symbol is looked up for each call, because vfio-pci may not be loaded,
+ * and depends on iommufd.
  */
 int kernel_ext_dma_buf_phys(struct dma_buf_attachment *attachment,
 			    struct phys_vec *phys)

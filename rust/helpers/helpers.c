@@ -1,106 +1,29 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Inline functions and macros of the kernel as symbols that Rust can call.
- * Nothing is decided here.
+ * Inline functions and macros of the kernel as symbols that Rust can call. The
+ * logic is in Rust.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/fs.h>
 #include <linux/highmem.h>
+#include <linux/hugetlb.h>
 #include <linux/jiffies.h>
+#include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/pci-ats.h>
 #include <linux/pci.h>
 #include <linux/printk.h>
 #include <linux/sched/signal.h>
+#include <linux/shmem_fs.h>
 #include <linux/uidgid.h>
 
 #include "helpers.h"
-
-void kernel_ext_iommufd_ctx_init(struct iommufd_ctx_layout *ctx,
-				 struct file *file)
-{
-	ctx->file = file;
-	xa_init_flags(&ctx->objects, XA_FLAGS_ALLOC1 | XA_FLAGS_ACCOUNT);
-	xa_init(&ctx->groups);
-	init_waitqueue_head(&ctx->destroy_wait);
-	init_rwsem(&ctx->ioas_creation_lock);
-	mt_init_flags(&ctx->mt_mmap, MT_FLAGS_ALLOC_RANGE);
-	mutex_init(&ctx->sw_msi_lock);
-	INIT_LIST_HEAD(&ctx->sw_msi_list);
-}
-
-void kernel_ext_iommufd_ctx_destroy(struct iommufd_ctx_layout *ctx)
-{
-	xa_destroy(&ctx->objects);
-	mutex_destroy(&ctx->sw_msi_lock);
-}
-
-bool kernel_ext_wait_unused(struct wait_queue_head *wq, refcount_t *count,
-			    unsigned int timeout_ms)
-{
-	if (!wait_event_timeout(*wq, refcount_read(count) == 0,
-				msecs_to_jiffies(timeout_ms)))
-		return false;
-	/* What the last users did to the object comes before its destruction. */
-	smp_acquire__after_ctrl_dep();
-	return true;
-}
-
-void kernel_ext_wake_up_all(struct wait_queue_head *wq)
-{
-	wake_up_all(wq);
-}
-
-int kernel_ext_xa_alloc_31b(struct xarray *xa, u32 *id)
-{
-	return xa_alloc(xa, id, XA_ZERO_ENTRY, xa_limit_31b,
-			GFP_KERNEL_ACCOUNT);
-}
-
-/* The slot was allocated by kernel_ext_xa_alloc_31b(): the store cannot fail. */
-void kernel_ext_xa_store_reserved(struct xarray *xa, u32 id, void *entry)
-{
-	XA_STATE(xas, xa, id);
-	void *old;
-
-	xa_lock(xa);
-	old = xas_store(&xas, entry);
-	xa_unlock(xa);
-	WARN_ON(old != XA_ZERO_ENTRY);
-}
-
-bool kernel_ext_refcount_inc_not_zero(refcount_t *r)
-{
-	return refcount_inc_not_zero(r);
-}
-
-void kernel_ext_get_file(struct file *file)
-{
-	get_file(file);
-}
-
-bool kernel_ext_get_file_unless_closed(struct file *file)
-{
-	return file_ref_get(&file->f_ref);
-}
 
 void kernel_ext_down_write_nest_lock(struct rw_semaphore *sem,
 				     struct rw_semaphore *outer)
 {
 	down_write_nest_lock(sem, outer);
-}
-
-bool kernel_ext_access_needs_pages(const struct iommufd_access_ops *ops)
-{
-	return ops->needs_pin_pages;
-}
-
-void kernel_ext_access_unmap(const struct iommufd_access_ops *ops, void *data,
-			     unsigned long iova, unsigned long length)
-{
-	if (ops->unmap)
-		ops->unmap(data, iova, length);
 }
 
 bool kernel_ext_iommu_enforce_cache_coherency(struct iommu_domain *domain)
@@ -109,7 +32,7 @@ bool kernel_ext_iommu_enforce_cache_coherency(struct iommu_domain *domain)
 	       domain->ops->enforce_cache_coherency(domain);
 }
 
-/* The PASID control register of a PCI device on which PASIDs are enabled, else 0. */
+/* Returns the PASID control register of a PCI device with PASIDs enabled, else 0. */
 int kernel_ext_pci_pasid_control(struct device *dev)
 {
 	int ctrl;
@@ -133,6 +56,17 @@ void kernel_ext_iotlb_sync(struct iommu_domain *domain,
 	iommu_iotlb_sync(domain, gather);
 }
 
+/* The caller knows that the module, which may be NULL, is not being unloaded. */
+void kernel_ext_module_get(struct module *module)
+{
+	__module_get(module);
+}
+
+void kernel_ext_module_put(struct module *module)
+{
+	module_put(module);
+}
+
 static DEFINE_MUTEX(iommu_registry);
 
 void kernel_ext_iommu_registry_lock(void)
@@ -143,6 +77,28 @@ void kernel_ext_iommu_registry_lock(void)
 void kernel_ext_iommu_registry_unlock(void)
 {
 	mutex_unlock(&iommu_registry);
+}
+
+static DECLARE_RWSEM(iommu_instances);
+
+void kernel_ext_iommu_instances_down_read(void)
+{
+	down_read(&iommu_instances);
+}
+
+void kernel_ext_iommu_instances_up_read(void)
+{
+	up_read(&iommu_instances);
+}
+
+void kernel_ext_iommu_instances_down_write(void)
+{
+	down_write(&iommu_instances);
+}
+
+void kernel_ext_iommu_instances_up_write(void)
+{
+	up_write(&iommu_instances);
 }
 
 struct iommu_group *kernel_ext_pci_device_group(struct device *dev)
@@ -166,7 +122,7 @@ unsigned long kernel_ext_folio_nr_pages(struct folio *folio)
 	return folio_nr_pages(folio);
 }
 
-/* The huge page of hugetlbfs that @page is part of, if it is. */
+/* Returns the huge page of hugetlbfs that @page is part of, or NULL. */
 struct folio *kernel_ext_hugetlb_folio(struct page *page, unsigned long *npages,
 				       unsigned long *index)
 {
@@ -189,6 +145,36 @@ void kernel_ext_copy_to_page(struct page *page, size_t offset, const void *from,
 			     size_t length)
 {
 	memcpy_to_page(page, offset, from, length);
+}
+
+/*
+ * Returns the seals of a file whose contents are memory, or -EINVAL for any other
+ * file. memfd_get_seals() does the same, but is not exported to modules.
+ */
+int kernel_ext_memory_file_seals(struct file *file)
+{
+	if (shmem_file(file))
+		return READ_ONCE(SHMEM_I(file_inode(file))->seals);
+#ifdef CONFIG_HUGETLBFS
+	if (is_file_hugepages(file))
+		return READ_ONCE(HUGETLBFS_I(file_inode(file))->seals);
+#endif
+	return -EINVAL;
+}
+
+bool kernel_ext_file_is_writable(struct file *file)
+{
+	return file->f_mode & FMODE_WRITE;
+}
+
+int kernel_ext_file_map_writable(struct file *file)
+{
+	return mapping_map_writable(file->f_mapping);
+}
+
+void kernel_ext_file_unmap_writable(struct file *file)
+{
+	mapping_unmap_writable(file->f_mapping);
 }
 
 void *kernel_ext_kmalloc_account(size_t size)
@@ -262,18 +248,18 @@ void kernel_ext_report_user_limit(struct task_struct *task,
 				  unsigned long wanted, unsigned long used,
 				  unsigned long limit)
 {
-	pr_notice_ratelimited("cannot pin %lu KiB for %s[%d]: user %u has locked %lu KiB, RLIMIT_MEMLOCK is %lu KiB\n",
-			      PAGES_TO_KIB(wanted), task->comm,
-			      task_tgid_nr(task),
-			      from_kuid(&init_user_ns, user->uid),
-			      PAGES_TO_KIB(used), PAGES_TO_KIB(limit));
+	pr_notice_ratelimited(
+		"cannot pin %lu KiB for %s[%d]: user %u has locked %lu KiB, RLIMIT_MEMLOCK is %lu KiB\n",
+		PAGES_TO_KIB(wanted), task->comm, task_tgid_nr(task),
+		from_kuid(&init_user_ns, user->uid), PAGES_TO_KIB(used),
+		PAGES_TO_KIB(limit));
 }
 
 void kernel_ext_report_mm_limit(struct task_struct *task, unsigned long wanted,
 				unsigned long used, unsigned long limit)
 {
-	pr_notice_ratelimited("cannot pin %lu KiB for %s[%d]: the process has locked %lu KiB, RLIMIT_MEMLOCK is %lu KiB\n",
-			      PAGES_TO_KIB(wanted), task->comm,
-			      task_tgid_nr(task), PAGES_TO_KIB(used),
-			      PAGES_TO_KIB(limit));
+	pr_notice_ratelimited(
+		"cannot pin %lu KiB for %s[%d]: the process has locked %lu KiB, RLIMIT_MEMLOCK is %lu KiB\n",
+		PAGES_TO_KIB(wanted), task->comm, task_tgid_nr(task),
+		PAGES_TO_KIB(used), PAGES_TO_KIB(limit));
 }

@@ -1,35 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the Rust abstractions need from C and bindgen cannot give: inline
- * functions and macros as real symbols, prototypes that the kernel keeps in
- * private headers, and the layouts that C code shares with our objects.
+ * Declarations for the Rust abstractions that bindgen cannot generate: inline
+ * functions and macros as symbols, and prototypes from private headers of the
+ * kernel.
  */
 #ifndef _KERNEL_EXT_HELPERS_H
 #define _KERNEL_EXT_HELPERS_H
 
 #include <linux/iommu.h>
-#include <linux/iommufd.h>
-#include <linux/maple_tree.h>
 #include <linux/mm.h>
 #include <linux/rwsem.h>
 #include <linux/sched/user.h>
-#include <linux/wait.h>
-#include <linux/xarray.h>
 
-/*
- * drivers/iommu/iommu-priv.h is not installed with kernel headers; these are
- * exported in the namespace IOMMUFD_INTERNAL for iommufd alone.
- */
-int iommu_attach_group_handle(struct iommu_domain *domain,
-			      struct iommu_group *group,
-			      struct iommu_attach_handle *handle);
-void iommu_detach_group_handle(struct iommu_domain *domain,
-			       struct iommu_group *group);
-int iommu_replace_group_handle(struct iommu_group *group,
-			       struct iommu_domain *new_domain,
-			       struct iommu_attach_handle *handle);
-
-/* drivers/iommu/iommu-pages.h is not installed either. */
+/* drivers/iommu/iommu-pages.h is not installed with kernel headers. */
 void *iommu_alloc_pages_node_sz(int nid, gfp_t gfp, size_t size);
 void iommu_free_pages(void *virt);
 int iommu_pages_start_incoherent(void *virt, struct device *dma_dev);
@@ -38,58 +21,8 @@ void iommu_pages_stop_incoherent_list(struct iommu_pages_list *list,
 				      struct device *dma_dev);
 #endif
 
-/*
- * The part of an iommufd context that vmlinux's iommufd driver core reads
- * through the opaque pointer.  layout.c compares it, and the structures below,
- * with the kernel's own definitions where those are at hand.
- */
-struct iommufd_ctx_layout {
-	struct file *file;
-	struct xarray objects;
-	struct xarray groups;
-	wait_queue_head_t destroy_wait;
-	struct rw_semaphore ioas_creation_lock;
-	struct maple_tree mt_mmap;
-	struct mutex sw_msi_lock;
-	struct list_head sw_msi_list;
-	unsigned int sw_msi_id;
-};
-
-/* Of a bound device, C reads the fields up to @dev. */
-struct iommufd_device_layout {
-	struct iommufd_object obj;
-	struct iommufd_ctx *ictx;
-	void *igroup;
-	struct list_head group_item;
-	struct device *dev;
-};
-
-/* The kernel's iommufd_attach_handle: what an attached domain points back to. */
-struct iommufd_attach_handle_layout {
-	struct iommu_attach_handle handle;
-	void *idev;
-};
-
-void kernel_ext_iommufd_ctx_init(struct iommufd_ctx_layout *ctx,
-				 struct file *file);
-void kernel_ext_iommufd_ctx_destroy(struct iommufd_ctx_layout *ctx);
-bool kernel_ext_wait_unused(struct wait_queue_head *wq, refcount_t *count,
-			    unsigned int timeout_ms);
-void kernel_ext_wake_up_all(struct wait_queue_head *wq);
-
-int kernel_ext_xa_alloc_31b(struct xarray *xa, u32 *id);
-void kernel_ext_xa_store_reserved(struct xarray *xa, u32 id, void *entry);
-
-bool kernel_ext_refcount_inc_not_zero(refcount_t *r);
-void kernel_ext_get_file(struct file *file);
-bool kernel_ext_get_file_unless_closed(struct file *file);
-
 void kernel_ext_down_write_nest_lock(struct rw_semaphore *sem,
 				     struct rw_semaphore *outer);
-
-bool kernel_ext_access_needs_pages(const struct iommufd_access_ops *ops);
-void kernel_ext_access_unmap(const struct iommufd_access_ops *ops, void *data,
-			     unsigned long iova, unsigned long length);
 
 bool kernel_ext_iommu_enforce_cache_coherency(struct iommu_domain *domain);
 int kernel_ext_pci_pasid_control(struct device *dev);
@@ -97,8 +30,14 @@ void kernel_ext_iotlb_gather_init(struct iommu_iotlb_gather *gather);
 void kernel_ext_iotlb_sync(struct iommu_domain *domain,
 			   struct iommu_iotlb_gather *gather);
 
+void kernel_ext_module_get(struct module *module);
+void kernel_ext_module_put(struct module *module);
 void kernel_ext_iommu_registry_lock(void);
 void kernel_ext_iommu_registry_unlock(void);
+void kernel_ext_iommu_instances_down_read(void);
+void kernel_ext_iommu_instances_up_read(void);
+void kernel_ext_iommu_instances_down_write(void);
+void kernel_ext_iommu_instances_up_write(void);
 struct iommu_group *kernel_ext_pci_device_group(struct device *dev);
 
 void *kernel_ext_kmalloc_account(size_t size);
@@ -111,6 +50,10 @@ void kernel_ext_copy_from_page(void *to, struct page *page, size_t offset,
 			       size_t length);
 void kernel_ext_copy_to_page(struct page *page, size_t offset, const void *from,
 			     size_t length);
+int kernel_ext_memory_file_seals(struct file *file);
+bool kernel_ext_file_is_writable(struct file *file);
+int kernel_ext_file_map_writable(struct file *file);
+void kernel_ext_file_unmap_writable(struct file *file);
 void kernel_ext_mm_add_pinned(struct mm_struct *mm, long npages);
 
 unsigned long kernel_ext_linear_map_offset(void);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Memory for IO page tables: drivers/iommu/iommu-pages.h as symbols, and tables
- * that wait for an RCU grace period.
+ * Memory for IO page tables: the functions of drivers/iommu/iommu-pages.h as
+ * symbols, and tables that are freed after an RCU grace period.
  */
 #include <linux/device.h>
 #include <linux/dma-mapping.h>
@@ -32,11 +32,14 @@ void *kernel_ext_table_alloc(struct device *iommu, size_t size, gfp_t gfp,
 		iommu_free_pages(table);
 		return NULL;
 	}
-	/* A tag in the pointer is not part of the address. */
+	/* Rust computes the physical address, of which a KASAN tag is not a part. */
 	return kasan_reset_tag(table);
 }
 
-/* The device is done with it; the CPU is, too, or will only read. */
+/*
+ * Ends the DMA mapping of a table that no device accesses any more. The CPU may
+ * still read it.
+ */
 static void table_stop(struct device *iommu, void *table)
 {
 #ifndef CONFIG_X86
@@ -64,7 +67,10 @@ void kernel_ext_table_flush(struct device *iommu, void *start, size_t length)
 #endif
 }
 
-/* Nobody else uses the private field of a table's page. Returns the new list. */
+/*
+ * Puts a table in front of the list @next, and returns the new list. The list is
+ * linked by the private field of the pages, which tables do not use otherwise.
+ */
 void *kernel_ext_table_retire(void *next, void *table)
 {
 	set_page_private(virt_to_page(table), (unsigned long)next);

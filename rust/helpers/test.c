@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * helpers.c of test builds (CONFIG_IOMMUFD_RUST_TEST).
+ * Functions for test builds only (CONFIG_IOMMUFD_RUST_TEST); see helpers.c.
  */
 #include <linux/debugfs.h>
 #include <linux/fault-inject.h>
@@ -40,7 +40,7 @@ void kernel_ext_fault_exit(void)
 	debugfs_remove_recursive(fault_dir);
 }
 
-/* Pins of a page that is counted for itself; less than 0 for others. */
+/* Returns the number of pins of a page, or -1 for a part of a compound page. */
 int kernel_ext_page_pins(struct page *page)
 {
 	return PageCompound(page) ? -1 :

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What test builds (CONFIG_IOMMUFD_RUST_TEST) need from C besides; included by
+ * Declarations for test builds only (CONFIG_IOMMUFD_RUST_TEST); included by
  * helpers.h.
  */
 #ifndef _KERNEL_EXT_TEST_H

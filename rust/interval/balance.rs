@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Keeps a tree of intervals weakly balanced, and what its nodes know of their subtrees right, from
-//! a change upwards.
+//! Restores the balance of a tree of intervals and the summaries of its nodes, from a change
+//! upwards.
 
 use super::{summary, Link};
 use core::mem;
 
-/// Makes the left child the root of the subtree.
+/// Rotates the subtree to the right: its left child becomes the root.
 fn rotate_right<V>(link: &mut Link<V>) {
     let Some(node) = link else { return };
     let mut other = node.left.take();
@@ -22,7 +22,7 @@ fn rotate_right<V>(link: &mut Link<V>) {
     }
 }
 
-/// Makes the right child the root of the subtree.
+/// Rotates the subtree to the left: its right child becomes the root.
 fn rotate_left<V>(link: &mut Link<V>) {
     let Some(node) = link else { return };
     let mut other = node.right.take();
@@ -38,7 +38,7 @@ fn rotate_left<V>(link: &mut Link<V>) {
     }
 }
 
-/// Makes up for a left child whose rank is two above that of the right one.
+/// Restores the balance of a node whose left child has a rank two above that of the right child.
 fn lower_left<V>(link: &mut Link<V>) {
     let Some(node) = link else { return };
     let rank = node.subtree.rank;
@@ -56,7 +56,7 @@ fn lower_left<V>(link: &mut Link<V>) {
     set_rank(link, rank);
 }
 
-/// Makes up for a right child whose rank is two above that of the left one.
+/// Restores the balance of a node whose right child has a rank two above that of the left child.
 fn lower_right<V>(link: &mut Link<V>) {
     let Some(node) = link else { return };
     let rank = node.subtree.rank;
@@ -80,20 +80,20 @@ fn set_rank<V>(link: &mut Link<V>, rank: u8) {
     }
 }
 
-/// What has changed in a subtree that those above must know: bits.
+/// The changes in a subtree that affect the nodes above it: a set of bits.
 #[derive(Clone, Copy)]
 pub(super) struct Changed(u8);
 
 impl Changed {
-    pub(super) const NOTHING: Self = Self(0);
+    pub(super) const NONE: Self = Self(0);
     /// The rank of the root.
     pub(super) const RANK: Self = Self(1);
     /// The greatest weight.
     pub(super) const WEIGHT: Self = Self(2);
-    /// All that is in a summary.
+    /// All parts of a summary.
     pub(super) const SUMMARY: Self = Self(3);
-    /// Where the interval ends that is in front of the one behind the subtree. That is no part of the
-    /// summary.
+    /// The end of the last interval in the subtree, on which the weight of its successor depends.
+    /// Not part of the summary.
     pub(super) const EDGE: Self = Self(4);
     pub(super) const ANY: Self = Self(7);
 
@@ -109,19 +109,19 @@ impl Changed {
         Self(self.0 & other.0)
     }
 
-    /// A bit if something is the case.
+    /// Returns `self` if `is_so`, else no bits.
     fn when(self, is_so: bool) -> Self {
         Self(self.0 * u8::from(is_so))
     }
 }
 
-/// Makes the summary right again at a node of whose children, or of whose own weight, something has
-/// changed. Returns what of the summary is another one now.
+/// Updates the summary of a node after a change of its children or of its own weight. Returns the
+/// parts of the summary that have changed.
 pub(super) fn settle<V>(link: &mut Link<V>, changed: Changed) -> Changed {
     let Some(node) = link else {
-        return Changed::NOTHING;
+        return Changed::NONE;
     };
-    let mut rest = Changed::NOTHING;
+    let mut rest = Changed::NONE;
 
     if changed.has(Changed::RANK) {
         let (left, right) = (summary(&node.left).rank, summary(&node.right).rank);
@@ -129,7 +129,7 @@ pub(super) fn settle<V>(link: &mut Link<V>, changed: Changed) -> Changed {
         if left.abs_diff(right) > 1 {
             return lower(link, left > right);
         }
-        // Two above both children is as good as one, but for a leaf.
+        // A rank two above both children is valid, except for a leaf.
         let high = left == right && left != 0 && left + 2 == node.subtree.rank;
         let rank = left.max(right) + 1 + u8::from(high);
 
@@ -146,7 +146,7 @@ pub(super) fn settle<V>(link: &mut Link<V>, changed: Changed) -> Changed {
     rest
 }
 
-/// As [`settle`], where that may be nothing.
+/// Calls [`settle`] if there are changes.
 pub(super) fn settle_if<V>(link: &mut Link<V>, changed: Changed) -> Changed {
     if changed.has(Changed::ANY) {
         settle(link, changed)
@@ -155,8 +155,8 @@ pub(super) fn settle_if<V>(link: &mut Link<V>, changed: Changed) -> Changed {
     }
 }
 
-/// Makes up for a child whose rank is two above that of the other. Returns what of the summary is
-/// another one now.
+/// Restores the balance of a node, one child of which has a rank two above that of the other.
+/// Returns the parts of the summary that have changed.
 #[inline(never)]
 fn lower<V>(link: &mut Link<V>, left: bool) -> Changed {
     let before = summary(link);

@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Intervals that may overlap, or even be the same, and can be taken out one by one.
+//! Intervals that may overlap, or be equal, and can be removed individually.
 
 use super::balance::{settle_if, Changed};
 use super::{put_next, Link, Node, OverlapMap};
 use crate::base::Box;
 use core::{cmp::Ordering, mem, num::NonZeroU64};
 
-/// A value with a number that tells its interval from others with the same first address.
+/// A value with a number that distinguishes its interval from others with the same first address.
 pub struct Numbered<V> {
     number: u64,
-    /// The value itself.
+    /// The value.
     pub value: V,
 }
 
 impl<V> Numbered<V> {
-    /// A value that gets its number when it is inserted.
+    /// Wraps a value, which gets its number when it is inserted.
     pub fn new(value: V) -> Self {
         Self { number: 0, value }
     }
@@ -24,30 +24,30 @@ impl<V> Numbered<V> {
 /// A node of a [`NumberedMap`].
 pub type NumberedNode<V> = Node<Numbered<V>>;
 
-/// Says which interval of a map is meant: no other ever has the same.
+/// Identifies an interval of a map. Keys are not reused.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Key {
     first: u64,
-    /// Not zero, so that there may be no key at no cost.
+    /// Not zero, so that an `Option<Key>` has the size of a `Key`.
     number: NonZeroU64,
 }
 
 impl Key {
-    /// On which side of a node the interval is.
+    /// Compares the place of the interval with that of a node.
     fn order<V>(&self, node: &NumberedNode<V>) -> Ordering {
         (self.first, self.number.get()).cmp(&(node.first, node.value.number))
     }
 }
 
-/// A map from intervals that may overlap to values; each interval has a key, by which it is found in
-/// logarithmic time however many begin with the same address.
+/// A map from intervals that may overlap to values. Each interval has a key, by which it is found
+/// in logarithmic time, whatever the number of intervals with the same first address.
 ///
 /// # Invariants
 ///
 /// The nodes are in ascending order of first address and number.
 pub struct NumberedMap<V> {
     pub(super) map: OverlapMap<Numbered<V>>,
-    /// The number of the last that was inserted. 64 bits do not wrap round.
+    /// The number of the last inserted interval. 64 bits do not overflow.
     number: u64,
 }
 
@@ -58,7 +58,7 @@ impl<V> Default for NumberedMap<V> {
 }
 
 impl<V> NumberedMap<V> {
-    /// A map without intervals.
+    /// Creates an empty map.
     pub const fn new() -> Self {
         Self {
             map: OverlapMap::new(),
@@ -66,19 +66,20 @@ impl<V> NumberedMap<V> {
         }
     }
 
-    /// Adds an interval.
+    /// Inserts an interval, and returns its key.
     pub fn insert(&mut self, mut node: Box<NumberedNode<V>>) -> Key {
         let number = NonZeroU64::MIN.saturating_add(self.number);
         let first = node.first;
 
         self.number = number.get();
         node.value.number = self.number;
-        // INVARIANT: It comes behind those with the same first address, and no number is higher.
+        // INVARIANT: `insert` puts the node behind those with the same first address, all of which
+        // have lower numbers.
         self.map.insert(node);
         Key { first, number }
     }
 
-    /// Takes an interval out.
+    /// Removes an interval.
     pub fn remove(&mut self, key: Key) -> Option<Box<NumberedNode<V>>> {
         let mut removed = None;
 
@@ -86,12 +87,12 @@ impl<V> NumberedMap<V> {
         removed
     }
 
-    /// Gives the upper part of an interval up: `last` is the new last address.
+    /// Shortens an interval: `last` is the new last address.
     pub fn shorten(&mut self, key: Key, last: u64) {
         shorten_at(&mut self.map.root, key, last);
     }
 
-    /// The value of an interval.
+    /// Returns the value of an interval.
     pub fn get(&self, key: Key) -> Option<&V> {
         let mut link = &self.map.root;
 
@@ -105,7 +106,7 @@ impl<V> NumberedMap<V> {
         None
     }
 
-    /// The value of an interval, to be changed.
+    /// Returns the value of an interval for modification.
     pub fn get_mut(&mut self, key: Key) -> Option<&mut V> {
         let mut link = &mut self.map.root;
 
@@ -119,25 +120,26 @@ impl<V> NumberedMap<V> {
         None
     }
 
-    /// Of the intervals that meet `first..=last`, one that begins first.
+    /// Returns the value of an interval that overlaps `first..=last`, with the lowest first address
+    /// of all that do.
     pub fn first_in(&self, first: u64, last: u64) -> Option<&V> {
         self.map.first_in(first, last).map(|node| &node.value.value)
     }
 
-    /// Shows `visit` the values of all intervals, lowest first.
+    /// Calls `visit` for the values of all intervals, in ascending order of first address.
     pub fn for_each(&self, mut visit: impl FnMut(&V)) {
         visit_all(&self.map.root, &mut visit);
     }
 }
 
-/// Moves the node that `key` means to `removed`. Returns what of the summary is another one now.
+/// Moves the node of `key` to `removed`. Returns the parts of the summary that have changed.
 fn remove_at<V>(
     link: &mut Link<Numbered<V>>,
     removed: &mut Link<Numbered<V>>,
     key: Key,
 ) -> Changed {
     let Some(node) = link else {
-        return Changed::NOTHING;
+        return Changed::NONE;
     };
     let changed = match key.order(node) {
         Ordering::Less => remove_at(&mut node.left, removed, key),
@@ -151,25 +153,26 @@ fn remove_at<V>(
     settle_if(link, changed)
 }
 
-/// Puts in the place of a node, which is taken out, what was below it.
+/// Replaces a node that is being removed by its former children. Returns the parts of the summary
+/// that have changed.
 fn replace<V>(link: &mut Link<Numbered<V>>, removed: &mut Link<Numbered<V>>) -> Changed {
     let Some(node) = removed else {
-        return Changed::NOTHING;
+        return Changed::NONE;
     };
 
     if node.right.is_none() {
         mem::swap(link, &mut node.left);
         return Changed::SUMMARY;
     }
-    // An interval weighs the same everywhere.
+    // The weight is the last address, which does not depend on the place.
     put_next(link, node, |next| next.weight)
 }
 
-/// Lets the interval that `key` means end at `last`, whose place in the order that does not change.
-/// Returns what of the summary is another one now.
+/// Shortens the interval of `key` to end at `last`, which does not change its place. Returns the
+/// parts of the summary that have changed.
 fn shorten_at<V>(link: &mut Link<Numbered<V>>, key: Key, last: u64) -> Changed {
     let Some(node) = link else {
-        return Changed::NOTHING;
+        return Changed::NONE;
     };
     let changed = match key.order(node) {
         Ordering::Less => shorten_at(&mut node.left, key, last),

@@ -4,60 +4,70 @@
 //!
 //! C header: `include/linux/iommu.h`.
 //!
-//! A driver is a type that implements [`Driver`], and its page tables are one that implements
-//! [`PagingDomain`]. A `static` of the type [`Operations`] makes the kernel's tables of functions out
-//! of them, and a [`Registration`] adds one IOMMU to the system. From then on the kernel's DMA API,
-//! VFIO and any iommufd use it, whatever language they are written in:
+//! A driver is a type that implements [`Driver`].
+//! [`iommu_driver_operations!`](crate::iommu_driver_operations) makes the kernel's tables of
+//! functions out of it, and a [`Registration`] adds one IOMMU to the system. From then on the
+//! kernel's DMA API, VFIO and any iommufd use it, whatever language they are written in:
 //!
 //! ```text
 //! Registration::new()           the IOMMU is there; the kernel offers it devices
 //!   Driver::probe(dev)          it takes one on, with a value of its own for it
-//!     Driver::new_domain()      an empty page table that suits the device
+//!     Driver::new_domain()      a domain that suits the device: a format, and data of the driver
 //!     Driver::attach()          the device translates through it, or is blocked
-//!       PagingDomain::map(), unmap(), sync() ...
+//!       PagingDomain::sync(), flush() ...
 //! ```
 //!
-//! A whole batch of runs reaches [`PagingDomain::map`] in one call where the user of the page table
-//! is in Rust as well (see `registry.rs`); all others come by way of the C functions.
+//! The page table of a domain is one of [`table`](super::table), in the format that the driver has
+//! named. A user maps and unmaps in it without the driver, which is called where hardware must
+//! forget something. A whole batch of runs reaches the page table in one call where the user is in
+//! Rust as well (see `registry.rs`); all others come by way of the C functions.
 //!
-//! Neither trait is unsafe, and no implementation contains `unsafe`: what a device may reach through
-//! DMA is beyond what a language can check, as is everything else that a driver tells its hardware.
-//! What the traits ask is nevertheless what keeps other people's memory intact.
+//! The traits are safe, and no implementation contains `unsafe`. Which memory a domain holds, and
+//! which memory is unpinned once it holds it no longer, is not for a driver to say. That its
+//! hardware walks the page table that it was told to, and forgets what it was told to forget, is
+//! what a driver is trusted with, as a driver in C is.
 
 mod domain;
+mod domain_ops;
+mod instances;
 mod operations;
 mod registration;
 mod registry;
 mod user_data;
 
-pub(super) use domain::paging_domain;
 #[cfg(CONFIG_IOMMUFD_RUST_TEST)]
-pub(super) use registration::{Listed, Named};
+pub(super) use registration::{unlist, Listed, Named};
 pub(super) use registry::find as find_page_table;
 
-pub use operations::Operations;
+pub use domain::{DomainRef, NewDomain};
+pub use operations::{DriverOperations, Operations};
 pub use registration::Registration;
 
 use super::{
-    domain::{DomainFeatures, UserData},
+    domain_table::IotlbGather,
+    features::{DomainFeatures, UserData},
     group::Capability,
-    iommu_pages::TableAllocation,
-    page_table::{Gather, Geometry},
-    run::{Access, PhysRun},
 };
 use crate::bindings;
+use core::ops::RangeInclusive;
 use kernel::{device, prelude::*};
 use zerocopy::Immutable;
 
 /// A driver of IOMMUs. A value of the type is one of them.
 ///
-/// What concerns one device, from [`probe`](Self::probe) to the drop of [`Device`](Self::Device),
-/// never runs twice at the same time.
-pub trait Driver: Send + Sync + Sized + 'static {
+/// Which calls may run at the same time:
+///
+/// - [`probe`](Self::probe) and [`grouping`](Self::grouping) of a device come before all other
+///   calls for it, and the drop of its [`Device`](Self::Device) after them.
+/// - [`attach`](Self::attach) runs with the lock of the device's group held, so once at a time for
+///   all devices of a group; for devices of other groups it may run at the same time.
+/// - [`capable`](Self::capable), [`hw_info`](Self::hw_info) and [`new_domain`](Self::new_domain)
+///   may run at any time in between, several times at once and at the same time as `attach`.
+pub trait Driver: DriverOperations + Send + Sync + Sized + 'static {
     /// What the driver keeps for a device that it translates for. Dropped when the device goes.
     type Device: Send + Sync;
 
-    /// Its page tables.
+    /// What the driver keeps for a domain, beside the page table.
     type Domain: PagingDomain;
 
     /// What a device is attached to while nobody has asked for anything.
@@ -65,9 +75,6 @@ pub trait Driver: Send + Sync + Sized + 'static {
 
     /// How many PASIDs its IOMMUs tell apart, that of requests without one among them; 0 for none.
     const MAX_PASIDS: u32 = 0;
-
-    /// The operations of this driver: a `static` of the implementor.
-    fn operations() -> &'static Operations<Self>;
 
     /// Takes on a device. It is not attached to anything yet.
     ///
@@ -83,36 +90,38 @@ pub trait Driver: Send + Sync + Sized + 'static {
     fn capable(device: &Self::Device, capability: Capability) -> bool;
 
     /// What user space may want to know of the hardware, `wanted` being the kind that it can make
-    /// sense of; [`HwInfo::ANY`] if it does not say.
+    /// sense of; [`HwInfoData::ANY`] if it does not say.
     ///
     /// # Errors
     ///
     /// `EOPNOTSUPP` if there is no such kind here.
-    fn hw_info(_device: &Self::Device, _wanted: u32) -> Result<HwInfo> {
+    fn hw_info(_device: &Self::Device, _wanted: u32) -> Result<HwInfoData> {
         Err(EOPNOTSUPP)
     }
 
-    /// An empty page table that suits `device`, and that other devices may be attached to as well.
+    /// A domain with an empty page table that suits `device`, and that other devices may be
+    /// attached to as well: [`NewDomain::new`] in one of the formats that the hardware walks.
     ///
     /// # Errors
     ///
-    /// `EOPNOTSUPP` for features that it does not have and data that it does not know, `EINVAL` for such as make no sense,
-    /// `ENOMEM`.
+    /// `EOPNOTSUPP` for features that it does not have and data that it does not know, `EINVAL` for
+    /// such as make no sense, `ENOMEM`.
     fn new_domain(
         &self,
         device: &Self::Device,
         features: DomainFeatures,
         data: Option<UserData>,
-    ) -> Result<impl PinInit<Self::Domain, Error>>;
+    ) -> Result<NewDomain<Self>>;
 
     /// Lets all requests of a device without a PASID translate through `to`, instead of through
-    /// `from`. Called with the lock of its group held.
+    /// `from`; `from` is `None` if that is not known. A device that goes is attached to
+    /// [`Blocked`](Target::Blocked) first.
     ///
     /// # Errors
     ///
     /// `EINVAL` if the domain does not suit the device, where another one might; any other if it is
-    /// the device's fault. The device is attached to what it was attached to then. Blocking must
-    /// not fail.
+    /// the device's fault. The device is attached to what it was attached to then. To `Blocked` it
+    /// must not fail: the domain that the hardware would go on walking is freed all the same.
     fn attach(
         device: &Self::Device,
         to: Target<'_, Self>,
@@ -120,44 +129,25 @@ pub trait Driver: Send + Sync + Sized + 'static {
     ) -> Result;
 }
 
-/// A page table of a driver, which a user fills.
+/// What a driver keeps for a domain, and how its hardware forgets what it has cached of the page
+/// table.
 ///
-/// Calls for ranges that do not meet may run at the same time, on several CPUs and some of them in
-/// interrupts. Whoever owns a range sees to that calls for it do not.
+/// All of it may be called at the same time, on several CPUs and in interrupts.
 pub trait PagingDomain: Send + Sync {
-    /// The addresses and page sizes of it, which do not change.
-    fn geometry(&self) -> Geometry;
-
-    /// Maps `runs` one behind the other from `iova` on, in one walk if it can. IOVA, addresses and
-    /// lengths are multiples of the smallest page.
-    ///
-    /// # Errors
-    ///
-    /// Nothing of `runs` is mapped then: `EADDRINUSE` if something is mapped there, `ERANGE` outside the
-    /// addresses of the page table, `ENOMEM`.
-    fn map(&self, iova: u64, runs: &[PhysRun], access: Access, how: TableAllocation) -> Result;
-
-    /// Removes what is mapped in `length` bytes from `iova` on; both ends are ends of runs that were
-    /// mapped, and no memory is needed. Returns how many bytes were mapped.
-    ///
-    /// What devices may still have cached is added to `gather`, or flushed at once.
-    fn unmap(&self, iova: u64, length: usize, gather: Pin<&mut Gather>) -> usize;
-
-    /// Returns when no device reaches any more what has been unmapped into `gather`.
-    fn sync(&self, gather: Pin<&mut Gather>);
+    /// Returns when no device reaches any more what has been unmapped into `gather`. No tables are
+    /// among it.
+    fn sync(&self, gather: Pin<&mut IotlbGather>);
 
     /// Returns when no device reaches any more what has ever been unmapped.
     fn sync_all(&self);
 
-    /// The physical address behind `iova`.
-    fn translate(&self, iova: u64) -> Option<u64>;
+    /// Returns when the hardware has forgotten what it may have cached for `range`, both ends
+    /// inclusive, and, if `tables` says so, the way there through tables. Called where the page
+    /// table cannot wait for [`sync`](Self::sync): tables were removed, or put where some had been.
+    fn flush(&self, range: RangeInclusive<u64>, tables: bool);
 
-    /// Reads what is mapped in `length` bytes from `iova` on, up to the first hole, into `runs`, as
-    /// the longest runs possible. Returns how many; stops at the end of the last run that fits.
-    fn read_runs(&self, iova: u64, length: usize, runs: &mut [PhysRun]) -> usize;
-
-    /// Makes the page table ignore requests of devices to bypass the CPU's caches, if it can. Called
-    /// before anything is mapped.
+    /// Makes the hardware ignore requests of devices to bypass the CPU's caches, and returns
+    /// whether it does. Called before anything is mapped.
     fn enforce_cache_coherency(&self) -> bool {
         false
     }
@@ -168,7 +158,7 @@ pub enum Target<'a, T: Driver> {
     /// Nothing: all its requests are refused.
     Blocked,
     /// A page table.
-    Domain(&'a T::Domain),
+    Domain(DomainRef<'a, T>),
 }
 
 /// Who decides what a device is attached to by default.
@@ -191,13 +181,13 @@ pub enum Grouping {
 
 /// What a driver says of its hardware: data of a kind that the ABI gives a number
 /// (`enum iommu_hw_info_type`).
-pub struct HwInfo {
+pub struct HwInfoData {
     kind: u32,
     /// Not empty.
     data: KVec<u8>,
 }
 
-impl HwInfo {
+impl HwInfoData {
     /// Whatever kind there is.
     pub const ANY: u32 = bindings::iommu_hw_info_type_IOMMU_HW_INFO_TYPE_DEFAULT;
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Groups of devices, and who may drive their DMA.
+//! IOMMU groups, and the ownership of their DMA.
 
+use super::driver::Driver;
 use crate::{bindings, shim::device_ptr};
 use core::{ffi::c_void, mem::ManuallyDrop, ptr::NonNull};
 use kernel::{
@@ -11,22 +12,22 @@ use kernel::{
     sync::aref::ARef,
 };
 
-/// What an IOMMU can do for a device.
+/// A capability of the IOMMU for a device (`enum iommu_cap`).
 #[derive(Clone, Copy)]
 #[repr(u32)]
 pub enum Capability {
-    /// DMA may snoop the CPU's caches, so that nobody has to flush them.
+    /// DMA can snoop the caches of the CPU, so that software need not flush them.
     CacheCoherency = bindings::iommu_cap_IOMMU_CAP_CACHE_COHERENCY,
-    /// The device can be kept from asking for DMA that does not snoop.
+    /// The IOMMU can enforce snooping for DMA of which the device requests that it does not snoop.
     EnforceCacheCoherency = bindings::iommu_cap_IOMMU_CAP_ENFORCE_CACHE_COHERENCY,
-    /// Page tables can tell which memory devices have written to.
+    /// Page tables record which memory devices have written to.
     DirtyTracking = bindings::iommu_cap_IOMMU_CAP_DIRTY_TRACKING,
-    /// The device may ask for translations (PCI ATS).
+    /// The device may use PCI ATS to request translations.
     PciAts = bindings::iommu_cap_IOMMU_CAP_PCI_ATS_SUPPORTED,
 }
 
 impl Capability {
-    /// The one with this number, if it has a name here.
+    /// Returns the capability with this number, or `None` if it is not listed here.
     pub(super) fn from_raw(raw: bindings::iommu_cap) -> Option<Self> {
         [
             Self::CacheCoherency,
@@ -39,64 +40,67 @@ impl Capability {
     }
 }
 
-/// Whether the IOMMU of `dev` can do it. False for a device without an IOMMU.
-pub fn is_capable(dev: &Device, capability: Capability) -> bool {
-    // SAFETY: `dev` is a valid device.
+/// Returns whether the IOMMU of `dev` has a capability. False for a device without an IOMMU.
+pub fn is_capable(dev: &Device<Bound>, capability: Capability) -> bool {
+    // SAFETY: `dev` is a reference to a device that a driver is bound to, so it does not lose its
+    // IOMMU during the call.
     unsafe { bindings::device_iommu_capable(device_ptr(dev), capability as u32) }
 }
 
-/// A reference to an IOMMU group: devices that the IOMMU cannot tell apart.
+/// A reference to an IOMMU group: a set of devices that the IOMMU cannot isolate from each other.
 ///
 /// # Invariants
 ///
-/// `0` is valid and this value owns one reference to it.
+/// `0` is valid, and this value owns one reference to it. A value in a `ManuallyDrop` borrows the
+/// reference instead.
 pub struct Group(NonNull<bindings::iommu_group>);
 
-// SAFETY: Groups may be used and put on any thread.
+// SAFETY: References to a group may be used and dropped on any thread.
 unsafe impl Send for Group {}
-// SAFETY: The functions below may run at the same time for one group.
+// SAFETY: The functions that are called with a `&Group` may run on several threads at the same
+// time.
 unsafe impl Sync for Group {}
 
 impl Group {
-    /// The group of `dev`, if an IOMMU serves it.
-    pub fn of(dev: &Device) -> Option<Self> {
-        // INVARIANT: `iommu_group_get()` took the reference.
-        // SAFETY: `dev` is a valid device.
+    /// Returns the group of `dev`, or `None` if it has no IOMMU.
+    pub fn of(dev: &Device<Bound>) -> Option<Self> {
+        // INVARIANT: `iommu_group_get()` takes a reference, which the new value owns.
+        // SAFETY: `dev` is a reference to a device that a driver is bound to, so it does not leave
+        // its group during the call.
         NonNull::new(unsafe { bindings::iommu_group_get(device_ptr(dev)) }).map(Self)
     }
 
-    /// The group behind C's pointer, without a reference of its own; `None` for null.
+    /// Borrows the group of a C pointer, without taking a reference. Returns `None` for null.
     ///
     /// # Safety
     ///
     /// The caller has a reference to the group for as long as it uses the result.
-    pub(crate) unsafe fn borrow_raw(
-        group: *mut bindings::iommu_group,
-    ) -> Option<ManuallyDrop<Self>> {
+    pub unsafe fn borrow_raw(group: *mut bindings::iommu_group) -> Option<ManuallyDrop<Self>> {
         NonNull::new(group).map(|group| ManuallyDrop::new(Self(group)))
     }
 
-    /// Whether a write of a device of the group can raise no interrupt but its own.
+    /// Returns whether interrupts are isolated: a device of the group cannot raise interrupts of
+    /// other devices by DMA.
     pub fn has_isolated_msi(&self) -> bool {
         // SAFETY: By the type invariant the group is valid.
         unsafe { bindings::iommu_group_has_isolated_msi(self.as_raw()) }
     }
 
-    /// Whether both are the same group.
+    /// Returns whether both are the same group.
     pub fn is_same(&self, other: &Self) -> bool {
         self.0 == other.0
     }
 
-    /// The C structure.
-    pub(crate) fn as_raw(&self) -> *mut bindings::iommu_group {
+    /// Returns the C structure.
+    pub fn as_raw(&self) -> *mut bindings::iommu_group {
         self.0.as_ptr()
     }
 }
 
 impl Clone for Group {
     fn clone(&self) -> Self {
-        // INVARIANT: `iommu_group_ref_get()` took the reference.
-        // SAFETY: By the type invariant the group is valid.
+        // INVARIANT: `iommu_group_ref_get()` takes a reference, which the new value owns.
+        // SAFETY: By the type invariant `self` has a reference, so the count is not zero.
         unsafe { bindings::iommu_group_ref_get(self.as_raw()) };
         Self(self.0)
     }
@@ -104,72 +108,105 @@ impl Clone for Group {
 
 impl Drop for Group {
     fn drop(&mut self) {
-        // SAFETY: By the type invariant this value owns the reference.
+        // SAFETY: By the type invariant this value owns the reference, which is not used after
+        // this.
         unsafe { bindings::iommu_group_put(self.as_raw()) };
     }
 }
 
-/// The right of one owner to drive the DMA of a device and so of its whole group.
+/// The ownership of the DMA of a device, and thereby of its whole group, by one user.
 ///
-/// From the first claim on, DMA of the group is blocked until something is attached; with the last
-/// claim dropped it returns to the kernel's DMA API.
+/// From the first claim on, DMA of the group is blocked until a domain is attached. When the last
+/// claim is dropped, the group returns to the DMA API of the kernel.
 ///
 /// # Invariants
 ///
-/// `iommu_device_claim_dma_owner()` succeeded for `dev`, whose group is `group`.
+/// `iommu_device_claim_dma_owner()` has succeeded for `dev`, whose group is `group`, and this value
+/// owns that claim.
 pub struct DmaOwner {
     dev: ARef<Device>,
     group: Group,
 }
 
 impl DmaOwner {
-    /// Claims the DMA of the group of `dev` for the owner that `cookie`, an address, stands for.
+    /// Claims the DMA of the group of `dev` for the owner that is identified by the address
+    /// `cookie`.
     ///
     /// # Errors
     ///
-    /// `EPERM` if somebody else owns it or a driver uses the DMA API of a device in it, `EBUSY` if it
-    /// is attached to something, `ENODEV` if no IOMMU serves the device.
+    /// `EPERM` if the group has another owner, or a driver uses the DMA API for a device in it;
+    /// `EBUSY` if a domain is attached to the group; `ENODEV` if the device has no IOMMU.
     pub fn claim(dev: &Device<Bound>, cookie: *const c_void) -> Result<Self> {
         let group = Group::of(dev).ok_or(ENODEV)?;
 
-        // SAFETY: `dev` is a valid device that a driver is bound to; the cookie is only compared.
+        // SAFETY: `dev` is a reference to a device that a driver is bound to, so it is not removed
+        // from its group during the call. The cookie is only compared.
         to_result(unsafe {
             bindings::iommu_device_claim_dma_owner(device_ptr(dev), cookie.cast_mut())
         })?;
-        // INVARIANT: The claim succeeded.
+        // INVARIANT: The claim has succeeded, and the new value owns it.
         Ok(Self {
             dev: (&**dev).into(),
             group,
         })
     }
 
-    /// The device.
+    /// Returns the device.
     pub fn device(&self) -> &Device {
         &self.dev
     }
 
-    /// Its group.
+    /// Returns its group.
     pub fn group(&self) -> &Group {
         &self.group
     }
 
-    /// What the IOMMU core knows of the device.
+    /// Returns whether the IOMMU of the device has a capability.
+    pub fn is_capable(&self, capability: Capability) -> bool {
+        // SAFETY: `self.dev` is a reference, so the device is valid. By the type invariant its DMA
+        // is claimed, so it keeps its IOMMU.
+        unsafe { bindings::device_iommu_capable(device_ptr(&self.dev), capability as u32) }
+    }
+
+    /// Returns the data of the IOMMU core for the device.
     pub(crate) fn iommu(&self) -> *mut bindings::dev_iommu {
-        // SAFETY: The device is valid. By the type invariant its DMA is claimed, which only works
-        // where an IOMMU serves it, and it keeps that IOMMU as long as it is claimed.
+        // SAFETY: `self.dev` is a reference, so the device is valid. By the type invariant its DMA
+        // is claimed. This is possible only for a device with an IOMMU, which keeps its `dev_iommu`
+        // as long as it is claimed.
         unsafe { (*device_ptr(&self.dev)).iommu }
     }
 
-    /// The operations of its IOMMU's driver.
+    /// Returns the operations of the driver of its IOMMU.
     pub(crate) fn iommu_ops(&self) -> *const bindings::iommu_ops {
-        // SAFETY: As in `iommu`, the device has an IOMMU, which is registered with its operations.
+        // SAFETY: By the type invariant the DMA of the device is claimed, so it has an IOMMU, whose
+        // registration and operations stay valid as long as it is claimed.
         unsafe { (*(*self.iommu()).iommu_dev).ops }
+    }
+
+    /// Returns whether the driver of its IOMMU allocates domains with optional features and with
+    /// data from user space.
+    pub fn takes_domain_features(&self) -> bool {
+        // SAFETY: By the type invariant the DMA of the device is claimed, so the driver has it. The
+        // operations of a driver are constant and live as long as one of its devices.
+        unsafe { (*self.iommu_ops()).domain_alloc_paging_flags }.is_some()
+    }
+
+    /// Returns whether the driver of its IOMMU allocates nested domains.
+    pub fn nests_domains(&self) -> bool {
+        // SAFETY: By the type invariant the DMA of the device is claimed, so the driver has it. The
+        // operations of a driver are constant and live as long as one of its devices.
+        unsafe { (*self.iommu_ops()).domain_alloc_nested }.is_some()
+    }
+
+    /// Returns whether `T` is the driver of its IOMMU.
+    pub fn is_driven_by<T: Driver>(&self) -> bool {
+        core::ptr::eq(self.iommu_ops(), T::operations().as_raw())
     }
 }
 
 impl Drop for DmaOwner {
     fn drop(&mut self) {
-        // SAFETY: By the type invariant the claim is ours.
+        // SAFETY: By the type invariant this value owns the claim, which is released only here.
         unsafe { bindings::iommu_device_release_dma_owner(device_ptr(&self.dev)) };
     }
 }

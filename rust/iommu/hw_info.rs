@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the driver of an IOMMU tells of the hardware behind a device.
+//! Descriptions of the IOMMU hardware of a device by its driver.
 
 use super::DmaOwner;
 use crate::{bindings, shim::device_ptr};
 use core::{ffi::c_void, ptr::NonNull};
 use kernel::{error::from_err_ptr, prelude::*};
 
-/// A description of hardware, in a format of its driver.
+/// A description of the hardware, in a format that the driver defines.
 ///
 /// # Invariants
 ///
-/// `data`, if there are any, are `length` bytes from `kmalloc()` that this value owns.
+/// `data` is `None` and `length` zero, or `data` points to `length` bytes from `kmalloc()` that
+/// this value owns.
 pub struct HwInfo {
     data: Option<NonNull<c_void>>,
     length: u32,
@@ -19,16 +20,18 @@ pub struct HwInfo {
 }
 
 impl HwInfo {
-    /// Asks the driver for a description of the given kind; zero stands for the one it prefers.
+    /// Returns the description of the given kind by the driver. Kind zero selects the default of
+    /// the driver.
     ///
-    /// A driver that tells nothing gives an empty one of kind zero.
+    /// The description of a driver without this operation is empty, with kind zero.
     ///
     /// # Errors
     ///
-    /// `EOPNOTSUPP` if the driver does not know this kind, else whatever it reports.
+    /// `EOPNOTSUPP` if the driver does not support this kind; else the error of the driver.
     pub fn of(device: &DmaOwner, kind: u32) -> Result<Self> {
         let (mut length, mut kind) = (0, kind);
-        // SAFETY: The operations of a driver stay, and do not change.
+        // SAFETY: The DMA of the device is owned, so its IOMMU stays registered; the operations of
+        // a driver are constant.
         let Some(hw_info) = (unsafe { (*device.iommu_ops()).hw_info }) else {
             return Ok(Self {
                 data: None,
@@ -36,32 +39,34 @@ impl HwInfo {
                 kind: 0,
             });
         };
-        // SAFETY: It is a device of this driver.
+        // SAFETY: The operation is that of the driver of this device's IOMMU. Both out-parameters
+        // are valid for writing.
         let data = unsafe { hw_info(device_ptr(device.device()), &mut length, &mut kind) };
         let data = NonNull::new(from_err_ptr(data)?);
 
-        // INVARIANT: The driver has allocated the data for the caller.
+        // INVARIANT: By the contract of `hw_info`, the driver returns `length` bytes from
+        // `kmalloc()`, which the caller owns.
         let this = Self {
             length: if data.is_some() { length } else { 0 },
             data,
             kind,
         };
-        // The driver has described its hardware without saying in which format.
+        // A description without a kind is an error of the driver.
         if kernel::warn_on!(this.kind == 0) {
             return Err(EOPNOTSUPP);
         }
         Ok(this)
     }
 
-    /// What it describes.
+    /// Returns the kind of the description.
     pub fn kind(&self) -> u32 {
         self.kind
     }
 
-    /// The description.
+    /// Returns the bytes of the description.
     pub fn bytes(&self) -> &[u8] {
         match self.data {
-            // SAFETY: By the type invariant there are so many bytes.
+            // SAFETY: By the type invariant `data` points to `length` bytes that this value owns.
             Some(data) => unsafe {
                 core::slice::from_raw_parts(data.as_ptr().cast(), self.length as usize)
             },
@@ -73,32 +78,34 @@ impl HwInfo {
 impl Drop for HwInfo {
     fn drop(&mut self) {
         if let Some(data) = self.data {
-            // SAFETY: By the type invariant this value owns them.
+            // SAFETY: By the type invariant this value owns the data, which came from `kmalloc()`
+            // and is not used after this.
             unsafe { bindings::kfree(data.as_ptr()) };
         }
     }
 }
 
-/// What a device can do with PASIDs.
+/// The PASID features of a device.
 #[derive(Clone, Copy)]
 pub struct PasidSupport {
-    /// How many PASIDs it has.
+    /// Number of PASIDs.
     pub count: u32,
-    /// It may ask for permission to execute.
+    /// Requests may ask for execute permission.
     pub exec: bool,
-    /// It may ask for privileged accesses.
+    /// Requests may be privileged.
     pub privileged: bool,
 }
 
 impl PasidSupport {
-    /// Whether PASIDs of the device are enabled, and what it can do with them.
+    /// Returns the PASID features of a device, or `None` if it has no PASIDs.
     pub fn of(device: &DmaOwner) -> Option<Self> {
-        // SAFETY: An owned device has an IOMMU; the number is fixed when that takes it over.
+        // SAFETY: The DMA of the device is owned, so it has a `dev_iommu`. The number is constant
+        // from the probe of the device by its IOMMU driver on.
         let count = unsafe { (*device.iommu()).max_pasids };
         if count == 0 {
             return None;
         }
-        // SAFETY: It is a valid device.
+        // SAFETY: `device` holds a reference to the device, so it is valid.
         let control =
             unsafe { bindings::kernel_ext_pci_pasid_control(device_ptr(device.device())) };
         let has = |bit: u32| control & bit as c_int != 0;

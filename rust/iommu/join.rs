@@ -1,29 +1,29 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Runs that may be mapped with one call although they were given apart.
+//! Joins runs that may be mapped with one call.
 //!
-//! Where a range is to be cut between any two of its pages later on, each page is a run of its own.
-//! The kernel's generic page tables take one run a call, and put what is contiguous into larger
-//! entries where they can. Where they cannot, because no larger page lies within the runs, these may
-//! as well be one.
+//! In a range that can later be cut between any two pages, each page is a separate run. The generic
+//! page tables of the kernel map one run with each call, and use a larger entry wherever the run
+//! contains an aligned larger page. Runs can be joined if the result contains no such page: it is
+//! then mapped with the same entries, in one call.
 //!
 //! Pure: this file is also compiled for the host.
 
 use super::run::PhysRun;
 
-/// Runs, each joined with as many behind it as may be mapped together: no page of `large` bytes
-/// reaches from one into the next.
+/// An iterator over runs, each joined with as many of those after it as possible, so that no joined
+/// run contains an aligned page of `large` bytes.
 pub(crate) struct JoinedRuns<'a> {
     left: &'a [PhysRun],
-    /// Where the first of them is mapped.
+    /// The IOVA of the first of them.
     iova: u64,
-    /// The smallest of the page sizes, powers of two, that are larger than the runs' granule: where no
-    /// page of that size lies, none of a larger size does.
+    /// The smallest page size that is larger than the granule of the runs, in bytes. Page sizes are
+    /// powers of two, so a run that contains no page of this size contains no larger one either.
     large: Option<u64>,
 }
 
 impl<'a> JoinedRuns<'a> {
-    /// `runs`, which are mapped one behind the other from `iova` on.
+    /// Creates an iterator over `runs`, which are mapped one after the other from `iova` on.
     #[inline]
     pub(crate) fn new(iova: u64, runs: &'a [PhysRun], large: Option<u64>) -> Self {
         Self {
@@ -33,7 +33,7 @@ impl<'a> JoinedRuns<'a> {
         }
     }
 
-    /// Whether `run`, which is mapped first, may be mapped together with what is next.
+    /// Returns whether `run`, which is mapped at `self.iova`, can be joined with the run after it.
     fn may_join(&self, run: &PhysRun, next: &PhysRun) -> bool {
         let length = (run.length + next.length) as u64;
 
@@ -58,13 +58,14 @@ impl Iterator for JoinedRuns<'_> {
             left = behind;
         }
         self.left = left;
-        // Behind the last byte of the address space there is no address.
+        // A run that ends with the address space wraps to zero.
         self.iova = self.iova.wrapping_add(run.length as u64);
         Some(run)
     }
 }
 
-/// Whether `length` bytes have a page of `large` bytes in them that is aligned on both sides.
+/// Returns whether `length` bytes contain a page of `large` bytes that is aligned both in IOVA and
+/// in physical address.
 fn has_large_page(iova: u64, phys: u64, length: u64, large: Option<u64>) -> bool {
     let Some(large) = large else { return false };
     let offset = iova & (large - 1);

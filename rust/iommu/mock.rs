@@ -5,9 +5,9 @@
 //! The kernel has a bus, and a way to add devices to it that are translated by an IOMMU of this bus
 //! and of no other, for the tests of iommufd (`drivers/iommu/iommu-priv.h`).
 
-use super::driver::{Driver, Listed, Named};
+use super::driver::{unlist, Driver, Listed, Named};
 use crate::{bindings, shim::device_ptr};
-use core::{cell::UnsafeCell, ptr, ptr::NonNull};
+use core::{cell::UnsafeCell, mem::ManuallyDrop, ptr, ptr::NonNull};
 use kernel::{
     device::{Bound, Device},
     error::to_result,
@@ -35,7 +35,8 @@ struct Lock(());
 
 impl Lock {
     fn take() -> Self {
-        // SAFETY: There is nothing to it.
+        // SAFETY: The mutex is static and initialised. The function has no other requirement than
+        // that it may sleep.
         unsafe { bindings::kernel_ext_mock_lock() };
         Self(())
     }
@@ -62,7 +63,7 @@ impl Bus {
     }
 
     fn set_iommu(&self, _lock: &Lock, iommu: *mut bindings::iommu_device) {
-        // SAFETY: By the type invariant the lock makes it ours.
+        // SAFETY: By the type invariant the cell is accessed with the lock held, as `_lock` shows.
         unsafe { *self.iommu.get() = iommu };
     }
 }
@@ -90,13 +91,17 @@ impl Drop for RegisteredBus {
     }
 }
 
-/// A bus with its IOMMU. Dropping it takes both away; devices must have gone before.
+/// A bus with its IOMMU. Dropping it takes both away, unless a [`MockDevice`] is left on the bus:
+/// then it is leaked, with a warning.
 ///
 /// # Invariants
 ///
-/// `iommu_device_register_bus()` succeeded for all of it.
-pub struct Registration<T: Driver> {
-    iommu: Listed<T>,
+/// The IOMMU is on the list of the operations of `T`, and `iommu_device_register_bus()` succeeded
+/// for all of it.
+pub struct Registration<T: Driver>(ManuallyDrop<Registered<T>>);
+
+struct Registered<T: Driver> {
+    iommu: Named<T>,
     notifier: Pin<KBox<Opaque<bindings::notifier_block>>>,
     bus: RegisteredBus,
 }
@@ -119,7 +124,8 @@ impl<T: Driver> Registration<T> {
         driver: impl PinInit<T, Error>,
     ) -> Result<Self> {
         let bus = RegisteredBus::new(bus)?;
-        let iommu = Listed::new(Named::new(parent, name, driver)?);
+        let iommu = Named::new(parent, name, driver)?;
+        let listed = Listed::new(&iommu);
         let notifier = KBox::pin(Opaque::new(pin_init::zeroed()), GFP_KERNEL)?;
         let lock = Lock::take();
 
@@ -134,29 +140,42 @@ impl<T: Driver> Registration<T> {
         })?;
         bus.0.set_iommu(&lock, iommu.instance().as_raw());
         drop(lock);
-        // INVARIANT: It succeeded.
-        Ok(Self {
+        listed.keep();
+        // INVARIANT: It succeeded, and the IOMMU stays on the list.
+        Ok(Self(ManuallyDrop::new(Registered {
             iommu,
             notifier,
             bus,
-        })
+        })))
     }
 }
 
 impl<T: Driver> Drop for Registration<T> {
     fn drop(&mut self) {
-        let bus = self.bus.0;
+        let Registered {
+            iommu,
+            notifier,
+            bus,
+        } = &*self.0;
         let lock = Lock::take();
 
-        bus.set_iommu(&lock, ptr::null_mut());
-        // SAFETY: By the type invariant it is registered.
+        bus.0.set_iommu(&lock, ptr::null_mut());
+        // From here on the driver takes no device on for this IOMMU.
+        unlist(iommu);
+        drop(lock);
+        if kernel::warn_on!(iommu.instance().is_serving()) {
+            return;
+        }
+        // SAFETY: By the type invariant it is registered. No device has it, so none loses it.
         unsafe {
             bindings::iommu_device_unregister_bus(
-                self.iommu.instance().as_raw(),
-                bus.raw.get(),
-                self.notifier.get(),
+                iommu.instance().as_raw(),
+                bus.0.raw.get(),
+                notifier.get(),
             )
         };
+        // SAFETY: The value is not used after this.
+        unsafe { ManuallyDrop::drop(&mut self.0) };
     }
 }
 
@@ -218,7 +237,7 @@ impl NewDevice {
         unsafe { (*dev).release = Some(Self::RELEASE) };
         // SAFETY: As above.
         unsafe { (*dev).bus = bus.raw.get() };
-        // INVARIANT: It is initialised and ours.
+        // INVARIANT: The device was initialised just now, and the value owns its first reference.
         // SAFETY: A box is not null.
         let this = Self(unsafe { NonNull::new_unchecked(dev) });
 
@@ -231,10 +250,11 @@ impl NewDevice {
         Ok(this)
     }
 
-    /// Frees what the IOMMU core keeps for a device that could not be added: where it has had memory
-    /// for the first part of it and none for the second, it forgets that.
+    /// Frees what the IOMMU core keeps for a device that could not be added: where it has had
+    /// memory for the first part of it and none for the second, it forgets that.
     fn free_iommu_data(&self) {
-        // SAFETY: By the type invariant the device is there; it was not added, so it is ours alone.
+        // SAFETY: By the type invariant the device is valid. It was not added, so no other code
+        // uses it.
         let data = unsafe { &mut (*self.0.as_ptr()).iommu };
 
         // SAFETY: The core has allocated it, or it is null.
@@ -253,9 +273,11 @@ impl NewDevice {
 
 impl Drop for NewDevice {
     fn drop(&mut self) {
-        // SAFETY: By the type invariant the device is there; one that was added has no node any more.
+        // SAFETY: By the type invariant the device is there; one that was added has no node any
+        // more.
         unsafe { bindings::device_remove_software_node(self.0.as_ptr()) };
-        // SAFETY: By the type invariant the reference is ours.
+        // SAFETY: By the type invariant this value owns the reference, which is not used after
+        // this.
         unsafe { bindings::put_device(self.0.as_ptr()) };
     }
 }
@@ -277,8 +299,8 @@ impl MockDevice {
     ///
     /// # Errors
     ///
-    /// `ENODEV` if the bus has no IOMMU; `EEXIST` if it has a device of that name; `ENOMEM`; or what
-    /// probing it has led to.
+    /// `ENODEV` if the bus has no IOMMU; `EEXIST` if it has a device of that name; `ENOMEM`; or
+    /// what probing it has led to.
     pub fn new(
         bus: &'static Bus,
         name: fmt::Arguments<'_>,
@@ -286,7 +308,7 @@ impl MockDevice {
     ) -> Result<Self> {
         let dev = NewDevice::new(bus, name, properties)?;
         let _lock = Lock::take();
-        // SAFETY: By the type invariant the lock makes it ours.
+        // SAFETY: By the type invariant the cell is accessed with the lock held, as it is here.
         let iommu = unsafe { *bus.iommu.get() };
 
         if iommu.is_null() {

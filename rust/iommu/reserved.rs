@@ -1,33 +1,33 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! IOVA that a device cannot use, or that has a use already.
+//! Reserved IOVA regions of a device.
 
 use super::DmaOwner;
 use crate::{bindings, shim::device_ptr};
 use core::marker::PhantomData;
 use kernel::{prelude::*, types::Opaque};
 
-/// Why a region is reserved.
+/// The reason for which a region is reserved (`enum iommu_resv_type`).
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum ReservedKind {
-    /// Firmware wants it mapped one to one, but only until a driver takes the device over.
+    /// Firmware requires an identity mapping, until a driver takes over the device.
     DirectRelaxable,
-    /// Interrupts: writes here are not translated.
+    /// The hardware MSI window: writes to it are interrupts, which are not translated.
     Msi,
-    /// Where the kernel may place an interrupt controller's page.
+    /// The software MSI window, in which the kernel maps the doorbell of an interrupt controller.
     SoftwareMsi,
-    /// Anything else that must not be mapped.
+    /// Any other region that must not be mapped.
     Other,
 }
 
 /// A range of reserved IOVA.
 #[derive(Clone, Copy)]
 pub struct ReservedRegion {
-    /// First address.
+    /// The first address.
     pub start: u64,
-    /// Last address, inclusive.
+    /// The last address, inclusive.
     pub last: u64,
-    /// Why.
+    /// The reason.
     pub kind: ReservedKind,
 }
 
@@ -35,7 +35,7 @@ pub struct ReservedRegion {
 ///
 /// # Invariants
 ///
-/// `list` is a list head that `iommu_get_resv_regions()` filled for `device`.
+/// `list` is a list head that `iommu_get_resv_regions()` has filled for `device`.
 #[pin_data(PinnedDrop)]
 pub struct ReservedRegions<'a> {
     #[pin]
@@ -44,27 +44,29 @@ pub struct ReservedRegions<'a> {
 }
 
 impl<'a> ReservedRegions<'a> {
-    /// Asks the IOMMU driver. What it has no memory for is missing.
+    /// Returns an initialiser that lists the regions which the IOMMU driver reports. Regions for
+    /// which the driver cannot allocate memory are missing.
     pub fn of(device: &'a DmaOwner) -> impl PinInit<Self> + 'a {
         pin_init!(Self {
-            // INVARIANT: The list is empty, then filled, and does not move.
+            // INVARIANT: The list is initialised as empty, then filled. It is pinned.
             list <- Opaque::ffi_init(move |head: *mut bindings::list_head| {
-                // SAFETY: `head` is valid for writing.
+                // SAFETY: The initialiser passes a `head` that is valid for writing and pinned.
                 unsafe { head.write(bindings::list_head { next: head, prev: head }) };
-                // SAFETY: An IOMMU serves the device, or nobody could own its DMA; `head` is a list.
+                // SAFETY: The DMA of the device is claimed, which is possible only for a device
+                // with an IOMMU. `head` is an initialised list.
                 unsafe { bindings::iommu_get_resv_regions(device_ptr(device.device()), head) };
             }),
             device,
         })
     }
 
-    /// The regions, one after the other.
+    /// Iterates over the regions.
     pub fn iter(&self) -> Iter<'_> {
         let head = self.list.get();
 
         Iter {
             head,
-            // SAFETY: By the type invariant this is a list.
+            // SAFETY: By the type invariant `head` is an initialised list head.
             next: unsafe { (*head).next },
             _list: PhantomData,
         }
@@ -74,7 +76,8 @@ impl<'a> ReservedRegions<'a> {
 #[pinned_drop]
 impl PinnedDrop for ReservedRegions<'_> {
     fn drop(self: Pin<&mut Self>) {
-        // SAFETY: By the type invariant the list was filled for this device.
+        // SAFETY: By the type invariant `iommu_get_resv_regions()` has filled the list for this
+        // device, and it is not used after this.
         unsafe {
             bindings::iommu_put_resv_regions(device_ptr(self.device.device()), self.list.get())
         };
@@ -103,8 +106,8 @@ impl Iterator for Iter<'_> {
             .next
             .wrapping_byte_sub(core::mem::offset_of!(bindings::iommu_resv_region, list))
             .cast::<bindings::iommu_resv_region>();
-        // SAFETY: By the type invariant `next` is the link of a region, which lives as long as the
-        // list does.
+        // SAFETY: By the type invariant `next` is the link of a region, because it is not the head.
+        // The region is valid as long as the list, which is borrowed for `'_`.
         let region = unsafe { &*region };
 
         self.next = region.list.next;

@@ -1,32 +1,32 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Words that everybody who maps memory for a device uses.
+//! The types that describe memory to be mapped for a device.
 //!
 //! Pure: this file is also compiled for the host, with the page tables.
 
-/// How the CPU sees the memory behind a run, which decides how it must be mapped.
+/// The kind of the memory of a run, which determines the attributes of its mapping.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum MemoryKind {
-    /// System memory: mapped cache-coherent.
+    /// System memory, which is mapped cache-coherent.
     Normal,
-    /// Registers or memory of a device: mapped as MMIO.
+    /// Registers or memory of a device, which are mapped as MMIO.
     Mmio,
 }
 
-/// Bytes that lie next to each other in physical memory.
+/// A range of contiguous physical memory.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct PhysRun {
     /// Physical address of the first byte.
     pub phys: u64,
     /// Length in bytes; not zero.
     pub length: usize,
-    /// What is there.
+    /// The kind of memory.
     pub kind: MemoryKind,
 }
 
-/// Leaves bytes out of runs, of which there are as many: `before` of the first run and `behind` of the
-/// last.
-pub(crate) fn trim(runs: &mut [PhysRun], before: usize, behind: usize) {
+/// Removes `before` bytes from the start of the first run and `behind` bytes from the end of the
+/// last. The runs have that many bytes.
+pub fn trim(runs: &mut [PhysRun], before: usize, behind: usize) {
     if let Some(first) = runs.first_mut() {
         first.phys += before as u64;
         first.length -= before;
@@ -36,11 +36,11 @@ pub(crate) fn trim(runs: &mut [PhysRun], before: usize, behind: usize) {
     }
 }
 
-/// What the device may do, seen from the device.
+/// The accesses that a device is allowed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Access {
-    /// It may read memory.
+    /// The device may read memory.
     pub read: bool,
-    /// It may write memory.
+    /// The device may write memory.
     pub write: bool,
 }

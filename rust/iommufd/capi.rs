@@ -2,9 +2,15 @@
 
 //! What other modules call: the functions of `include/linux/iommufd.h`.
 //!
-//! Each only turns C's pointers into references and back, and then calls [`KernelApi`].
+//! Each is made in the same way. A safe trait ([`KernelApi`], [`AccessObject`], [`VfioCompat`])
+//! says what it does; a generic function of the module `entry` beside the trait turns C's pointers
+//! into references and back and calls the trait; and `export_kernel_api!` gives that function its C
+//! name.
 
-use super::{Context, Iommufd, Object, ObjectId, ObjectType, UserRef};
+use super::{
+    AccessObject, Context, ContextDevice, Iommufd, Object, ObjectId, ObjectType, OwnerRef,
+    VfioCompat,
+};
 use crate::{bindings, iommu::Group, shim::error_ptr};
 use core::mem::{offset_of, ManuallyDrop};
 use kernel::{
@@ -14,27 +20,30 @@ use kernel::{
 };
 
 /// What an [`Iommufd`] does for drivers such as `vfio.ko`.
-pub trait KernelApi: Iommufd {
+pub trait KernelApi: Iommufd + VfioCompat {
     /// A device that a driver has bound (`struct iommufd_device`). Begins with a [`DeviceHead`];
     /// one that does not is not given to C.
     type Device: ObjectType<Family = Self> + AsRef<DeviceHead<Self>>;
 
+    /// What a driver reaches memory through without DMA (`struct iommufd_access`).
+    type Access: AccessObject<Family = Self>;
+
     /// Takes over the DMA of a device and so of its group. It is blocked until the device is
     /// attached.
-    fn bind(context: &Context<Self>, dev: &Device<Bound>) -> Result<UserRef<Self::Device>>;
+    fn bind(context: &Context<Self>, dev: &Device<Bound>) -> Result<OwnerRef<Self::Device>>;
 
-    /// Undoes [`bind`](Self::bind).
-    fn unbind(device: UserRef<Self::Device>);
+    /// Prepares the end of a device, which is destroyed after this: detaches it, if it is attached.
+    fn unbind(device: &OwnerRef<Self::Device>);
 
     /// Lets the device translate through the page table or IO address space `pt`; returns the page
     /// table that it has got.
-    fn attach(device: &UserRef<Self::Device>, pasid: u32, pt: ObjectId) -> Result<ObjectId>;
+    fn attach(device: &OwnerRef<Self::Device>, pasid: u32, pt: ObjectId) -> Result<ObjectId>;
 
     /// As [`attach`](Self::attach), for a device that is attached; on failure it stays as it is.
-    fn replace(device: &UserRef<Self::Device>, pasid: u32, pt: ObjectId) -> Result<ObjectId>;
+    fn replace(device: &OwnerRef<Self::Device>, pasid: u32, pt: ObjectId) -> Result<ObjectId>;
 
     /// Undoes [`attach`](Self::attach): DMA is blocked again.
-    fn detach(device: &UserRef<Self::Device>, pasid: u32);
+    fn detach(device: &OwnerRef<Self::Device>, pasid: u32);
 
     /// Whether a device of `group` is bound to the context.
     fn has_group(context: &Context<Self>, group: &Group) -> bool;
@@ -43,7 +52,7 @@ pub trait KernelApi: Iommufd {
 /// The start of a bound device, as C reads it (`iommufd_vdevice_to_device()`).
 #[repr(C)]
 pub struct DeviceHead<I: Iommufd> {
-    context: ARef<Context<I>>,
+    _context: ARef<Context<I>>,
     /// `igroup` and `group_item`, which no C code reads on this architecture.
     _group: [usize; 3],
     dev: ARef<Device>,
@@ -70,15 +79,10 @@ impl<I: Iommufd> DeviceHead<I> {
     /// For a `dev` that is being bound to `context`; keeps both.
     pub fn new(context: &Context<I>, dev: &Device) -> Self {
         Self {
-            context: context.to_aref(),
+            _context: context.to_aref(),
             _group: [0; 3],
             dev: dev.into(),
         }
-    }
-
-    /// The context that the device is bound to.
-    pub fn context(&self) -> &Context<I> {
-        &self.context
     }
 
     /// The device.
@@ -87,15 +91,47 @@ impl<I: Iommufd> DeviceHead<I> {
     }
 }
 
-/// A `UserRef` that stays with C.
+/// Returns whether an object is laid out as C reads a bound device: its value begins with a
+/// [`DeviceHead`]. `AsRef` alone does not say where the head is.
+pub(super) fn begins_with_head<T: ObjectType + AsRef<DeviceHead<T::Family>>>(
+    device: &OwnerRef<T>,
+) -> bool {
+    const {
+        assert!(Object::<T>::VALUE_OFFSET == size_of::<bindings::iommufd_object>());
+    }
+    core::ptr::addr_eq::<T, _>(&**device, (**device).as_ref())
+}
+
+/// The context behind C's pointer.
 ///
 /// # Safety
 ///
-/// `object` came from a function of [`entry`] that gives out a `T`, and C has not given it back.
-pub(super) unsafe fn borrow<T: ObjectType>(object: *mut c_void) -> ManuallyDrop<UserRef<T>> {
-    // SAFETY: That function gave the reference out, and never null; `ManuallyDrop` leaves it there.
+/// `ctx` is a context of an `I`, to which the caller has a reference as long as it uses the result.
+pub(super) unsafe fn context<'a, I: Iommufd>(ctx: *mut c_void) -> &'a Context<I> {
+    // SAFETY: The caller has a reference.
+    unsafe { &*ctx.cast() }
+}
+
+/// Gives C a new object, and its ID. [`borrow`] finds it again.
+///
+/// # Safety
+///
+/// `id` is valid for writing.
+pub(super) unsafe fn give<T: ObjectType>(object: OwnerRef<T>, id: *mut u32) -> *mut c_void {
+    // SAFETY: The caller promises that `id` is valid for writing.
+    unsafe { *id = object.id().0 };
+    object.into_raw().as_ptr().cast()
+}
+
+/// An `OwnerRef` that stays with C.
+///
+/// # Safety
+///
+/// `object` came from [`give`] for a `T`, and C has not given it back.
+pub(super) unsafe fn borrow<T: ObjectType>(object: *mut c_void) -> ManuallyDrop<OwnerRef<T>> {
+    // SAFETY: `give` gave the reference out, and never null; `ManuallyDrop` leaves it with C.
     ManuallyDrop::new(unsafe {
-        UserRef::from_raw(core::ptr::NonNull::new_unchecked(
+        OwnerRef::from_raw(core::ptr::NonNull::new_unchecked(
             object.cast::<Object<T>>(),
         ))
     })
@@ -106,22 +142,20 @@ pub(super) fn errno(result: Result) -> c_int {
     kernel::error::from_result(|| result.map(|()| 0))
 }
 
-/// Bodies of the C functions. [`export_kernel_api!`](crate::export_kernel_api) gives them names.
+/// Bodies of the C functions. `export_kernel_api!` gives them names.
 #[doc(hidden)]
 pub mod entry {
     use super::*;
     use crate::miscdev::private_data;
 
-    pub use crate::iommufd::access::entry::*;
-
-    type Ctx<I> = *mut Context<I>;
+    pub use crate::{access::entry::*, compat::entry::*};
 
     /// # Safety
     ///
     /// `ctx` is a context to which the caller has a reference.
     pub unsafe fn ctx_get<I: Iommufd>(ctx: *mut c_void) {
         // SAFETY: The caller has a reference.
-        let ctx = unsafe { &*(ctx as Ctx<I>) };
+        let ctx = unsafe { context::<I>(ctx) };
         // SAFETY: C's references are references to the file.
         unsafe { ctx.get_file() };
     }
@@ -130,11 +164,13 @@ pub mod entry {
     ///
     /// `ctx` is a context, and the caller gives a reference to it up.
     pub unsafe fn ctx_put<I: Iommufd>(ctx: *mut c_void) {
-        // SAFETY: The caller has a reference, if it is not null.
-        if let Some(ctx) = unsafe { (ctx as Ctx<I>).as_ref() } {
-            // SAFETY: The caller gives the reference up, which is one to the file.
-            unsafe { ctx.put_file() };
+        if ctx.is_null() {
+            return;
         }
+        // SAFETY: The caller has a reference until that is given up here.
+        let ctx = unsafe { context::<I>(ctx) };
+        // SAFETY: C's references are references to the file.
+        unsafe { ctx.put_file() };
     }
 
     /// # Safety
@@ -142,7 +178,7 @@ pub mod entry {
     /// `file` is an open file to which the caller has a reference.
     pub unsafe fn ctx_from_file<I: Iommufd>(file: *mut c_void) -> *mut c_void {
         // SAFETY: The caller has a reference.
-        match unsafe { private_data::<I>(file.cast()) } {
+        match unsafe { private_data::<ContextDevice<I>>(file.cast()) } {
             Some(ctx) => {
                 // SAFETY: The private data of such a file are its context.
                 unsafe { ctx_get::<I>(ctx) };
@@ -163,7 +199,8 @@ pub mod entry {
         }
         // SAFETY: `fget` took a reference.
         let ctx = unsafe { ctx_from_file::<I>(file.cast()) };
-        // SAFETY: The reference of `fget` is ours; the context has one of its own.
+        // SAFETY: `fget` has taken this reference, which is not used after this. `ctx_from_file`
+        // has taken one of its own.
         unsafe { bindings::fput(file) };
         ctx
     }
@@ -180,7 +217,7 @@ pub mod entry {
             return false;
         };
         // SAFETY: The caller has a reference.
-        I::has_group(unsafe { &*(ctx as Ctx<I>) }, &group)
+        I::has_group(unsafe { context(ctx) }, &group)
     }
 
     /// # Safety
@@ -192,26 +229,25 @@ pub mod entry {
         id: *mut u32,
     ) -> *mut c_void {
         // SAFETY: The caller has a reference.
-        let ctx = unsafe { &*(ctx as Ctx<I>) };
+        let ctx = unsafe { context(ctx) };
         // SAFETY: The caller has a reference, and is the driver bound to the device.
         let dev = unsafe { Device::<Bound>::from_raw(dev.cast()) };
 
-        const {
-            assert!(Object::<I::Device>::VALUE_OFFSET == size_of::<bindings::iommufd_object>());
-        }
         match I::bind(ctx, dev) {
-            Ok(device) if !core::ptr::addr_eq::<I::Device, _>(&*device, (*device).as_ref()) => {
+            // C reads the head, and `unbind` gives the file of the device's context back.
+            Ok(device)
+                if !begins_with_head(&device) || !core::ptr::eq(device.context(), ctx) =>
+            {
                 kernel::warn_on!(true);
-                I::unbind(device);
+                I::unbind(&device);
                 error_ptr(EINVAL)
             }
             Ok(device) => {
                 // As long as the driver has its device, the file stays open.
-                // SAFETY: The caller has a reference.
+                // SAFETY: The caller has a reference to the context, which is one to its file.
                 unsafe { ctx.get_file() };
-                // SAFETY: The caller vouches for `id`.
-                unsafe { *id = device.id().0 };
-                device.into_raw().as_ptr().cast()
+                // SAFETY: The caller promises that `id` is valid for writing.
+                unsafe { give(device, id) }
             }
             Err(error) => error_ptr(error),
         }
@@ -223,10 +259,11 @@ pub mod entry {
     pub unsafe fn unbind<I: KernelApi>(device: *mut c_void) {
         // SAFETY: The caller gives the device back.
         let device = ManuallyDrop::into_inner(unsafe { borrow::<I::Device>(device) });
-        let context = (*device).as_ref().context().to_aref();
+        let context = device.context().to_aref();
 
-        I::unbind(device);
-        // SAFETY: `bind` took this reference.
+        I::unbind(&device);
+        drop(device);
+        // SAFETY: `bind` took this reference, for the context that it has found in the device.
         unsafe { context.put_file() };
     }
 
@@ -236,15 +273,15 @@ pub mod entry {
     unsafe fn change<I: KernelApi>(
         device: *mut c_void,
         pt_id: *mut u32,
-        f: impl FnOnce(&UserRef<I::Device>, ObjectId) -> Result<ObjectId>,
+        f: impl FnOnce(&OwnerRef<I::Device>, ObjectId) -> Result<ObjectId>,
     ) -> c_int {
-        // SAFETY: The caller vouches for `device`.
+        // SAFETY: The caller promises that `device` came from `bind` and stays with C.
         let device = unsafe { borrow::<I::Device>(device) };
-        // SAFETY: The caller vouches for `pt_id`.
+        // SAFETY: The caller promises that `pt_id` is valid for reading.
         let wanted = ObjectId(unsafe { *pt_id });
 
         errno(f(&device, wanted).map(|got| {
-            // SAFETY: The caller vouches for `pt_id`.
+            // SAFETY: The caller promises that `pt_id` is valid for writing.
             unsafe { *pt_id = got.0 };
         }))
     }
@@ -253,7 +290,7 @@ pub mod entry {
     ///
     /// `device` came from [`bind`]; `pt_id` is valid for reading and writing.
     pub unsafe fn attach<I: KernelApi>(device: *mut c_void, pasid: u32, pt_id: *mut u32) -> c_int {
-        // SAFETY: As here.
+        // SAFETY: The caller upholds the contract of this function, which is that of `change`.
         unsafe { change::<I>(device, pt_id, |device, pt| I::attach(device, pasid, pt)) }
     }
 
@@ -261,7 +298,7 @@ pub mod entry {
     ///
     /// `device` came from [`bind`]; `pt_id` is valid for reading and writing.
     pub unsafe fn replace<I: KernelApi>(device: *mut c_void, pasid: u32, pt_id: *mut u32) -> c_int {
-        // SAFETY: As here.
+        // SAFETY: The caller upholds the contract of this function, which is that of `change`.
         unsafe { change::<I>(device, pt_id, |device, pt| I::replace(device, pasid, pt)) }
     }
 
@@ -269,7 +306,7 @@ pub mod entry {
     ///
     /// `device` came from [`bind`].
     pub unsafe fn detach<I: KernelApi>(device: *mut c_void, pasid: u32) {
-        // SAFETY: The caller vouches for `device`.
+        // SAFETY: The caller promises that `device` came from `bind` and stays with C.
         let device = unsafe { borrow::<I::Device>(device) };
 
         I::detach(&device, pasid);
@@ -279,79 +316,85 @@ pub mod entry {
     ///
     /// `device` came from [`bind`].
     pub unsafe fn device_to_ctx<I: KernelApi>(device: *mut c_void) -> *mut c_void {
-        // SAFETY: The caller vouches for `device`.
+        // SAFETY: The caller promises that `device` came from `bind` and stays with C.
         let device = unsafe { borrow::<I::Device>(device) };
-        let context: *const Context<I> = (**device).as_ref().context();
 
-        context.cast_mut().cast()
+        (&raw const *device.context()).cast_mut().cast()
     }
 
     /// # Safety
     ///
     /// `device` came from [`bind`].
     pub unsafe fn device_to_id<I: KernelApi>(device: *mut c_void) -> u32 {
-        // SAFETY: The caller vouches for `device`.
+        // SAFETY: The caller promises that `device` came from `bind` and stays with C.
         unsafe { borrow::<I::Device>(device) }.id().0
     }
 }
 
-/// Defines the functions of `include/linux/iommufd.h` for the [`KernelApi`] of a type, or for an
-/// [`AccessObject`](super::AccessObject).
-///
-/// A C file of the module exports them.
-#[macro_export]
-macro_rules! export_kernel_api {
-    (access: $type:ty) => {
-        $crate::export_kernel_api!(@fns $type;
-            iommufd_access_create = access_create(
-                ctx: *mut c_void, ops: *const c_void, data: *mut c_void, id: *mut u32
-            ) -> *mut c_void;
-            iommufd_access_destroy = access_destroy(access: *mut c_void);
-            iommufd_access_attach = access_attach(access: *mut c_void, ioas: u32) -> i32;
-            iommufd_access_replace = access_replace(access: *mut c_void, ioas: u32) -> i32;
-            iommufd_access_detach = access_detach(access: *mut c_void);
-            iommufd_access_pin_pages = access_pin_pages(
-                access: *mut c_void, iova: usize, length: usize, pages: *mut *mut c_void, flags: u32
-            ) -> i32;
-            iommufd_access_unpin_pages =
-                access_unpin_pages(access: *mut c_void, iova: usize, length: usize);
-            iommufd_access_rw = access_rw(
-                access: *mut c_void, iova: usize, data: *mut c_void, length: usize, flags: u32
-            ) -> i32;
-        );
-    };
-    ($type:ty) => {
-        $crate::export_kernel_api!(@fns $type;
-            iommufd_ctx_get = ctx_get(ctx: *mut c_void);
-            iommufd_ctx_put = ctx_put(ctx: *mut c_void);
-            iommufd_ctx_from_file = ctx_from_file(file: *mut c_void) -> *mut c_void;
-            iommufd_ctx_from_fd = ctx_from_fd(fd: i32) -> *mut c_void;
-            iommufd_ctx_has_group = ctx_has_group(ctx: *mut c_void, group: *mut c_void) -> bool;
-            iommufd_device_bind =
-                bind(ctx: *mut c_void, dev: *mut c_void, id: *mut u32) -> *mut c_void;
-            iommufd_device_unbind = unbind(device: *mut c_void);
-            iommufd_device_attach = attach(device: *mut c_void, pasid: u32, pt: *mut u32) -> i32;
-            iommufd_device_replace = replace(device: *mut c_void, pasid: u32, pt: *mut u32) -> i32;
-            iommufd_device_detach = detach(device: *mut c_void, pasid: u32);
-            iommufd_device_to_ictx = device_to_ctx(device: *mut c_void) -> *mut c_void;
-            iommufd_device_to_id = device_to_id(device: *mut c_void) -> u32;
-        );
-    };
-    (@fns $type:ty; $(
-        $name:ident = $entry:ident($($arg:ident: $arg_type:ty),*) $(-> $ret:ty)?;
+/// Defines `export_kernel_api!`, so that the names of the C functions are given here and cannot be
+/// given anywhere else. `$d` is a `$` of the macro that is defined.
+macro_rules! define_export_kernel_api {
+    ($d:tt $(
+        $name:ident = $entry:ident($($arg:ident: $arg_type:ty),* $(,)?) $(-> $ret:ty)?;
     )*) => {
-        const _: () = {
-            use core::ffi::c_void;
-            $(
-                /// # Safety
-                ///
-                /// The prototype and its documentation are in `include/linux/iommufd.h`.
-                #[no_mangle]
-                unsafe extern "C" fn $name($($arg: $arg_type),*) $(-> $ret)? {
-                    // SAFETY: What the C function asks of its callers is what this one does.
-                    unsafe { $crate::iommufd::entry::$entry::<$type>($($arg),*) }
-                }
-            )*
-        };
+        /// Defines the functions of `include/linux/iommufd.h` for a [`KernelApi`], under their C
+        /// names. A C file of the module exports them.
+        ///
+        /// All of them are for one type, because C passes a context or an object that one of them
+        /// has returned to any other. A second use of the macro in a module does not link.
+        #[macro_export]
+        macro_rules! export_kernel_api {
+            ($d type:ty) => {
+                const _: () = {
+                    use core::ffi::c_void;
+                    $(
+                        /// # Safety
+                        ///
+                        /// The prototype and its documentation are in `include/linux/iommufd.h`.
+                        #[no_mangle]
+                        unsafe extern "C" fn $name($($arg: $arg_type),*) $(-> $ret)? {
+                            // SAFETY: The C function requires of its callers what this one does:
+                            // all pointers to contexts and objects came from functions of this
+                            // macro, which are all for the same type.
+                            unsafe { $d crate::entry::$entry::<$d type>($($arg),*) }
+                        }
+                    )*
+                };
+            };
+        }
     };
+}
+
+define_export_kernel_api! { $
+    iommufd_ctx_get = ctx_get(ctx: *mut c_void);
+    iommufd_ctx_put = ctx_put(ctx: *mut c_void);
+    iommufd_ctx_from_file = ctx_from_file(file: *mut c_void) -> *mut c_void;
+    iommufd_ctx_from_fd = ctx_from_fd(fd: i32) -> *mut c_void;
+    iommufd_ctx_has_group = ctx_has_group(ctx: *mut c_void, group: *mut c_void) -> bool;
+    iommufd_device_bind = bind(ctx: *mut c_void, dev: *mut c_void, id: *mut u32) -> *mut c_void;
+    iommufd_device_unbind = unbind(device: *mut c_void);
+    iommufd_device_attach = attach(device: *mut c_void, pasid: u32, pt: *mut u32) -> i32;
+    iommufd_device_replace = replace(device: *mut c_void, pasid: u32, pt: *mut u32) -> i32;
+    iommufd_device_detach = detach(device: *mut c_void, pasid: u32);
+    iommufd_device_to_ictx = device_to_ctx(device: *mut c_void) -> *mut c_void;
+    iommufd_device_to_id = device_to_id(device: *mut c_void) -> u32;
+    iommufd_access_create = access_create(
+        ctx: *mut c_void, ops: *const c_void, data: *mut c_void, id: *mut u32
+    ) -> *mut c_void;
+    iommufd_access_destroy = access_destroy(access: *mut c_void);
+    iommufd_access_attach = access_attach(access: *mut c_void, ioas: u32) -> i32;
+    iommufd_access_replace = access_replace(access: *mut c_void, ioas: u32) -> i32;
+    iommufd_access_detach = access_detach(access: *mut c_void);
+    iommufd_access_pin_pages = access_pin_pages(
+        access: *mut c_void, iova: usize, length: usize, pages: *mut *mut c_void, flags: u32
+    ) -> i32;
+    iommufd_access_unpin_pages = access_unpin_pages(
+        access: *mut c_void, iova: usize, length: usize
+    );
+    iommufd_access_rw = access_rw(
+        access: *mut c_void, iova: usize, data: *mut c_void, length: usize, flags: u32
+    ) -> i32;
+    iommufd_vfio_compat_ioas_get_id = compat_ioas_get_id(ctx: *mut c_void, id: *mut u32) -> i32;
+    iommufd_vfio_compat_ioas_create = compat_ioas_create(ctx: *mut c_void) -> i32;
+    iommufd_vfio_compat_set_no_iommu = compat_set_no_iommu(ctx: *mut c_void) -> i32;
 }

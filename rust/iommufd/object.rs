@@ -7,10 +7,17 @@
 //! starts at one as well; every call that has looked the object up adds one to both while it runs. A
 //! driver that destroys its object sleeps until those calls are done: they cannot hinder it.
 
-use super::context::{Context, Iommufd};
+use super::{
+    context::{Context, Iommufd},
+    weak::WeakRef,
+};
 use crate::bindings;
-use core::{ffi::c_void, marker::PhantomData, ops::Deref, ptr::NonNull};
-use kernel::{prelude::*, sync::Refcount, types::Opaque};
+use core::{ffi::c_void, marker::PhantomData, mem::ManuallyDrop, ops::Deref, ptr::NonNull};
+use kernel::{
+    prelude::*,
+    sync::{aref::ARef, Refcount},
+    types::Opaque,
+};
 
 /// The name of an object within its context, as user space knows it. No object has zero.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -65,22 +72,41 @@ pub unsafe trait ObjectFamily {
 /// An object as it lies in memory: the header that C knows, then what it is.
 #[repr(C)]
 #[pin_data]
-pub struct Object<T> {
+pub struct Object<T: ObjectType> {
     pub(crate) header: Header,
     #[pin]
     value: T,
+    /// The context that has made it: the only one in whose table it may ever stand. Dropped last.
+    context: ARef<Context<T::Family>>,
 }
 
 impl<T: ObjectType> Object<T> {
     /// Where behind the header the value begins, in bytes.
     pub(crate) const VALUE_OFFSET: usize = core::mem::offset_of!(Self, value);
 
-    /// An initialiser for an object nobody else uses yet.
-    pub(crate) fn new(id: ObjectId, init: impl PinInit<T, Error>) -> impl PinInit<Self, Error> {
+    /// Returns an initialiser for an object of `context` that has no user yet but the table.
+    pub(crate) fn new(
+        context: &Context<T::Family>,
+        id: ObjectId,
+        init: impl PinInit<T, Error>,
+    ) -> impl PinInit<Self, Error> {
+        let context = context.to_aref();
+
         try_pin_init!(Self {
             header: Header::new(T::KIND, id),
             value <- init,
+            context,
         })
+    }
+
+    /// What the object is.
+    pub(crate) fn value(&self) -> &T {
+        &self.value
+    }
+
+    /// The context that it is an object of.
+    pub(crate) fn context(&self) -> &ARef<Context<T::Family>> {
+        &self.context
     }
 }
 
@@ -150,16 +176,19 @@ impl Header {
         inc_not_zero(self.users())
     }
 
-    /// Takes the last of the users, the table's own.
+    /// Takes the last of the users, the table's own. What earlier users did to the object comes
+    /// before what the caller does next.
     pub(crate) fn take_last_user(&self) -> bool {
+        let users = (&raw const *self.users()).cast_mut().cast();
+
         // SAFETY: `Refcount` is a transparent `refcount_t`.
-        unsafe { bindings::refcount_dec_if_one((&raw const *self.users()).cast_mut().cast()) }
+        unsafe { bindings::iommufd_core_refcount_take_last(users) }
     }
 }
 
 fn inc_not_zero(count: &Refcount) -> bool {
     // SAFETY: `Refcount` is a transparent `refcount_t`.
-    unsafe { bindings::kernel_ext_refcount_inc_not_zero((&raw const *count).cast_mut().cast()) }
+    unsafe { bindings::iommufd_core_refcount_inc_not_zero((&raw const *count).cast_mut().cast()) }
 }
 
 /// How to get rid of objects of one type.
@@ -182,7 +211,8 @@ impl ObjectOps {
     ///
     /// The object is of the type that these operations are for, and nobody uses it any more.
     pub(crate) unsafe fn drop(&self, header: NonNull<Header>) {
-        // SAFETY: The caller vouches for it.
+        // SAFETY: The caller promises what `drop_object` requires, for the type that `of` was
+        // called with.
         unsafe { (self.drop)(header) };
     }
 }
@@ -191,7 +221,9 @@ impl ObjectOps {
 ///
 /// As for [`ObjectOps::drop`].
 unsafe fn drop_object<T: ObjectType>(header: NonNull<Header>) {
-    // SAFETY: The header is the start of an `Object<T>` that came out of a `KBox`, and ours now.
+    // SAFETY: The caller promises that this is the header of an `Object<T>`, at whose start it is.
+    // Objects are allocated in a `KBox` by `Context::reserve`. There is no other user, so this
+    // function may free it.
     drop(unsafe { KBox::from_raw(header.cast::<Object<T>>().as_ptr()) });
 }
 
@@ -205,16 +237,16 @@ macro_rules! iommufd_objects {
         $(
             $(#[$meta])*
             // SAFETY: The table below cannot be built if a kind is named twice.
-            unsafe impl $crate::iommufd::ObjectType for $type {
+            unsafe impl $crate::ObjectType for $type {
                 type Family = $family;
-                const KIND: $crate::iommufd::ObjectKind = $crate::iommufd::ObjectKind::$kind;
+                const KIND: $crate::ObjectKind = $crate::ObjectKind::$kind;
             }
         )+
 
         // SAFETY: The table has all types above, and a family has one table.
-        unsafe impl $crate::iommufd::ObjectFamily for $family {
-            const OBJECTS: $crate::iommufd::ObjectTable = {
-                let mut table = $crate::iommufd::ObjectTable::empty();
+        unsafe impl $crate::ObjectFamily for $family {
+            const OBJECTS: $crate::ObjectTable = {
+                let mut table = $crate::ObjectTable::empty();
                 $(
                     $(#[$meta])*
                     {
@@ -251,7 +283,8 @@ impl ObjectTable {
     }
 }
 
-/// A long-lived reference: the object cannot be destroyed (`EBUSY`) until it is dropped.
+/// A long-lived reference: the object cannot be destroyed until it is dropped. `IOMMU_DESTROY`
+/// fails with `EBUSY`; an [`OwnerRef`] that is dropped earlier leaks the object.
 ///
 /// # Invariants
 ///
@@ -270,9 +303,9 @@ impl<T: ObjectType> UserRef<T> {
     ///
     /// The caller holds a reference of any sort.
     pub(crate) unsafe fn new(object: NonNull<Object<T>>) -> Self {
-        // SAFETY: The caller vouches for the object.
+        // SAFETY: The caller promises that it holds a reference, so the object is valid.
         unsafe { object.as_ref() }.header.users().inc();
-        // INVARIANT: That user is ours.
+        // INVARIANT: The new value owns the user that was added just now.
         Self(object)
     }
 
@@ -291,29 +324,26 @@ impl<T: ObjectType> UserRef<T> {
         self.0 == other.0
     }
 
-    /// Where the object lies.
-    pub(crate) fn as_non_null(&self) -> NonNull<Object<T>> {
-        self.0
-    }
+    /// Gives the reference up, and destroys the object if the table of its context has the only
+    /// other one. An object that is not published stays: it belongs to the caller that has reserved
+    /// it.
+    ///
+    /// The caller holds no lock that dropping a `T` takes.
+    pub fn put_and_try_destroy(self) {
+        let this = ManuallyDrop::new(self);
+        // The object may be the last that keeps its context.
+        let context = this.object().context().clone();
 
-    /// The object as C knows it, for structures that C reads.
-    pub(crate) fn as_c_ptr(&self) -> *const c_void {
-        self.0.as_ptr().cast()
-    }
-
-    /// Gives the reference away as a pointer; [`from_raw`](Self::from_raw) takes it back.
-    pub(crate) fn into_raw(self) -> NonNull<Object<T>> {
-        let raw = self.0;
-        core::mem::forget(self);
-        raw
+        // SAFETY: This is an object of that context, and the user is not given up a second time.
+        unsafe { context.put_and_try_destroy(this.0.cast()) };
     }
 
     /// # Safety
     ///
-    /// `raw` came from [`into_raw`](Self::into_raw), and is not used again.
-    pub(crate) unsafe fn from_raw(raw: NonNull<Object<T>>) -> Self {
-        // INVARIANT: `into_raw` gave the reference away, and the caller gives it to us.
-        Self(raw)
+    /// `object` is valid, and the caller gives up one of its users.
+    pub(crate) unsafe fn from_raw(object: NonNull<Object<T>>) -> Self {
+        // INVARIANT: The user is the caller's to give.
+        Self(object)
     }
 }
 
@@ -334,13 +364,116 @@ impl<T: ObjectType> Deref for UserRef<T> {
 
 impl<T: ObjectType> Drop for UserRef<T> {
     fn drop(&mut self) {
-        // The table holds one user, so this is never the last.
+        // The table holds one user, so this is never the last. The object is not touched
+        // afterwards.
         self.object().header.users().dec();
     }
 }
 
-/// A short-lived reference, for one call. User space cannot destroy the object meanwhile (`EBUSY`); a
-/// driver that does waits until it is dropped.
+/// The reference that the in-kernel driver has for which an object was made: a bound device, an
+/// access.
+///
+/// There is one for each such object, given out by [`Reserved::publish_owned`]. User space cannot
+/// destroy the object (`EBUSY`). Dropping the reference does: it first takes the object out of the
+/// table, so that no new call finds it, and then sleeps until the calls are done that already have.
+/// Calls must therefore not hold an [`ObjectGuard`] for an object of such a type while they wait
+/// for user space, as a copy to or from its memory may.
+///
+/// An object that is still in use after a minute, or to which a [`UserRef`] is left, is leaked with
+/// a warning. It is no longer in the table then.
+///
+/// So two drivers cannot both destroy an object, and one cannot destroy what it does not own:
+///
+/// ```ignore
+/// let device: OwnerRef<Device> = Device::bind(context, dev)?;
+///
+/// drop(device.clone()); // does not compile: an `OwnerRef` is not `Clone`
+/// drop(device);
+/// device.id(); // does not compile: the device is gone
+/// ```
+///
+/// [`Reserved::publish_owned`]: super::Reserved::publish_owned
+///
+/// # Invariants
+///
+/// `0` is published in the table of its context. This value owns one of its `users`, and is the
+/// only `OwnerRef` to it.
+pub struct OwnerRef<T: ObjectType>(NonNull<Object<T>>);
+
+// SAFETY: Objects are `Send` and `Sync`, and so are the counters and the context.
+unsafe impl<T: ObjectType> Send for OwnerRef<T> {}
+// SAFETY: As above.
+unsafe impl<T: ObjectType> Sync for OwnerRef<T> {}
+
+impl<T: ObjectType> OwnerRef<T> {
+    /// The ID of the object.
+    pub fn id(&self) -> ObjectId {
+        self.object().header.id()
+    }
+
+    /// The context that the object belongs to.
+    pub fn context(&self) -> &Context<T::Family> {
+        self.object().context()
+    }
+
+    /// Returns a long-lived reference to the same object, which must be gone before this one.
+    pub fn to_user(&self) -> UserRef<T> {
+        // SAFETY: `self` is a reference.
+        unsafe { UserRef::new(self.0) }
+    }
+
+    /// Returns a reference that does not keep the object.
+    pub fn downgrade(&self) -> WeakRef<T> {
+        WeakRef::new(self.object())
+    }
+
+    fn object(&self) -> &Object<T> {
+        // SAFETY: By the type invariant it is valid.
+        unsafe { self.0.as_ref() }
+    }
+
+    /// The object as C knows it, for structures that C reads.
+    pub(crate) fn as_c_ptr(&self) -> *const c_void {
+        self.0.as_ptr().cast()
+    }
+
+    /// Gives the reference away as a pointer; [`from_raw`](Self::from_raw) takes it back.
+    pub(crate) fn into_raw(self) -> NonNull<Object<T>> {
+        ManuallyDrop::new(self).0
+    }
+
+    /// # Safety
+    ///
+    /// `object` is published in the table of its context. The caller gives up one of its users, and
+    /// has no other `OwnerRef` to it.
+    pub(crate) unsafe fn from_raw(object: NonNull<Object<T>>) -> Self {
+        // INVARIANT: The caller promises that the object is published, gives up a user, and has no
+        // other `OwnerRef`.
+        Self(object)
+    }
+}
+
+impl<T: ObjectType> Deref for OwnerRef<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        self.object().value()
+    }
+}
+
+impl<T: ObjectType> Drop for OwnerRef<T> {
+    fn drop(&mut self) {
+        // The object may be the last that keeps its context.
+        let context = self.object().context().clone();
+
+        // SAFETY: By the type invariant the object is published in this context, and this value
+        // owns a user, which is not used after this.
+        unsafe { context.destroy_owned(self.0.cast()) };
+    }
+}
+
+/// A short-lived reference, for one call. User space cannot destroy the object meanwhile (`EBUSY`);
+/// an [`OwnerRef`] that is dropped waits for it.
 pub struct ObjectGuard<'a, T: ObjectType> {
     any: AnyGuard<'a, T::Family>,
     _type: PhantomData<&'a Object<T>>,
@@ -425,12 +558,5 @@ impl<I: Iommufd> Drop for AnyGuard<'_, I> {
         if self.header().wait_count().dec_and_test() {
             self.context.wake_destroyers();
         }
-    }
-}
-
-impl<T> Object<T> {
-    /// What the object is.
-    pub(crate) fn value(&self) -> &T {
-        &self.value
     }
 }

@@ -4,7 +4,7 @@
 
 use super::{
     context::Context,
-    object::{Object, ObjectGuard, ObjectId, ObjectType, UserRef},
+    object::{Object, ObjectGuard, ObjectId, ObjectType},
 };
 use core::ptr::NonNull;
 use kernel::sync::aref::ARef;
@@ -24,12 +24,12 @@ unsafe impl<T: ObjectType> Send for WeakRef<T> {}
 unsafe impl<T: ObjectType> Sync for WeakRef<T> {}
 
 impl<T: ObjectType> WeakRef<T> {
-    /// A reference to an object of `context`.
-    pub fn new(context: &Context<T::Family>, object: &UserRef<T>) -> Self {
+    /// A reference to `object`; see [`OwnerRef::downgrade`](super::OwnerRef::downgrade).
+    pub(super) fn new(object: &Object<T>) -> Self {
         Self {
-            context: context.to_aref(),
-            id: object.id(),
-            object: object.as_non_null(),
+            context: object.context().clone(),
+            id: object.header.id(),
+            object: object.into(),
         }
     }
 

@@ -1,47 +1,51 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Who pays for pinned pages.
+//! Charging pinned pages.
 //!
-//! Every pinned page shows in the `VmPin` of a process. Beside that it counts against
-//! `RLIMIT_MEMLOCK`, either of the whole user (as io_uring counts) or of one process (as VFIO's
-//! type 1 driver counts, shown in `VmLck`), unless the process may lock as much as it likes.
+//! Every pinned page is counted in the `VmPin` of a process. It is also charged against
+//! `RLIMIT_MEMLOCK`, either of the whole user (as io_uring does) or of one process (as VFIO's type
+//! 1 driver does, shown in `VmLck`), unless the process has `CAP_IPC_LOCK`.
 
 use crate::{bindings, fault::should_fail};
 use core::ptr::NonNull;
 use kernel::{
     mm::{Mm, MmWithUser},
     prelude::*,
-    sync::aref::ARef,
+    sync::{
+        aref::ARef,
+        atomic::{ordering::Relaxed, Atomic},
+        Arc,
+    },
     task::Task,
 };
 
-/// What a charge counts against, beside `VmPin`.
+/// The limit that a charge counts against, in addition to `VmPin`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ChargeMode {
-    /// Nothing: the process has `CAP_IPC_LOCK`.
-    Nobody,
+    /// No limit: the process has `CAP_IPC_LOCK`.
+    Unlimited,
     /// `RLIMIT_MEMLOCK` of the process, against the sum over all processes of its user.
     User,
     /// `RLIMIT_MEMLOCK` of the process, against what it has locked itself.
     Process,
 }
 
-/// A reference to the accounting of one user.
+/// A reference to the `struct user_struct` of a user.
 ///
 /// # Invariants
 ///
 /// `0` is valid and this value owns one reference to it.
 struct User(NonNull<bindings::user_struct>);
 
-// SAFETY: A `user_struct` may be used from any thread.
+// SAFETY: References to a `user_struct` are counted atomically and may be dropped by any task.
 unsafe impl Send for User {}
-// SAFETY: Its counters are atomic.
+// SAFETY: A `&User` gives access to `locked_vm` and the reference count, both of which are atomic.
 unsafe impl Sync for User {}
 
 impl User {
     fn current() -> Option<Self> {
-        // INVARIANT: The helper took the reference.
-        // SAFETY: A running task has a user.
+        // INVARIANT: The helper returns a new reference.
+        // SAFETY: This reads the credentials of the current task, which always have a user.
         NonNull::new(unsafe { bindings::kernel_ext_get_current_user() }).map(Self)
     }
 
@@ -52,98 +56,154 @@ impl User {
 
 impl Clone for User {
     fn clone(&self) -> Self {
-        // SAFETY: By the type invariant the pointer is valid.
+        // SAFETY: By the type invariant `self` owns a reference, so the count is not zero.
         unsafe { bindings::kernel_ext_get_user(self.as_ptr()) };
-        // INVARIANT: The new reference belongs to the new value.
+        // INVARIANT: The new value owns the reference that was taken just now.
         Self(self.0)
     }
 }
 
 impl Drop for User {
     fn drop(&mut self) {
-        // SAFETY: By the type invariant this value owns the reference.
+        // SAFETY: By the type invariant this value owns a reference, which is not used after this.
         unsafe { bindings::free_uid(self.as_ptr()) };
     }
 }
 
-/// Whose limit counts, and what it takes to charge it.
+/// The limit that was last reported in the kernel log as exceeded.
+///
+/// Accounts that share one of these print one message for each user or process whose limit they
+/// exceed, not one for each failed charge. Some programs map until an error, unmap, and continue.
+pub struct LimitReports {
+    /// The address of the user or task that has the limit. It is only compared.
+    last: Atomic<usize>,
+}
+
+impl LimitReports {
+    /// Creates the state in which no limit has been reported.
+    pub const fn new() -> Self {
+        Self {
+            last: Atomic::new(0),
+        }
+    }
+
+    /// Returns whether the limit of this user or task must be reported, because it is not the last
+    /// one that was. The next call for the same one returns false.
+    fn is_new<T>(&self, limited: *const T) -> bool {
+        self.last.xchg(limited.addr(), Relaxed) != limited.addr()
+    }
+}
+
+impl Default for LimitReports {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A process whose limit applies.
+#[derive(Clone)]
+struct Limited {
+    /// The leader of the thread group, whose limit is that of the process.
+    task: ARef<Task>,
+    reports: Arc<LimitReports>,
+}
+
+/// The limit to charge against, and the objects that are needed to do so.
 #[derive(Clone)]
 enum Limit {
-    Nobody,
-    /// Tasks are leaders of thread groups: their limits count.
-    User(ARef<Task>, User),
-    Process(ARef<Task>),
+    Unlimited,
+    User(Limited, User),
+    Process(Limited),
 }
 
 impl Limit {
-    /// The limit of the calling process.
+    /// Returns the limit of the calling process.
     #[inline(never)]
-    fn current(mode: ChargeMode) -> Result<Self> {
-        let leader = kernel::current!().group_leader().into();
+    fn current(mode: ChargeMode, reports: &Arc<LimitReports>) -> Result<Self> {
+        let limited = Limited {
+            task: kernel::current!().group_leader().into(),
+            reports: reports.clone(),
+        };
 
         Ok(match mode {
-            ChargeMode::Nobody => Self::Nobody,
-            ChargeMode::User => Self::User(leader, User::current().ok_or(EFAULT)?),
-            ChargeMode::Process => Self::Process(leader),
+            ChargeMode::Unlimited => Self::Unlimited,
+            ChargeMode::User => Self::User(limited, User::current().ok_or(EFAULT)?),
+            ChargeMode::Process => Self::Process(limited),
         })
     }
 }
 
-/// A process, and how it is charged.
+/// A process that pinned pages are charged to, and the limit that applies.
+///
+/// # Examples
+///
+/// ```ignore
+/// let account = Account::current(ChargeMode::User, &reports)?;
+/// let file = SharedPages::pinned(Memory::File(file), account.clone())?;
+///
+/// // A charge moves only if it is counted elsewhere.
+/// if !charge.account().is_same_as(&account) {
+///     charge.move_to(&mut prepaid);
+/// }
+/// ```
 #[derive(Clone)]
-pub struct Payer {
+pub struct Account {
     limit: Limit,
     mm: ARef<Mm>,
 }
 
-impl Payer {
-    /// The calling process, charged as `limited` says unless it has `CAP_IPC_LOCK`.
+impl Account {
+    /// Returns the calling process, charged in mode `limited` unless it has `CAP_IPC_LOCK`. Charges
+    /// that exceed the limit are reported as `reports` says.
     ///
     /// # Errors
     ///
-    /// `EFAULT` if the caller has no memory of its own (a kernel thread).
+    /// `EFAULT` if the caller has no address space (a kernel thread).
     #[inline]
-    pub fn current(limited: ChargeMode) -> Result<Self> {
-        // SAFETY: This only reads the credentials of the calling task.
+    pub fn current(limited: ChargeMode, reports: &Arc<LimitReports>) -> Result<Self> {
+        // SAFETY: This reads the credentials of the current task and may set its `PF_SUPERPRIV`,
+        // both of which are always allowed.
         let unlimited = unsafe { bindings::capable(bindings::CAP_IPC_LOCK as c_int) };
 
-        Self::current_in_mode(if unlimited {
-            ChargeMode::Nobody
+        let mode = if unlimited {
+            ChargeMode::Unlimited
         } else {
             limited
-        })
+        };
+
+        Self::current_in_mode(mode, reports)
     }
 
-    /// The calling process, charged as `mode` says.
+    /// Returns the calling process, charged in `mode`.
     ///
     /// # Errors
     ///
     /// As for [`current`](Self::current).
     #[inline]
-    pub fn current_in_mode(mode: ChargeMode) -> Result<Self> {
+    pub fn current_in_mode(mode: ChargeMode, reports: &Arc<LimitReports>) -> Result<Self> {
         Ok(Self {
             limit: match mode {
-                ChargeMode::Nobody => Limit::Nobody,
-                limited => Limit::current(limited)?,
+                ChargeMode::Unlimited => Limit::Unlimited,
+                limited => Limit::current(limited, reports)?,
             },
             mm: ARef::from(&**kernel::current!().mm().ok_or(EFAULT)?),
         })
     }
 
-    /// What is charged.
+    /// Returns the mode in which the process is charged.
     pub fn mode(&self) -> ChargeMode {
         match &self.limit {
-            Limit::Nobody => ChargeMode::Nobody,
+            Limit::Unlimited => ChargeMode::Unlimited,
             Limit::User(..) => ChargeMode::User,
             Limit::Process(_) => ChargeMode::Process,
         }
     }
 
-    /// Whether a charge to `self` counts exactly where one to `other` does, so that nothing has to
-    /// move when the one takes the other's place.
+    /// Returns whether a charge to `self` changes the same counters as one to `other`, so that no
+    /// charge has to be moved when one replaces the other.
     ///
-    /// Even who pays against no limit is somebody: pinned pages show in his `VmPin`.
-    pub fn pays_like(&self, other: &Payer) -> bool {
+    /// The address space matters in [`ChargeMode::Unlimited`] too: its `VmPin` counts these pages.
+    pub fn is_same_as(&self, other: &Account) -> bool {
         let same_limit = match (&self.limit, &other.limit) {
             (Limit::User(_, user), Limit::User(_, other)) => user.0 == other.0,
             _ => self.mode() == other.mode(),
@@ -154,167 +214,214 @@ impl Payer {
 
     #[inline]
     fn charge(&self, npages: usize) -> Result {
-        if !matches!(self.limit, Limit::Nobody) {
+        if !matches!(self.limit, Limit::Unlimited) {
             self.charge_limit(npages)?;
         }
-        // SAFETY: `mm` is a valid mm; its counter is atomic.
+        // SAFETY: `self.mm` holds a reference to the `mm_struct`, so it is valid. The helper
+        // changes an atomic counter of it.
         unsafe { bindings::kernel_ext_mm_add_pinned(self.mm.as_raw(), npages as c_long) };
         Ok(())
     }
 
+    /// Uncharges pages. Returns false, without any effect, if they stay charged.
     #[inline]
-    fn uncharge(&self, npages: usize) {
-        if !matches!(self.limit, Limit::Nobody) {
-            self.uncharge_limit(npages);
+    fn uncharge(&self, npages: usize) -> bool {
+        if !matches!(self.limit, Limit::Unlimited) && !self.uncharge_limit(npages) {
+            return false;
         }
-        // SAFETY: `mm` is a valid mm; its counter is atomic.
+        // SAFETY: `self.mm` holds a reference to the `mm_struct`, so it is valid. The helper
+        // changes an atomic counter of it.
         unsafe { bindings::kernel_ext_mm_add_pinned(self.mm.as_raw(), -(npages as c_long)) };
+        true
     }
 
     #[inline(never)]
     fn charge_limit(&self, npages: usize) -> Result {
         match &self.limit {
-            Limit::Nobody => Ok(()),
-            Limit::User(task, user) => charge_user(task, user, npages),
-            Limit::Process(task) => self.charge_process(task, npages),
+            Limit::Unlimited => Ok(()),
+            Limit::User(limited, user) => charge_user(limited, user, npages),
+            Limit::Process(limited) => self.charge_process(limited, npages),
         }
     }
 
     #[inline(never)]
-    fn uncharge_limit(&self, npages: usize) {
+    fn uncharge_limit(&self, npages: usize) -> bool {
         match &self.limit {
-            Limit::Nobody => {}
-            // SAFETY: By the invariant of `User` the pointer is valid; so much was charged.
+            Limit::Unlimited => {}
+            // SAFETY: By the invariant of `User` the pointer is valid. `Charge` uncharges at most
+            // as many pages as it has charged to this user.
             Limit::User(_, user) => unsafe {
                 bindings::kernel_ext_user_uncharge(user.as_ptr(), npages)
             },
-            Limit::Process(task) => self.uncharge_process(task, npages),
+            Limit::Process(limited) => return self.uncharge_process(&limited.task, npages),
         }
+        true
     }
 
-    fn charge_process(&self, task: &Task, npages: usize) -> Result {
-        let mm = self.address_space().ok_or(EINVAL)?;
+    /// Charges the process, also if it has exited: pages of its files may still be pinned, and its
+    /// limit still applies.
+    fn charge_process(&self, limited: &Limited, npages: usize) -> Result {
+        let task = &*limited.task;
 
-        if account(&mm, task, npages, true) == 0 {
+        if account_locked(&self.mm, task, npages, true) == 0 {
             return Ok(());
         }
-        // SAFETY: `mm` is a valid mm.
-        let used = unsafe { bindings::kernel_ext_mm_locked(mm.as_raw()) };
-        let (task, limit) = (task.as_ptr(), limit_of(task));
-        // SAFETY: `task` is a valid task.
-        unsafe { bindings::kernel_ext_report_mm_limit(task, npages, used, limit) };
+        if limited.reports.is_new(task.as_ptr()) {
+            // SAFETY: `self.mm` is a reference to an `mm_struct`, so it is valid.
+            let used = unsafe { bindings::kernel_ext_mm_locked(self.mm.as_raw()) };
+            let (task, limit) = (task.as_ptr(), limit_of(task));
+            // SAFETY: `task` comes from a reference that `limited` holds, so it is valid.
+            unsafe { bindings::kernel_ext_report_mm_limit(task, npages, used, limit) };
+        }
         Err(ENOMEM)
     }
 
-    fn uncharge_process(&self, task: &Task, npages: usize) {
-        // What a process had locked is forgotten when it exits.
-        if let Some(mm) = self.address_space() {
-            account(&mm, task, npages, false);
-        }
+    /// Uncharges pages. Returns false if the process has exited, whose count of locked pages is not
+    /// changed any more.
+    fn uncharge_process(&self, task: &Task, npages: usize) -> bool {
+        let Some(mm) = self.address_space() else {
+            return false;
+        };
+
+        account_locked(&mm, task, npages, false);
+        true
     }
 
-    /// The address space, unless the process has exited.
+    /// Returns the address space, or `None` if the process has exited.
     fn address_space(&self) -> Option<ARef<MmWithUser>> {
         self.mm.mmget_not_zero()
     }
 }
 
-fn charge_user(task: &Task, user: &User, npages: usize) -> Result {
-    let limit = limit_of(task);
+fn charge_user(limited: &Limited, user: &User, npages: usize) -> Result {
+    let limit = limit_of(&limited.task);
 
     // SAFETY: By the invariant of `User` the pointer is valid.
     if unsafe { bindings::kernel_ext_user_charge(user.as_ptr(), npages, limit) } {
         return Ok(());
     }
-    // SAFETY: As above.
-    let used = unsafe { bindings::kernel_ext_user_locked(user.as_ptr()) };
-    let (task, user) = (task.as_ptr(), user.as_ptr());
-    // SAFETY: `task` is a valid task, and `user` a valid user.
-    unsafe { bindings::kernel_ext_report_user_limit(task, user, npages, used, limit) };
+    if limited.reports.is_new(user.as_ptr()) {
+        // SAFETY: By the invariant of `User` the pointer is valid.
+        let used = unsafe { bindings::kernel_ext_user_locked(user.as_ptr()) };
+        let (task, user) = (limited.task.as_ptr(), user.as_ptr());
+        // SAFETY: Both pointers come from references that the caller holds, so they are valid.
+        unsafe { bindings::kernel_ext_report_user_limit(task, user, npages, used, limit) };
+    }
     Err(ENOMEM)
 }
 
-/// Counts against the process's own limit: 0, or a negative error number, which there cannot
-/// be when pages are given back.
-fn account(mm: &MmWithUser, task: &Task, npages: usize, charge: bool) -> c_int {
-    // SAFETY: The address space is alive, and `task` is a valid task.
+/// Charges or uncharges the limit of a process. Returns 0 or a negative error number; uncharging
+/// always returns 0.
+fn account_locked(mm: &Mm, task: &Task, npages: usize, charge: bool) -> c_int {
+    // SAFETY: `mm` and `task` are references, so both are valid. The lock and the counter of an
+    // `mm_struct` exist as long as the structure, also after the process has exited.
     unsafe { bindings::kernel_ext_mm_account(mm.as_raw(), task.as_ptr(), npages, charge) }
 }
 
-/// `RLIMIT_MEMLOCK` in pages.
+/// Returns `RLIMIT_MEMLOCK` of a task, in pages.
 fn limit_of(task: &Task) -> usize {
-    // SAFETY: `task` is a valid task.
+    // SAFETY: `task` is a reference, so it points to a valid task.
     unsafe { bindings::kernel_ext_memlock_limit(task.as_ptr()) }
 }
 
-/// A number of pinned pages that somebody is charged for.
+/// A number of pinned pages that are charged to a process.
 ///
-/// Dropping it gives everything back, which cannot fail.
+/// Dropping a charge uncharges all of its pages, which cannot fail.
 ///
-/// Charging a process takes its mmap lock: whoever changes a charge must not hold one.
+/// Charging in [`ChargeMode::Process`] takes the mmap lock of the process, so the caller must not
+/// hold an mmap lock when it changes or drops a charge.
+///
+/// # Examples
+///
+/// ```ignore
+/// let mut charge = Charge::new(Account::current(ChargeMode::User, &reports)?);
+///
+/// charge.add(npages)?;
+/// if let Err(error) = pin(npages) {
+///     charge.sub(npages);
+///     return Err(error);
+/// }
+/// // The pages stay charged until `charge` is dropped.
+/// ```
 pub struct Charge {
-    payer: Payer,
+    account: Account,
     npages: usize,
+    /// Number of pages that are still counted in addition, because they were uncharged after the
+    /// process had exited. The next charges use them up first.
+    kept: usize,
 }
 
 impl Charge {
-    /// An empty charge to `payer`.
-    pub fn new(payer: Payer) -> Self {
-        Self { payer, npages: 0 }
+    /// Creates a charge of no pages to `account`.
+    pub fn new(account: Account) -> Self {
+        Self {
+            account,
+            npages: 0,
+            kept: 0,
+        }
     }
 
-    /// Charges for `npages` more pages.
+    /// Charges `npages` more pages.
     ///
     /// # Errors
     ///
-    /// `ENOMEM` if that would pass the limit, which one (rate-limited) kernel message names;
-    /// `EINVAL` if the process is to pay and has exited. Nothing is charged then.
+    /// `ENOMEM` if that exceeds the limit. A rate-limited kernel message names the limit, if it is
+    /// new to the [`LimitReports`] of the account. No page is charged then.
     #[inline]
     pub fn add(&mut self, npages: usize) -> Result {
         if npages != 0 {
             if should_fail() {
                 return Err(ENOMEM);
             }
-            self.payer.charge(npages)?;
+            let kept = npages.min(self.kept);
+
+            if kept != npages {
+                self.account.charge(npages - kept)?;
+            }
+            self.kept -= kept;
             self.npages += npages;
         }
         Ok(())
     }
 
-    /// Gives `npages` pages back, or all if there are fewer.
+    /// Uncharges `npages` pages, or all if there are fewer.
     #[inline]
     pub fn sub(&mut self, npages: usize) {
         let npages = npages.min(self.npages);
 
         if npages != 0 {
             self.npages -= npages;
-            self.payer.uncharge(npages);
+            if !self.account.uncharge(npages) {
+                self.kept += npages;
+            }
         }
     }
 
-    /// How many pages are charged for.
+    /// Returns the number of charged pages.
     pub fn npages(&self) -> usize {
         self.npages
     }
 
-    /// Who pays.
-    pub fn payer(&self) -> &Payer {
-        &self.payer
+    /// Returns the process that the pages are charged to.
+    pub fn account(&self) -> &Account {
+        &self.account
     }
 
-    /// Lets the payer of `pot` pay from now on, out of what he has paid into the pot already.
+    /// Moves the charge to the account of `prepaid`, by taking over as many pages that are charged
+    /// in `prepaid` already. Therefore it cannot fail.
     ///
-    /// The old payer gets his pages back. A pot with too little is a mistake of the caller; the
-    /// charge is smaller then.
-    pub fn move_to(&mut self, pot: &mut Charge) {
+    /// The old account is uncharged. The caller must have charged enough pages to `prepaid`; if
+    /// not, the charge becomes smaller.
+    pub fn move_to(&mut self, prepaid: &mut Charge) {
         let npages = self.npages;
-        let moved = npages.min(pot.npages);
+        let moved = npages.min(prepaid.npages);
 
         debug_assert!(moved == npages);
         self.sub(npages);
-        pot.npages -= moved;
+        prepaid.npages -= moved;
         self.npages = moved;
-        self.payer = pot.payer.clone();
+        self.kept = 0;
+        self.account = prepaid.account.clone();
     }
 }
 

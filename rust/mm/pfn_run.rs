@@ -1,54 +1,54 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Page frames that lie next to each other, and a list of such runs in one word each.
+//! Runs of consecutive page frames, and lists of such runs with one word for each.
 //!
-//! The list is made where the pages were found: the kernel fills an array with one pointer a page,
-//! and the array becomes the list in place. So a batch of pins needs one buffer, whatever its pages
-//! look like.
+//! The functions of the kernel that pin pages fill an array with one pointer for each page. The
+//! array is converted to a list of runs in place, so that a batch of pins needs only one buffer,
+//! however its pages lie in memory.
 //!
 //! Pure: this file is also compiled for the host.
 
-/// Whole pages next to each other in physical memory.
+/// Consecutive page frames.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct PfnRun {
+pub struct PfnRun {
     /// The first page frame.
-    pub(crate) pfn: usize,
-    /// How many.
-    pub(crate) count: usize,
+    pub pfn: usize,
+    /// Number of pages.
+    pub count: usize,
 }
 
-/// The low bits of a word count the pages; the rest, which is enough for 52 bits of physical
-/// address in the smallest pages, is the first page frame.
+/// Width of the page count in the low bits of a word. The other bits are the first page frame
+/// number, which is at most 40 bits wide: 52 bits of physical address in pages of 4 KiB.
 const COUNT_BITS: u32 = 24;
 
 impl PfnRun {
-    /// The most pages that one word can count: 64 GiB, if they are small.
-    pub(crate) const MAX_COUNT: usize = (1 << COUNT_BITS) - 1;
+    /// Maximum number of pages of a run in one word: 64 GiB in pages of 4 KiB.
+    pub const MAX_COUNT: usize = (1 << COUNT_BITS) - 1;
 
-    /// The run as one word. There are at most [`MAX_COUNT`](Self::MAX_COUNT) pages.
+    /// Encodes the run, which has at most [`MAX_COUNT`](Self::MAX_COUNT) pages, in one word.
     #[inline]
-    pub(crate) fn to_word(self) -> u64 {
+    pub fn to_word(self) -> u64 {
         debug_assert!(self.count <= Self::MAX_COUNT);
         (self.pfn as u64) << COUNT_BITS | self.count as u64
     }
 
-    /// What [`to_word`](Self::to_word) made a word of.
+    /// Decodes a run that [`to_word`](Self::to_word) has encoded.
     #[inline]
-    pub(crate) fn from_word(word: u64) -> Self {
+    pub fn from_word(word: u64) -> Self {
         Self {
             pfn: (word >> COUNT_BITS) as usize,
             count: word as usize & Self::MAX_COUNT,
         }
     }
 
-    /// Each page by itself.
-    pub(crate) fn single_pages(self) -> impl Iterator<Item = Self> {
+    /// Iterates over the pages, each as a run of one.
+    pub fn single_pages(self) -> impl Iterator<Item = Self> {
         (self.pfn..self.pfn + self.count).map(|pfn| Self { pfn, count: 1 })
     }
 
-    /// Takes the first `count` pages away, of which there are so many.
+    /// Splits off the first `count` pages, of at least as many, and returns them.
     #[inline]
-    pub(crate) fn take_front(&mut self, count: usize) -> Self {
+    pub fn take_front(&mut self, count: usize) -> Self {
         let front = Self {
             pfn: self.pfn,
             count,
@@ -59,9 +59,9 @@ impl PfnRun {
         front
     }
 
-    /// The run and `next` as one, if that lies right behind.
+    /// Returns the run and `next` as one run if `next` follows directly and the sum fits in a word.
     #[inline]
-    pub(crate) fn joined(self, next: Self) -> Option<Self> {
+    pub fn joined(self, next: Self) -> Option<Self> {
         let count = self.count + next.count;
 
         (self.pfn + self.count == next.pfn && count <= Self::MAX_COUNT).then_some(Self {
@@ -71,31 +71,31 @@ impl PfnRun {
     }
 }
 
-/// A list of runs that grows over the words that it is made of.
+/// A list of runs that overwrites the words from which it is created.
 pub(crate) struct RunWords<'a> {
     words: &'a mut [u64],
     len: usize,
 }
 
 impl<'a> RunWords<'a> {
-    /// No runs yet, where `words` hold what they will be made of.
+    /// Creates an empty list. `words` still have the values that the runs are created from.
     pub(crate) fn new(words: &'a mut [u64]) -> Self {
         Self { words, len: 0 }
     }
 
-    /// How many runs there are.
+    /// Returns the number of runs.
     pub(crate) fn len(&self) -> usize {
         self.len
     }
 
-    /// What stands at `at`: still to be read, if no more runs than that were appended.
+    /// Returns the word at `at`. It has its original value while at most `at` runs are in the list.
     #[inline]
     pub(crate) fn word(&self, at: usize) -> Option<u64> {
         self.words.get(at).copied()
     }
 
-    /// Adds a run behind the others, as part of the last one where they are neighbours; there must
-    /// be a word left.
+    /// Appends a run, joined with the last run if it follows that directly. Else there must be a
+    /// word left.
     #[inline]
     pub(crate) fn append(&mut self, run: PfnRun) {
         if let Some(last) = self.words.get_mut(self.len.wrapping_sub(1)) {
@@ -107,7 +107,7 @@ impl<'a> RunWords<'a> {
         self.append_apart(run);
     }
 
-    /// Adds a run that is no neighbour of the last one, as [`append`](Self::append) does.
+    /// Appends a run that does not follow the last one directly. There must be a word left.
     #[inline]
     fn append_apart(&mut self, run: PfnRun) {
         if let Some(slot) = self.words.get_mut(self.len) {
@@ -116,10 +116,11 @@ impl<'a> RunWords<'a> {
         }
     }
 
-    /// Makes a list of runs out of an array of page pointers, in the same words.
+    /// Converts an array of page pointers to a list of runs, in the same words.
     ///
-    /// Pointers that are `STRIDE` apart stand for neighbours, if `STRIDE` is not 0; `pfn` says which
-    /// page frame a pointer stands for. There are at most [`PfnRun::MAX_COUNT`] pointers.
+    /// `pfn` returns the page frame number for a pointer. If `STRIDE` is not 0, pointers that are
+    /// `STRIDE` apart belong to consecutive page frames. There are at most [`PfnRun::MAX_COUNT`]
+    /// pointers.
     pub(crate) fn from_pages<const STRIDE: u64>(
         words: &'a mut [u64],
         pfn: impl Fn(u64) -> usize,
@@ -128,7 +129,8 @@ impl<'a> RunWords<'a> {
         let mut first = list.word(0);
         let mut next = 1;
 
-        // What is written lies before what is still to be read: a run has at least one page.
+        // Each run replaces at least one pointer, so words are written only after they have been
+        // read.
         while let Some(page) = first {
             let mut run = PfnRun {
                 pfn: pfn(page),
@@ -147,7 +149,7 @@ impl<'a> RunWords<'a> {
             if STRIDE == 0 {
                 list.append(run);
             } else {
-                // Had it been a neighbour of the last one, it would be part of it.
+                // If the page followed the last run, `neighbours` would have counted it there.
                 list.append_apart(run);
             }
         }
@@ -155,10 +157,11 @@ impl<'a> RunWords<'a> {
     }
 }
 
-/// How many of `rest` follow `first` in steps of `STRIDE`.
+/// Returns how many words of `rest` follow `first` in steps of `STRIDE`.
 ///
-/// Huge pages come as hundreds of pointers. Eight at a time cost three instructions each, and every
-/// one must be looked at: the first and the last say nothing of those between.
+/// A huge page is returned as hundreds of pointers. Compared in blocks of eight, they cost three
+/// instructions each. Every pointer must be compared: the first and the last do not determine those
+/// between them.
 #[inline]
 fn neighbours<const STRIDE: u64>(first: u64, rest: &[u64]) -> usize {
     const BLOCK: usize = 8;

@@ -2,10 +2,10 @@
 
 //! Pinning memory for as long as a device may use it (`FOLL_LONGTERM`).
 //!
-//! Pages come in batches, as runs that lie next to each other in physical memory. Huge pages of
-//! hugetlbfs are pinned once and counted for all their small pages: such a page is mapped whole or
-//! not at all. Of all other memory each small page is pinned by itself, as it may be mapped by
-//! itself.
+//! Pages are pinned in batches and returned as runs of consecutive page frames. A huge page of
+//! hugetlbfs is looked up once and pinned for all of its small pages, because it is mapped as a
+//! whole or not at all. All other memory is looked up page by page, because each small page may be
+//! mapped separately.
 //!
 //! C header: `include/linux/mm.h`; `Documentation/core-api/pin_user_pages.rst`.
 
@@ -23,27 +23,28 @@ use kernel::{
     prelude::*,
 };
 
-/// It is worth a look whether a page is huge where so many pages are wanted.
+/// Number of pages from which on huge pages of hugetlbfs are looked for.
 const HUGE_WORTHWHILE: usize = 64;
 
-/// Pages that are pinned and have not been handed on.
+/// A batch of pinned pages. Pages that have not been taken are unpinned on drop.
 ///
-/// One batch serves a whole range: [`pin`](Self::pin) refills it once it is empty.
+/// One batch can be used for a whole range: [`pin`](Self::pin) refills it when it is empty.
 ///
 /// # Invariants
 ///
-/// Outside of `pin`, `slots` is a list of runs ([`PfnRun::to_word`]). Each page of those from
-/// `first` on is pinned once, and nobody else gives that pin back.
-pub(crate) struct PinnedBatch {
+/// Outside of `pin`, `slots` is a list of runs ([`PfnRun::to_word`]). The batch owns one pin of
+/// each page of the runs from index `first` on.
+pub struct PinnedBatch {
     slots: Slots,
     first: usize,
+    /// Whether the pages are pinned for writing, and so are marked dirty when they are unpinned.
     writable: bool,
 }
 
 impl PinnedBatch {
-    /// An empty batch for pages of `memory`.
+    /// Creates an empty batch for pages of `memory`.
     #[inline]
-    pub(crate) fn new(memory: &Memory) -> Self {
+    pub fn new(memory: &Memory) -> Self {
         Self {
             slots: Slots::new(),
             first: 0,
@@ -51,22 +52,26 @@ impl PinnedBatch {
         }
     }
 
-    /// Pins pages of `memory` from page `index` on: some, but not more than `most` nor than there
-    /// are.
+    /// Pins pages of `memory` from page `index` on: at least one, and at most `most`.
     ///
-    /// Returns how many. The batch must be empty.
+    /// Returns the number of pinned pages. Pages that have not been taken are unpinned before.
     ///
     /// # Errors
     ///
-    /// `EFAULT` where there is no memory, or none that may be written and it is to be, or no
-    /// process any more; `EINVAL` where a file is no memory or not so long; `ENOMEM`, `EINTR` or
-    /// `EAGAIN` as the kernel's functions give them. Nothing is pinned then.
-    pub(crate) fn pin(&mut self, memory: &Memory, index: usize, most: usize) -> Result<usize> {
+    /// `EFAULT` if the first page is not there, may not be written although `memory` is writable,
+    /// or the process has exited; `EINVAL` if the memory has no page `index`, the contents of the
+    /// file are not memory, or the file is too short; else `ENOMEM`, `EINTR` or `EAGAIN` from the
+    /// functions of the kernel. No page is pinned then.
+    pub fn pin(&mut self, memory: &Memory, index: usize, most: usize) -> Result<usize> {
         let wanted = memory.npages().saturating_sub(index).min(most);
 
-        debug_assert!(self.is_empty() && self.writable == memory.writable());
+        if !self.is_empty() {
+            self.unpin();
+        }
+        // INVARIANT: The list is empty.
         self.slots.truncate(0);
         self.first = 0;
+        self.writable = memory.writable();
         if wanted == 0 {
             return Err(EINVAL);
         }
@@ -80,31 +85,31 @@ impl PinnedBatch {
         }
     }
 
-    /// Whether every page has been handed on.
-    pub(crate) fn is_empty(&self) -> bool {
+    /// Returns whether all pages have been taken.
+    pub fn is_empty(&self) -> bool {
         self.first >= self.slots.words().len()
     }
 
-    /// The pages that are left, as runs that lie next to each other in physical memory.
-    pub(crate) fn runs(&self) -> impl Iterator<Item = PfnRun> + Clone + '_ {
+    /// Iterates over the remaining pages, as runs of consecutive page frames.
+    pub fn runs(&self) -> impl Iterator<Item = PfnRun> + Clone + '_ {
         let left = self.slots.words().get(self.first..).unwrap_or(&[]);
 
         left.iter().map(|&word| PfnRun::from_word(word))
     }
 
-    /// How many pages have not been handed on.
-    pub(crate) fn remaining(&self) -> usize {
+    /// Returns the number of remaining pages.
+    pub fn remaining(&self) -> usize {
         self.runs().map(|run| run.count).sum()
     }
 
-    /// Hands the pins of the first `count` runs over to the caller.
+    /// Transfers the pins of the first `count` runs to the caller.
     #[inline]
-    pub(crate) fn take_runs(&mut self, count: usize) {
+    pub fn take_runs(&mut self, count: usize) {
         self.first += count;
     }
 
-    /// Hands the pins of the first `count` pages over to the caller.
-    pub(crate) fn take(&mut self, mut count: usize) {
+    /// Transfers the pins of the first `count` pages to the caller.
+    pub fn take(&mut self, mut count: usize) {
         let words = self.slots.words_mut();
         let left = words.get_mut(self.first..).unwrap_or(&mut []);
         let mut taken = 0;
@@ -126,17 +131,17 @@ impl PinnedBatch {
         self.first += taken;
     }
 
-    /// Gives back what is left.
+    /// Unpins the remaining pages.
     #[cold]
     fn unpin(&mut self) {
         let mut unpinner = Unpinner::new(self.writable);
 
         for run in self.runs() {
-            // SAFETY: By the type invariant the pages are pinned, and nobody gives the pins back but
-            // the batch, which ends with them.
+            // SAFETY: By the type invariant the batch owns a pin of each page. It gives them up
+            // below, by setting `first` behind the last run.
             unsafe { unpinner.unpin(run) };
         }
-        // INVARIANT: Nothing is left.
+        // INVARIANT: There are no runs from `first` on.
         self.first = self.slots.words().len();
     }
 
@@ -153,15 +158,18 @@ impl PinnedBatch {
         self.pin_small(&source, start, wanted)
     }
 
-    /// Pins huge pages of hugetlbfs, up to the first page that is none, and counts their small
-    /// pages. If there are none, the first page that is wanted is pinned and in the slots.
+    /// Pins huge pages of hugetlbfs, up to the first page of another kind, which is pinned as well.
+    /// Returns the number of pinned small pages.
+    ///
+    /// Returns 0 if the first page is of another kind. A pointer to it is then in the slots, and it
+    /// is pinned.
     fn pin_huge(&mut self, source: &Source, start: usize, wanted: usize) -> Result<usize> {
         let slots = self.slots.capacity();
         let mut turns = 0;
         let mut size = 0;
         let mut done = 0;
 
-        // Each turn fills one slot at most, and a pair counts as two.
+        // Each iteration fills at most one slot, or two for a pair.
         while turns < slots && done < wanted {
             let (address, left) = (start + done * PAGE_SIZE, wanted - done);
             let expects_pair = size != 0 && left > size && turns + 2 <= slots;
@@ -180,7 +188,7 @@ impl PinnedBatch {
             let (pinned, count) = match source.pin_one(address, left) {
                 Ok(pinned) => pinned,
                 Err(error) if done == 0 => return Err(error),
-                // The next batch begins here, and meets the error again.
+                // The next batch begins with this page and reports the error.
                 Err(_) => break,
             };
             size = pinned.huge.map_or(0, |huge| huge.npages);
@@ -198,9 +206,10 @@ impl PinnedBatch {
         Ok(done)
     }
 
-    /// Adds a run that is pinned to those in the slots, where there is room.
+    /// Appends a run that is pinned to those in the slots. The caller has checked that there is a
+    /// free slot.
     fn append(&mut self, run: PfnRun) {
-        // INVARIANT: What is added is pinned, and goes to the end.
+        // INVARIANT: The caller passes its pins to the batch. The run is appended behind `first`.
         if let Some(last) = self.slots.words_mut().last_mut() {
             if let Some(joined) = PfnRun::from_word(*last).joined(run) {
                 *last = joined.to_word();
@@ -210,25 +219,26 @@ impl PinnedBatch {
         self.slots.push(run.to_word());
     }
 
-    /// Pins as many pages as there are slots; the first of them may be there already.
+    /// Pins as many pages as there are slots. The slots may have the first page already.
     fn pin_small(&mut self, source: &Source, start: usize, wanted: usize) -> Result<usize> {
         let have = self.slots.words().len();
         let room = self.slots.capacity().min(wanted).saturating_sub(have);
 
         if room != 0 {
             let address = start + have * PAGE_SIZE;
-            // SAFETY: There is room for so many pointers.
+            // SAFETY: `spare` returns the unused slots, of which there are at least `room`.
             match unsafe { source.pin(address, room, self.slots.spare().cast()) } {
-                // SAFETY: So many were written.
+                // SAFETY: `pin` has written `count` pointers to the unused slots, at most `room`.
                 Ok(count) => unsafe { self.slots.grow(count) },
                 Err(error) if have == 0 => return Err(error),
-                // The next batch begins here, and meets the error again.
+                // The next batch begins with this page and reports the error.
                 Err(_) => {}
             }
         }
         let npages = self.slots.words().len();
-        // INVARIANT: Each page of these runs was pinned just now.
-        // SAFETY: The slots hold nothing but pages.
+        // INVARIANT: Each page of these runs was pinned just now, for this batch.
+        // SAFETY: Each slot has a pointer that the functions of the kernel wrote for a page that
+        // they pinned.
         let runs = unsafe { source.map.runs_of_pages(self.slots.words_mut()) };
 
         self.slots.truncate(runs);
@@ -241,8 +251,9 @@ impl PinnedBatch {
         let last = start + (wanted * PAGE_SIZE - 1) as u64;
         let mut offset = 0;
 
-        // SAFETY: There is room for so many pointers, and the file is open. An offset that the
-        // type of C does not have becomes a negative one, which is refused.
+        // SAFETY: `spare` returns the unused slots, of which there are at least `room`. `memory`
+        // holds a reference to the file. An offset beyond `loff_t` becomes negative, which the
+        // function refuses.
         let result = unsafe {
             bindings::memfd_pin_folios(
                 memory.file(),
@@ -254,18 +265,20 @@ impl PinnedBatch {
             )
         };
         let count = counted(result)?;
-        // SAFETY: So many were written.
+        // SAFETY: `memfd_pin_folios()` has written `count` pointers to the unused slots, at most
+        // `room`.
         unsafe { self.slots.grow(count) };
-        // SAFETY: The slots hold nothing but folios that were pinned once just now.
+        // SAFETY: `pin` has emptied the slots, so they have only the folios that were pinned once
+        // just now.
         unsafe { self.count_folios(offset >> PAGE_SHIFT, wanted) }
     }
 
-    /// Makes runs of the folios in the slots, from page `offset` of the first one on and `wanted`
-    /// pages at most, and pins all the pages. Returns how many.
+    /// Converts the folios in the slots to runs, from page `offset` of the first folio on and with
+    /// `wanted` pages at most. Adds a pin for each page. Returns the number of pages.
     ///
     /// # Safety
     ///
-    /// Each slot points to a folio that was pinned once.
+    /// Each slot points to a folio of which the batch owns one pin.
     unsafe fn count_folios(&mut self, mut offset: usize, wanted: usize) -> Result<usize> {
         let map = PageMap::new();
         let total = self.slots.words().len();
@@ -275,16 +288,18 @@ impl PinnedBatch {
         let mut at = 0;
 
         while let Some(folio) = list.word(at) {
-            // SAFETY: The caller vouches for the folio.
+            // SAFETY: The caller promises that each slot points to a pinned folio. `word` returns a
+            // slot that `append` has not overwritten: each folio gives at most one run.
             let npages = unsafe { bindings::kernel_ext_folio_nr_pages(folio as *mut _) };
             let count = npages.saturating_sub(offset).min(wanted - done);
 
-            // SAFETY: As above.
+            // SAFETY: As above, this is a folio with a pin.
             if let Err(error) = unsafe { add_pins(folio as *mut _, count) } {
                 result = Err(error);
                 break;
             }
-            // SAFETY: A folio begins with its first page.
+            // SAFETY: A `struct folio` begins with its first `struct page`, so this is a pointer to
+            // a page structure.
             let pfn = unsafe { map.pfn(folio) } + offset;
             list.append(PfnRun { pfn, count });
             done += count;
@@ -294,10 +309,12 @@ impl PinnedBatch {
         let runs = list.len();
         if let Some(rest) = self.slots.words_mut().get_mut(at..) {
             let (first, left) = (rest.as_mut_ptr().cast(), total - at);
-            // SAFETY: These have one pin each, which nobody has taken over.
+            // SAFETY: The folios from `at` on have the one pin that the caller promises. They are
+            // in no run, so the pins are not used again.
             unsafe { bindings::unpin_folios(first, left as c_ulong) };
         }
-        // INVARIANT: What is left are runs of pages that are pinned.
+        // INVARIANT: The slots are the runs of `list`, each page of which has the one pin of its
+        // folio or one that `add_pins` has added.
         self.slots.truncate(runs);
         if done == 0 {
             return result;

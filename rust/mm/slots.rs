@@ -1,35 +1,36 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Words that C code fills in: few need no allocation.
+//! Arrays of words that C code fills in. Short ones need no allocation.
 
-use super::batch::batch_bytes;
+use super::{batch::batch_bytes, pfn_run::PfnRun};
 use crate::array_vec::ArrayVec;
 use kernel::{page::PAGE_SIZE, prelude::*};
 
-/// So many words are part of the value.
+/// Number of words that are stored inline.
 const INLINE: usize = 8;
 
-/// A list of words with room for more.
+/// A list of words with spare capacity.
 pub(super) enum Slots {
     Inline(ArrayVec<u64, INLINE>),
     Heap(KVVec<u64>),
 }
 
 impl Slots {
-    /// No words, and room for a few.
+    /// Creates an empty list, whose capacity is that of the inline array.
     #[inline]
     pub(super) const fn new() -> Self {
         Self::Inline(ArrayVec::new())
     }
 
-    /// Makes room for `wanted` words in all, or for fewer if they are many or memory is short, but for
-    /// one. There are none yet.
+    /// Provides capacity for `wanted` words in all; for fewer, but at least one, if they exceed the
+    /// size of a temporary buffer or memory is short. The list is empty.
     ///
     /// # Errors
     ///
-    /// `ENOMEM` if there is not even a page for them.
+    /// `ENOMEM` if not even one page can be allocated.
     pub(super) fn reserve(&mut self, wanted: usize) -> Result {
-        let most = (batch_bytes() / size_of::<u64>()).max(1);
+        // No more than a run may have, if all pages follow each other.
+        let most = (batch_bytes() / size_of::<u64>()).clamp(1, PfnRun::MAX_COUNT);
         let capacity = wanted.min(most);
 
         let enough = match self {
@@ -51,7 +52,7 @@ impl Slots {
         Ok(())
     }
 
-    /// How many words fit.
+    /// Returns the number of words that fit into the list.
     pub(super) fn capacity(&self) -> usize {
         match self {
             Slots::Inline(_) => INLINE,
@@ -59,7 +60,7 @@ impl Slots {
         }
     }
 
-    /// Where the words behind those that are there go: there is room for `capacity - len` of them.
+    /// Returns the address of the spare capacity, which has room for `capacity - len` words.
     pub(super) fn spare(&mut self) -> *mut u64 {
         match self {
             Slots::Inline(words) => words.spare(),
@@ -67,7 +68,7 @@ impl Slots {
         }
     }
 
-    /// Adds a word, if there is room.
+    /// Appends a word, if there is capacity.
     pub(super) fn push(&mut self, word: u64) {
         match self {
             Slots::Inline(words) => {
@@ -79,21 +80,21 @@ impl Slots {
         }
     }
 
-    /// Counts `more` words that were written where [`spare`](Self::spare) says.
+    /// Appends `more` words that have been written to the [spare capacity](Self::spare).
     ///
     /// # Safety
     ///
-    /// They were, and there was room for them.
+    /// The caller has written `more` words there, which do not exceed the spare capacity.
     pub(super) unsafe fn grow(&mut self, more: usize) {
         match self {
-            // SAFETY: The caller vouches for it.
+            // SAFETY: The caller has written `more` words to the spare capacity of this array.
             Slots::Inline(words) => unsafe { words.grow(more) },
-            // SAFETY: As above.
+            // SAFETY: The caller has written `more` words to the spare capacity of this vector.
             Slots::Heap(words) => unsafe { words.inc_len(more) },
         }
     }
 
-    /// Keeps the first `len` words, if there are more.
+    /// Shortens the list to `len` words, if it is longer.
     pub(super) fn truncate(&mut self, len: usize) {
         match self {
             Slots::Inline(words) => words.truncate(len),
@@ -101,7 +102,7 @@ impl Slots {
         }
     }
 
-    /// The words that are there.
+    /// Returns the words.
     #[inline]
     pub(super) fn words(&self) -> &[u64] {
         match self {
@@ -110,7 +111,7 @@ impl Slots {
         }
     }
 
-    /// The words that are there, to be changed.
+    /// Returns the words for modification.
     #[inline]
     pub(super) fn words_mut(&mut self) -> &mut [u64] {
         match self {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Giving pins back.
+//! Unpinning pages.
 
 use super::{
     page_map::{Page, PageMap},
@@ -9,26 +9,28 @@ use super::{
 use crate::{array_vec::ArrayVec, bindings};
 use kernel::prelude::*;
 
-/// Pages that are given back with one call: what fits well on a stack.
+/// Number of separate pages that are unpinned with one call. Small enough for an array on the
+/// stack.
 const GROUP: usize = 64;
 
-/// Gives pins back, at the latest when it is dropped.
+/// Unpins pages, the last of them when it is dropped.
 ///
-/// Pages that lie apart are collected first: one call for many of them costs a third less than one
-/// for each.
+/// Single pages are collected first: one call for many of them takes a third less time than one
+/// call for each.
 ///
 /// # Invariants
 ///
-/// Each page of `apart` is pinned, and that pin is to be given back.
-pub(crate) struct Unpinner {
+/// `apart` owns a pin of each of its pages.
+pub struct Unpinner {
     map: PageMap,
     apart: ArrayVec<Page, GROUP>,
     dirty: bool,
 }
 
 impl Unpinner {
-    /// For pages that devices may have written if `dirty` says so.
-    pub(crate) fn new(dirty: bool) -> Self {
+    /// Creates an unpinner. `dirty` says whether devices may have written to the pages, which are
+    /// then marked dirty.
+    pub fn new(dirty: bool) -> Self {
         Self {
             map: PageMap::new(),
             apart: ArrayVec::new(),
@@ -36,36 +38,38 @@ impl Unpinner {
         }
     }
 
-    /// Gives back one pin of each page of a run, which is not empty, by itself.
+    /// Releases one pin of each page of a run, which is not empty, without an `Unpinner`.
     ///
     /// # Safety
     ///
-    /// The caller owns those pins.
+    /// The caller owns these pins, and gives them up.
     #[inline]
-    pub(crate) unsafe fn unpin_run(run: PfnRun, dirty: bool) {
-        // SAFETY: Pinned memory has page structures.
+    pub unsafe fn unpin_run(run: PfnRun, dirty: bool) {
+        // SAFETY: The caller owns a pin of the page. Only pages with a `struct page` can be pinned.
         let first = unsafe { bindings::kernel_ext_pfn_to_page(run.pfn) };
 
-        // SAFETY: The caller owns the pins.
+        // SAFETY: The caller owns a pin of each page of the run, and does not use it after this.
         unsafe { bindings::unpin_user_page_range_dirty_lock(first, run.count, dirty) };
     }
 
-    /// Gives back one pin of each page of a run, which is not empty.
+    /// Releases one pin of each page of a run, which is not empty, now or by the time that `self`
+    /// is dropped.
     ///
     /// # Safety
     ///
-    /// The caller owns those pins.
+    /// The caller owns these pins, and gives them up.
     #[inline]
-    pub(crate) unsafe fn unpin(&mut self, run: PfnRun) {
-        // SAFETY: Pinned memory has page structures.
+    pub unsafe fn unpin(&mut self, run: PfnRun) {
+        // SAFETY: The caller owns a pin of the page. Only pages with a `struct page` can be pinned.
         let first = unsafe { self.map.page(run.pfn) };
 
         if run.count != 1 {
-            // SAFETY: The caller owns the pins.
+            // SAFETY: The caller owns a pin of each page of the run, and does not use it after
+            // this.
             unsafe { bindings::unpin_user_page_range_dirty_lock(first, run.count, self.dirty) };
             return;
         }
-        // INVARIANT: The caller owns the pin.
+        // INVARIANT: The caller gives its pin of the page to `apart`.
         if !self.apart.push(first) {
             self.flush();
             self.apart.push(first);
@@ -77,7 +81,8 @@ impl Unpinner {
         let (first, count) = (pages.as_ptr().cast_mut(), pages.len() as c_ulong);
 
         if count != 0 {
-            // SAFETY: By the type invariant these pins are to be given back; the array is only read.
+            // SAFETY: By the type invariant `apart` owns these pins, and it is cleared below. The
+            // function only reads the array.
             unsafe { bindings::unpin_user_pages_dirty_lock(first, count, self.dirty) };
         }
         self.apart.clear();

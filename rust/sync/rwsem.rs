@@ -16,10 +16,11 @@ use kernel::{
     types::{NotThreadSafe, Opaque},
 };
 
-/// A lock that many readers or one writer may hold, and that sleeps.
+/// A sleeping lock that either any number of readers or one writer can hold (`struct
+/// rw_semaphore`).
 ///
-/// Make one with [`new_rwsem!`](crate::new_rwsem), which also gives each place of creation a
-/// lockdep class of its own.
+/// Created with [`new_rwsem!`](crate::new_rwsem), which gives each place of creation a lockdep
+/// class of its own.
 ///
 /// # Examples
 ///
@@ -30,7 +31,13 @@ use kernel::{
 ///     entries: RwSem<KVec<u32>>,
 /// }
 ///
-/// let table = pin_init!(Table { entries <- new_rwsem!(KVec::new(), "Table::entries") });
+/// let table = KBox::pin_init(
+///     pin_init!(Table { entries <- new_rwsem!(KVec::new(), "Table::entries") }),
+///     GFP_KERNEL,
+/// )?;
+///
+/// table.entries.write().push(1, GFP_KERNEL)?;
+/// assert_eq!(table.entries.read().len(), 1);
 /// ```
 #[pin_data]
 pub struct RwSem<T> {
@@ -41,21 +48,23 @@ pub struct RwSem<T> {
     data: UnsafeCell<T>,
 }
 
-// SAFETY: The semaphore itself may be used from any thread; moving it moves the data.
+// SAFETY: The semaphore may be used from any thread. Sending it to another thread sends the data,
+// which is `Send`.
 unsafe impl<T: Send> Send for RwSem<T> {}
-// SAFETY: Readers on several threads share `&T`, a writer gets `&mut T` from whichever thread it
-// runs on: the data must be `Sync` and `Send`.
+// SAFETY: Readers on several threads share a `&T`, for which `T` is `Sync`. A writer on any thread
+// gets a `&mut T`, for which `T` is `Send`.
 unsafe impl<T: Send + Sync> Sync for RwSem<T> {}
 
 impl<T> RwSem<T> {
-    /// An initialiser for a semaphore around `data`. Use [`new_rwsem!`](crate::new_rwsem).
+    /// Returns an initialiser for a semaphore that protects `data`. Use
+    /// [`new_rwsem!`](crate::new_rwsem) instead.
     pub fn new(
         data: T,
         name: &'static CStr,
         key: Pin<&'static LockClassKey>,
     ) -> impl PinInit<Self> {
         pin_init!(Self {
-            // SAFETY: `slot` is valid for writing; `name` and `key` are static.
+            // SAFETY: `slot` is valid for writing and pinned; `name` and `key` are static.
             raw <- Opaque::ffi_init(|slot| unsafe {
                 bindings::__init_rwsem(slot, name.as_char_ptr(), key.as_ptr())
             }),
@@ -67,7 +76,7 @@ impl<T> RwSem<T> {
     /// Takes the semaphore for reading; sleeps while a writer holds it.
     #[inline]
     pub fn read(&self) -> ReadGuard<'_, T> {
-        // SAFETY: `raw` was initialised by `new`.
+        // SAFETY: `new`, the only constructor, has initialised `raw`.
         unsafe { bindings::down_read(self.raw.get()) };
         ReadGuard {
             sem: self,
@@ -75,10 +84,10 @@ impl<T> RwSem<T> {
         }
     }
 
-    /// Takes the semaphore for writing; sleeps while anybody holds it.
+    /// Takes the semaphore for writing; sleeps while another thread holds it.
     #[inline]
     pub fn write(&self) -> WriteGuard<'_, T> {
-        // SAFETY: `raw` was initialised by `new`.
+        // SAFETY: `new`, the only constructor, has initialised `raw`.
         unsafe { bindings::down_write(self.raw.get()) };
         WriteGuard {
             sem: self,
@@ -86,10 +95,12 @@ impl<T> RwSem<T> {
         }
     }
 
-    /// As [`write`](Self::write), for one of several semaphores of the same kind that are held at the
-    /// same time: whoever does so holds `outer`, so that nobody else does meanwhile.
+    /// Takes the semaphore for writing, as [`write`](Self::write) does, where several semaphores of
+    /// one lockdep class are held at the same time. All callers that take several of them hold
+    /// `outer`, so that they cannot deadlock with each other.
     pub fn write_nested<U>(&self, outer: &WriteGuard<'_, U>) -> WriteGuard<'_, T> {
-        // SAFETY: Both were initialised by `new`, and `outer` is held.
+        // SAFETY: `new`, the only constructor, has initialised both semaphores, and the guard
+        // `outer` holds its own.
         unsafe { bindings::kernel_ext_down_write_nest_lock(self.raw.get(), outer.sem.raw.get()) };
         WriteGuard {
             sem: self,
@@ -98,11 +109,11 @@ impl<T> RwSem<T> {
     }
 }
 
-/// Shared access to what a [`RwSem`] protects, until it is dropped.
+/// A guard that gives shared access to the data of a [`RwSem`], and releases it on drop.
 ///
 /// # Invariants
 ///
-/// The semaphore is held for reading by this thread.
+/// The semaphore is held for reading by the thread that owns this value.
 #[must_use = "the semaphore is released when the guard is dropped"]
 pub struct ReadGuard<'a, T> {
     sem: &'a RwSem<T>,
@@ -113,23 +124,25 @@ impl<T> Deref for ReadGuard<'_, T> {
     type Target = T;
 
     fn deref(&self) -> &T {
-        // SAFETY: By the type invariant no writer exists.
+        // SAFETY: By the type invariant the semaphore is held for reading, so there is no writer
+        // and no `&mut T`.
         unsafe { &*self.sem.data.get() }
     }
 }
 
 impl<T> Drop for ReadGuard<'_, T> {
     fn drop(&mut self) {
-        // SAFETY: By the type invariant this thread holds the semaphore for reading.
+        // SAFETY: By the type invariant this thread holds the semaphore for reading. The guard ends
+        // here, so the data is not accessed after this.
         unsafe { bindings::up_read(self.sem.raw.get()) };
     }
 }
 
-/// Exclusive access to what a [`RwSem`] protects, until it is dropped.
+/// A guard that gives exclusive access to the data of a [`RwSem`], and releases it on drop.
 ///
 /// # Invariants
 ///
-/// The semaphore is held for writing by this thread.
+/// The semaphore is held for writing by the thread that owns this value.
 #[must_use = "the semaphore is released when the guard is dropped"]
 pub struct WriteGuard<'a, T> {
     sem: &'a RwSem<T>,
@@ -140,26 +153,29 @@ impl<T> Deref for WriteGuard<'_, T> {
     type Target = T;
 
     fn deref(&self) -> &T {
-        // SAFETY: By the type invariant this thread alone has access.
+        // SAFETY: By the type invariant the semaphore is held for writing, so this guard is the
+        // only access to the data.
         unsafe { &*self.sem.data.get() }
     }
 }
 
 impl<T> DerefMut for WriteGuard<'_, T> {
     fn deref_mut(&mut self) -> &mut T {
-        // SAFETY: By the type invariant this thread alone has access.
+        // SAFETY: By the type invariant the semaphore is held for writing, so this guard is the
+        // only access to the data, and it is borrowed mutably.
         unsafe { &mut *self.sem.data.get() }
     }
 }
 
 impl<T> Drop for WriteGuard<'_, T> {
     fn drop(&mut self) {
-        // SAFETY: By the type invariant this thread holds the semaphore for writing.
+        // SAFETY: By the type invariant this thread holds the semaphore for writing. The guard ends
+        // here, so the data is not accessed after this.
         unsafe { bindings::up_write(self.sem.raw.get()) };
     }
 }
 
-/// Makes an initialiser for a [`RwSem`] with a lockdep class and name of its own.
+/// Creates an initialiser for a [`RwSem`] with a lockdep class and a name of its own.
 #[macro_export]
 macro_rules! new_rwsem {
     ($data:expr, $name:literal) => {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The tree against a sorted list, and its own invariants, after every step.
+//! Checks the trees against sorted lists, and their invariants after every step.
 
 use super::*;
 use proptest::prelude::*;
@@ -12,7 +12,7 @@ enum Step {
     Remove(u64),
 }
 
-/// Intervals from a small space, so that they meet, and from its very end.
+/// Intervals at both ends of the address space, in small ranges, so that many overlap.
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let place = prop_oneof![0u64..400, (u64::MAX - 400)..=u64::MAX];
     let step = prop_oneof![
@@ -23,7 +23,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 0..200)
 }
 
-/// Checks ranks and the height that follows from them: returns both.
+/// Checks the ranks of a subtree. Returns its rank and its height.
 fn check_ranks<V>(node: &Node<V>) -> (u8, u32) {
     let (left, low) = node.left.as_deref().map_or((0, 0), check_ranks);
     let (right, high) = node.right.as_deref().map_or((0, 0), check_ranks);
@@ -42,8 +42,8 @@ fn check_ranks<V>(node: &Node<V>) -> (u8, u32) {
     (rank, low.max(high) + 1)
 }
 
-/// What should be known of a subtree, where what is in front of it ends below `edge`: its highest
-/// address and its widest gap. Checks order and weights on the way.
+/// Checks order and weights of a subtree, whose predecessor ends below `edge`. Returns its highest
+/// address and its widest gap.
 fn check_gaps<V>(node: &Node<V>, mut edge: Option<u64>) -> (u64, u64) {
     let (mut last, mut gap) = (node.last, 0);
 
@@ -52,7 +52,7 @@ fn check_gaps<V>(node: &Node<V>, mut edge: Option<u64>) -> (u64, u64) {
         assert!(left_last < node.first);
         (edge, gap) = (Some(left_last + 1), left_gap);
     }
-    // There is nothing in front of the lowest.
+    // The lowest interval has no predecessor, and a weight of zero.
     let free = edge.map_or(0, |edge| node.first - edge);
     assert_eq!(node.weight, free);
     gap = gap.max(free);
@@ -71,7 +71,7 @@ fn check<V>(node: &Node<V>) {
     check_gaps(node, None);
 }
 
-/// The lowest gap by looking at each, one after the other.
+/// Finds the lowest gap by a linear search.
 fn gap_in(model: &BTreeMap<u64, u64>, low: u64, high: u64, size: u64) -> Option<(u64, u64)> {
     let mut free = Some(0);
     let mut gaps = vec![];
@@ -162,7 +162,7 @@ fn ascending_inserts_stay_shallow() {
     assert_eq!(map.first_gap(0, u64::MAX, 2), Some((199_999, u64::MAX)));
 }
 
-/// Every removal from a tree, and all in an order that is neither ascending nor descending.
+/// Removes all intervals, in an order that is neither ascending nor descending.
 #[test]
 fn removals_keep_it_shallow() {
     const COUNT: u64 = 10_000;
@@ -171,7 +171,7 @@ fn removals_keep_it_shallow() {
     for at in 0..COUNT {
         assert!(map.insert(Box::new(Node::new(at * 2, at * 2, ()))).is_ok());
     }
-    // 7 has no factor in common with the number of intervals.
+    // 7 and the number of intervals have no common factor, so each is removed once.
     for (step, at) in (0..COUNT).map(|at| at * 7 % COUNT).enumerate() {
         assert!(map.remove(at * 2).is_some());
         assert!(map.remove(at * 2).is_none());
@@ -186,7 +186,8 @@ fn removals_keep_it_shallow() {
     assert!(map.is_empty());
 }
 
-/// As [`check`], for intervals that may overlap: lists them, returns the highest address.
+/// Checks the weights of a subtree whose intervals may overlap. Appends the intervals to `all`, and
+/// returns the highest address.
 fn check_overlapping<V>(node: &Node<V>, all: &mut Vec<(u64, u64)>) -> u64 {
     let mut last = node.last;
 
@@ -244,11 +245,11 @@ proptest! {
 enum NumberedStep {
     Insert(u64, u64),
     Remove(usize),
-    /// Which one, and by how much at most.
+    /// Index of the interval, and the maximum number of addresses to remove.
     Shorten(usize, u64),
 }
 
-/// Few first addresses, so that many intervals have the same.
+/// Steps with few first addresses, so that many intervals have the same.
 fn numbered_steps() -> impl Strategy<Value = Vec<NumberedStep>> {
     let step = prop_oneof![
         4 => (0u64..12, 0u64..10).prop_map(|(first, size)| NumberedStep::Insert(first, size)),
@@ -267,7 +268,7 @@ proptest! {
     #[test]
     fn numbered_intervals_behave_like_a_list(steps in numbered_steps()) {
         let mut map = NumberedMap::new();
-        // In the order in which they were inserted.
+        // In the order of insertion.
         let mut model: Vec<(Key, u64, u64, u64)> = vec![];
 
         for (value, step) in (0..).zip(steps) {
@@ -300,9 +301,13 @@ proptest! {
                 check_overlapping(root, &mut all);
             }
             let mut sorted = model.clone();
-            // Stable: those with the same first address stay as they were inserted.
+            // The sort is stable: intervals with the same first address stay in the order of
+            // insertion.
             sorted.sort_by_key(|&(_, first, _, _)| first);
-            let intervals: Vec<_> = sorted.iter().map(|&(_, first, last, _)| (first, last)).collect();
+            let intervals: Vec<_> = sorted
+                .iter()
+                .map(|&(_, first, last, _)| (first, last))
+                .collect();
             prop_assert_eq!(all, intervals);
 
             let mut values = vec![];
@@ -326,7 +331,7 @@ proptest! {
     }
 }
 
-/// The same interval many times over: only numbers tell one from the other.
+/// Inserts one interval many times, so that only the numbers differ.
 #[test]
 fn equal_intervals_stay_shallow() {
     const COUNT: u64 = 10_000;
@@ -346,4 +351,22 @@ fn equal_intervals_stay_shallow() {
         assert!(check_ranks(root).1 <= 2 * (left + 1).ilog2() + 2);
     }
     assert_eq!(map.first_in(0, u64::MAX), None);
+}
+
+/// If an inverted interval was in the map, an insertion could pass it on the other side than one
+/// that it overlaps.
+#[test]
+fn an_interval_that_ends_before_it_begins_hides_no_overlap() {
+    let mut map = IntervalMap::new();
+    let mut node = Box::new(Node::new(30, 39, ()));
+
+    assert!(map.insert(Box::new(Node::new(20, 5, ()))).is_ok());
+    assert!(map.insert(Box::new(Node::new(7, 9, ()))).is_ok());
+    assert!(map.insert(Box::new(Node::new(8, 25, ()))).is_err());
+    assert!(map.insert(Box::new(Node::new(18, 20, ()))).is_err());
+
+    node.shorten(2);
+    assert_eq!((node.first(), node.last()), (30, 30));
+    node.shorten(35);
+    assert_eq!((node.first(), node.last()), (30, 30));
 }

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What this crate needs from its surroundings: the tree of tables, whose `unsafe` is in `rust/`.
+//! The imports of this crate: the page tables, which are in `rust/`.
 //!
-//! Everything else of this crate is also compiled for the host, where `tools/testing/host` has
-//! another file of this name.
+//! On the host, `tools/testing/host/pagetable` compiles the rest of this crate with a file of its
+//! own in place of this one.
 
-pub(crate) use kernel_ext::iommu::table::{
-    Entry, Frame, Reader, Refused, Retired, Slot, Table, Tree, MAX_LEVELS,
-};
-pub use kernel_ext::iommu::{
-    table::{CountField, TableLayout, TableMemory, TableShape},
-    Access, MemoryKind, PhysRun,
+pub(crate) use kernel_ext::iommu::{
+    table::{
+        AddressField, CountField, Format, LeafLayout, Pattern, Permissions, TableLayout, MAX_LEVELS,
+    },
+    MemoryKind,
 };

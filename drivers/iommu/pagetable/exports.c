@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * iommu_pagetable.ko as a module: exports its Rust symbols to the modules that
- * were built with it.  They mean nothing to anybody else.
+ * The module iommu_pagetable: exports its Rust symbols to the modules that were
+ * built with it.  No other module can use them.
  */
 #include <linux/export.h>
 #include <linux/module.h>

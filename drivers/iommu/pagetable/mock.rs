@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A format of nobody's, with pages smaller than the CPU's: for the mock IOMMU and for tests.
+//! The format of no real IOMMU, with pages smaller than the CPU's: for the mock IOMMU and for
+//! tests.
 //!
 //! ```text
 //!  63  62   61     52 51                    11 10    6  5    4     3     2     1     0
@@ -9,10 +10,8 @@
 //!
 //! Pages of 2 KiB, 1 MiB and 512 MiB; four levels of 512 entries, so 47 bits of IOVA.
 
-use crate::{
-    base::{CountField, MemoryKind, TableLayout},
-    format::Format,
-    permissions::Permissions,
+use crate::base::{
+    AddressField, CountField, Format, LeafLayout, MemoryKind, Pattern, Permissions, TableLayout,
 };
 
 const PRESENT: u64 = 1 << 0;
@@ -23,7 +22,7 @@ const DIRTY: u64 = 1 << 4;
 const MMIO: u64 = 1 << 5;
 const ADDRESS: u64 = ((1 << 52) - 1) & !((1 << 11) - 1);
 
-/// The format.
+/// The format of the mock IOMMU.
 pub struct Mock;
 
 impl TableLayout for Mock {
@@ -42,11 +41,24 @@ impl TableLayout for Mock {
     const VISIBLE: u64 = 1 << 62;
 }
 
+impl LeafLayout for Mock {
+    const OUTPUT_BITS: u32 = 52;
+    const LEAF_LEVELS: u32 = 3;
+    const ADDRESS: AddressField = AddressField {
+        own: ADDRESS,
+        high: (0, 0),
+    };
+    const ATTRIBUTES: u64 = READ | WRITE | DIRTY | MMIO;
+    const PAGE_FLAGS: u64 = PRESENT | LEAF;
+    const LARGE_PAGE_FLAGS: u64 = PRESENT | LEAF;
+    const MMIO: Pattern = Pattern::set(MMIO);
+    const DIRTY: Pattern = Pattern::set(DIRTY);
+    const DIRTY_FLAG: u64 = DIRTY;
+}
+
 impl Format for Mock {
     const NAME: &'static str = "mock";
     type Options = ();
-    const OUTPUT_BITS: u32 = 52;
-    const LEAF_LEVELS: u32 = 3;
     const CAN_CUT: bool = true;
 
     fn attributes((): (), permissions: Permissions, kind: MemoryKind) -> Option<u64> {
@@ -64,18 +76,6 @@ impl Format for Mock {
         (permissions.read || permissions.write).then_some(bits)
     }
 
-    fn leaf(_level: u32, phys: u64, attributes: u64) -> u64 {
-        PRESENT | LEAF | phys | attributes
-    }
-
-    fn phys(leaf: u64) -> u64 {
-        leaf & ADDRESS
-    }
-
-    fn attributes_of(leaf: u64) -> u64 {
-        leaf & (READ | WRITE | DIRTY | MMIO)
-    }
-
     fn permissions(leaf: u64) -> Permissions {
         Permissions {
             read: leaf & READ != 0,
@@ -83,25 +83,5 @@ impl Format for Mock {
             execute: leaf & READ != 0,
             privileged: false,
         }
-    }
-
-    fn kind(leaf: u64) -> MemoryKind {
-        if leaf & MMIO != 0 {
-            MemoryKind::Mmio
-        } else {
-            MemoryKind::Normal
-        }
-    }
-
-    fn is_dirty(leaf: u64) -> bool {
-        leaf & DIRTY != 0
-    }
-
-    fn cleaned(leaf: u64) -> u64 {
-        leaf & !DIRTY
-    }
-
-    fn dirtied(leaf: u64) -> u64 {
-        leaf | DIRTY
     }
 }

@@ -2,15 +2,13 @@
 
 //! What is mapped at a range of IOVA.
 
-use crate::{interval::Node, iova_map};
+use crate::{interval::Node, iova_map::PageOffset};
+use iommufd_core::{iova::IovaClaim, Mapping, SharedPages, View};
 use kernel::{
     prelude::*,
     sync::atomic::{Atomic, Relaxed},
 };
-use kernel_ext::{
-    iommu::{Access, Mapping, SharedPages, View},
-    mm::PAGE_SIZE,
-};
+use kernel_ext::{iommu::Access, mm::PAGE_SIZE};
 
 /// Bytes of some pages.
 #[derive(Clone)]
@@ -34,6 +32,19 @@ impl Slice {
         (self.start % PAGE_SIZE) as u64
     }
 
+    /// Whether the bytes behind the start of the first page can be rounded up to whole pages.
+    ///
+    /// # Errors
+    ///
+    /// `EOVERFLOW` if not.
+    pub(crate) fn check_end(&self) -> Result {
+        let whole_pages = (self.start % PAGE_SIZE)
+            .checked_add(self.length)
+            .and_then(|end| end.checked_next_multiple_of(PAGE_SIZE));
+
+        whole_pages.map(drop).ok_or(EOVERFLOW)
+    }
+
     /// The bytes at an IOVA.
     pub(crate) fn view(&self, iova: u64, access: Access) -> View {
         View {
@@ -41,6 +52,33 @@ impl Slice {
             start: self.start,
             length: self.length,
             access,
+        }
+    }
+}
+
+/// The right to map in the range of an area, and where it is.
+pub(crate) enum Hold {
+    /// With the thread that is mapping or unmapping the area.
+    Taken,
+    /// Here: the address space has no page table.
+    Claim(IovaClaim),
+    /// In the mapping, in all page tables of the address space.
+    Mapping(Mapping),
+}
+
+impl Hold {
+    /// Takes it for the calling thread.
+    pub(crate) fn take(&mut self) -> Self {
+        core::mem::replace(self, Self::Taken)
+    }
+
+    /// Removes the mapping, if there is one, and returns the claim to the range. `None` if another
+    /// thread has that.
+    pub(crate) fn close(self) -> Option<IovaClaim> {
+        match self {
+            Self::Taken => None,
+            Self::Claim(claim) => Some(claim),
+            Self::Mapping(mapping) => Some(mapping.close()),
         }
     }
 }
@@ -53,8 +91,8 @@ pub(crate) struct Area {
     pub(crate) slice: Slice,
     /// In transit: it belongs to the thread that is mapping or unmapping it.
     pub(crate) in_transit: bool,
-    /// The page tables that show it, if there are any.
-    pub(crate) mapping: Option<Mapping>,
+    /// The right to map in its range, and what is mapped there.
+    pub(crate) hold: Hold,
     /// It is to be unmapped: users in the kernel are asked to give its pages back, and get no more.
     pub(crate) prevent_access: bool,
     /// How often users in the kernel have pinned pages of it.
@@ -68,7 +106,7 @@ impl Area {
             access,
             slice,
             in_transit: true,
-            mapping: None,
+            hold: Hold::Taken,
             prevent_access: false,
             accesses: Atomic::new(0),
         }
@@ -114,7 +152,7 @@ impl Area {
     }
 }
 
-impl iova_map::Area for Area {
+impl PageOffset for Area {
     fn page_offset(&self) -> u64 {
         self.slice.page_offset()
     }

@@ -3,16 +3,17 @@
 //! Mapping, and sharing what is mapped.
 
 use super::{
-    area::{bytes_from, Area, Slice},
+    area::{bytes_from, Area, Hold, Slice},
     Ioas, Map,
 };
-use crate::{device_file::Context, interval::Node};
+use crate::{context::Context, interval::Node};
+use iommufd_core::{iova::IovaClaim, Mapping, NotMapped, SharedPages};
 use kernel::prelude::*;
 use kernel_ext::{
     alloc::SlabBox,
     dma_buf::DmaBuf,
-    iommu::{Access, Mapping, SharedPages},
-    mm::{ChargeMode, FileMemory, Memory, Payer, PAGE_SIZE},
+    iommu::Access,
+    mm::{Account, ChargeMode, FileMemory, Memory, PAGE_SIZE},
 };
 
 /// Memory for the node of an area.
@@ -38,7 +39,7 @@ impl Ioas {
         access: Access,
     ) -> Result<u64> {
         let slice = Slice {
-            pages: SharedPages::of_caller(address, length, access.write, limit(context))?,
+            pages: SharedPages::of_caller(address, length, access.write, account(context)?)?,
             start: address % PAGE_SIZE,
             length,
         };
@@ -71,7 +72,7 @@ impl Ioas {
             }
             Err(_) => {
                 let memory = FileMemory::from_fd(fd, start as u64, length, access.write)?;
-                SharedPages::pinned(Memory::File(memory), Payer::current(limit(context))?)?
+                SharedPages::pinned(Memory::File(memory), account(context)?)?
             }
         };
         let slice = Slice {
@@ -89,14 +90,16 @@ impl Ioas {
     ///
     /// Those of [`IovaMap::check`](crate::iova_map::IovaMap::check) and
     /// [`IovaMap::find`](crate::iova_map::IovaMap::find); `EEXIST` if something is mapped there; `EPERM`
-    /// if devices may write what may not be written; then those of [`Mapping::new`]. Nothing has changed
-    /// then.
+    /// if devices may write what may not be written; `EOVERFLOW` for more bytes than can be rounded up to
+    /// whole pages; then those of [`Mapping::new`]. Nothing has changed then.
     pub(crate) fn map(&self, slice: Slice, iova: Option<u64>, access: Access) -> Result<u64> {
         // Allocated before locking, and then told where it goes.
         let slot = core::iter::once(new_slot()?);
-        let span = self.reserve_areas(core::slice::from_ref(&slice), slot, iova, access)?;
+        let slices = core::slice::from_ref(&slice);
+        let mut claim = None;
+        let span = self.reserve_areas(slices, slot, iova, access, |new| claim = Some(new))?;
 
-        self.fill_areas(core::iter::once(slice), span, access)
+        self.fill_areas(core::iter::once(slice).zip(claim), span, access)
     }
 
     /// Maps bytes of several pages one behind the other, as [`map`](Self::map) does. There is at least
@@ -112,9 +115,13 @@ impl Ioas {
         for _ in &slices {
             slots.push_within_capacity(new_slot()?)?;
         }
-        let span = self.reserve_areas(&slices, slots.into_iter(), iova, access)?;
+        let mut claims = KVVec::with_capacity(slices.len(), GFP_KERNEL_ACCOUNT)?;
+        let span = self.reserve_areas(&slices, slots.into_iter(), iova, access, |claim| {
+            let pushed = claims.push_within_capacity(claim);
+            debug_assert!(pushed.is_ok());
+        })?;
 
-        self.fill_areas(slices.into_iter(), span, access)
+        self.fill_areas(slices.into_iter().zip(claims), span, access)
     }
 
     /// Maps the slices for which areas are in transit in a range. Returns its first IOVA.
@@ -122,31 +129,33 @@ impl Ioas {
     /// On failure the areas are gone.
     fn fill_areas(
         &self,
-        slices: impl Iterator<Item = Slice>,
+        mut slices: impl Iterator<Item = (Slice, IovaClaim)>,
         (first, last): (u64, u64),
         access: Access,
     ) -> Result<u64> {
         let users = self.users.read();
         let mut iova = first;
 
-        for slice in slices {
+        while let Some((slice, claim)) = slices.next() {
             let view = slice.view(iova, access);
-            let mapping = match &users.tables[..] {
-                [] => None,
-                tables => match Mapping::new(slice.pages, view, tables, users.large_pages) {
-                    Ok(mapping) => Some(mapping),
-                    Err(error) => {
-                        self.abandon(first, last);
+            let hold = if users.tables.as_slice().is_empty() {
+                Hold::Claim(claim)
+            } else {
+                let large_pages = self.large_pages();
+                match Mapping::new(claim, slice.pages, view, &users.tables, large_pages) {
+                    Ok(mapping) => Hold::Mapping(mapping),
+                    Err(NotMapped { error, claim }) => {
+                        self.abandon(first, claim, slices.map(|(_, claim)| claim));
                         return Err(error);
                     }
-                },
+                }
             };
             let mut map = self.map.write();
             let next = iova.wrapping_add(view.length as u64);
             let is_last = next.wrapping_sub(1) == last;
 
             if let Some(area) = map.area_mut(iova) {
-                area.mapping = mapping;
+                area.hold = hold;
                 area.in_transit = !is_last || iova != first;
             }
             // Nobody sees some of them mapped and others not.
@@ -158,13 +167,15 @@ impl Ioas {
         Ok(first)
     }
 
-    /// Puts areas in transit where slices are to be mapped: their first and their last IOVA.
+    /// Puts areas in transit where slices are to be mapped, and passes the claims to their ranges to
+    /// `claimed`. Returns their first and their last IOVA.
     fn reserve_areas(
         &self,
         slices: &[Slice],
         slots: impl Iterator<Item = Slot>,
         iova: Option<u64>,
         access: Access,
+        mut claimed: impl FnMut(IovaClaim),
     ) -> Result<(u64, u64)> {
         let first = slices.first().ok_or(EINVAL)?;
         let length = slices.iter().try_fold(0u64, |sum, slice| {
@@ -181,7 +192,8 @@ impl Ioas {
             if access.write && !slice.pages.writable() {
                 return Err(EPERM);
             }
-            map.check_page_offset(slice.page_offset())
+            map.check_page_offset(slice.page_offset())?;
+            slice.check_end()
         });
         // Alone, an area that may be mapped meets others when it is inserted.
         if fit.is_err() || slices.len() > 1 {
@@ -194,31 +206,47 @@ impl Ioas {
             let last = at + (slice.length as u64 - 1);
             let node = Node::new(at, last, Area::new(slice.clone(), access));
 
-            map.insert(SlabBox::write(slot, node)).map_err(|_| EEXIST)?;
+            claimed(map.insert(SlabBox::write(slot, node)).map_err(|_| EEXIST)?);
             at = last.wrapping_add(1);
         }
         Ok((iova, last))
     }
 
-    /// Takes areas in transit away, which fill a range, and what they have mapped by now.
-    fn abandon(&self, first: u64, last: u64) {
+    /// Removes areas in transit: those from `first` on that are mapped by now, the one of which
+    /// `failed` is the claim, and those behind it.
+    #[cold]
+    fn abandon(&self, first: u64, failed: IovaClaim, behind: impl Iterator<Item = IovaClaim>) {
         let mut next = first;
 
-        loop {
-            // The IOVA is free for others once no page table shows anything there.
-            let (end, mapping) = match self.map.write().first_in_mut(next, last) {
-                Some(area) => (area.last(), area.value.mapping.take()),
-                None => return,
+        while next != failed.first() {
+            let Some((last, hold)) = self.take_hold(next) else {
+                break;
             };
-            drop(mapping);
 
-            let area = self.map.write().remove(next);
-            drop(area);
-            if end == last {
-                return;
+            // The IOVA is free for others once no page table maps anything there.
+            if let Some(claim) = hold.close() {
+                self.remove(claim);
             }
-            next = end + 1;
+            next = last.wrapping_add(1);
         }
+        self.remove(failed);
+        behind.for_each(|claim| self.remove(claim));
+    }
+
+    /// Takes the hold of the area at `iova`. Returns its last address as well.
+    fn take_hold(&self, iova: u64) -> Option<(u64, Hold)> {
+        let mut map = self.map.write();
+        let area = map.first_in_mut(iova, iova)?;
+
+        Some((area.last(), area.value.hold.take()))
+    }
+
+    /// Removes the area that `claim` is to.
+    fn remove(&self, claim: IovaClaim) {
+        let area = self.map.write().remove(claim);
+
+        // Outside of the lock, as it may hold the last reference to its pages.
+        drop(area);
     }
 
     /// What is mapped in a range, as slices that a copy can be made of.
@@ -258,13 +286,15 @@ pub(crate) struct FilePart {
     pub(crate) length: usize,
 }
 
-/// Whose limit counts for what the calling process maps.
-fn limit(context: &Context) -> ChargeMode {
-    if context.charges_process() {
+/// The calling process, charged as the context has it for what is mapped.
+fn account(context: &Context) -> Result<Account> {
+    let limited = if context.charges_process() {
         ChargeMode::Process
     } else {
         ChargeMode::User
-    }
+    };
+
+    Account::current(limited, &context.limit_reports)
 }
 
 /// Lets areas that fill a range be in transit no more.

@@ -2,14 +2,14 @@
 
 //! The page tables that mirror an address space, and what they ask of it.
 
-use super::{access::Accesses, reserve, Ioas, Map, Owner};
-use kernel::prelude::*;
-use kernel_ext::{
-    iommu::{Geometry, Mapping},
-    mm::PAGE_SIZE,
+use super::{
+    area::{Area, Hold},
+    members::Members,
+    reserve, Ioas, Map, ReservedFor,
 };
-
-pub(crate) use kernel_ext::iommu::Table;
+use iommufd_core::{iova::SpaceId, Mapping, NotMapped, Table, TableList};
+use kernel::{prelude::*, sync::atomic::ordering::Relaxed};
+use kernel_ext::{iommu::Geometry, mm::PAGE_SIZE};
 
 /// Tells a page table from all others that exist: the ID of an object will not do, since it has a
 /// new owner before the old one is quite gone.
@@ -19,40 +19,35 @@ pub(crate) struct TableId(usize);
 impl TableId {
     /// The identity of a page table, as long as somebody has it.
     pub(crate) fn of(table: &Table) -> Self {
-        Self((&raw const **table).addr())
+        Self(table.address())
     }
 }
 
 /// Who sees what is mapped.
 pub(crate) struct Users {
     /// The page tables.
-    pub(super) tables: KVec<Table>,
+    pub(super) tables: TableList,
     /// The users in the kernel.
-    pub(super) accesses: Accesses,
-    /// Whether entries of page tables may cover several pages.
-    pub(super) large_pages: bool,
+    pub(super) members: Members,
 }
 
 impl Users {
-    pub(super) const fn new() -> Self {
+    pub(super) const fn new(space: SpaceId) -> Self {
         Self {
-            tables: KVec::new(),
-            accesses: Accesses::new(),
-            large_pages: true,
+            tables: TableList::new(space),
+            members: Members::new(),
         }
     }
 
-    /// What IOVAs and lengths must be multiples of for their sake, in bytes.
-    pub(super) fn alignment(&self) -> u64 {
-        let granules = self.tables.iter().map(|table| table.geometry().granule());
+    /// What IOVAs and lengths must be multiples of for their sake, in bytes. `large_pages` says
+    /// whether entries of the page tables may cover several pages.
+    pub(super) fn alignment(&self, large_pages: bool) -> u64 {
+        let tables = self.tables.as_slice().iter();
+        let granules = tables.map(|table| table.geometry().granule());
 
         // Without large pages, areas can be cut between any two pages.
-        let least = if self.large_pages {
-            1
-        } else {
-            PAGE_SIZE as u64
-        };
-        granules.fold(least.max(self.accesses.alignment()), u64::max)
+        let least = if large_pages { 1 } else { PAGE_SIZE as u64 };
+        granules.fold(least.max(self.members.alignment()), u64::max)
     }
 }
 
@@ -64,7 +59,7 @@ impl Ioas {
     /// `EINVAL` if its pages are larger than the CPU's; `EADDRINUSE` if something is mapped that it
     /// cannot translate; else what pinning or mapping reports. Nothing has changed then.
     pub(crate) fn add_table(&self, table: &Table) -> Result {
-        let owner = Owner::Table(TableId::of(table));
+        let owner = ReservedFor::Table(TableId::of(table));
         let geometry = table.geometry();
         let mut users = self.users.write();
         let mut map = self.map.write();
@@ -74,46 +69,55 @@ impl Ioas {
         if granule > PAGE_SIZE as u64 {
             return Err(EINVAL);
         }
-        users.tables.reserve(1, GFP_KERNEL_ACCOUNT)?;
+        users.tables.reserve()?;
         map.set_alignment(granule)?;
 
         let added = reserve_outside(&mut map, &geometry, owner)
-            .and_then(|()| fill_table(&mut map, table, users.large_pages));
+            .and_then(|()| fill_table(&mut map, table, self.large_pages()));
         if let Err(error) = added {
             map.unreserve(&owner);
             map.set_alignment(alignment)?;
             return Err(error);
         }
-        users.tables.push_within_capacity(table.clone())?;
-        Ok(())
+        users.tables.push_reserved(table.clone())
     }
 
     /// Undoes [`add_table`](Self::add_table).
     pub(crate) fn remove_table(&self, table: &Table) {
-        let id = TableId::of(table);
         let mut users = self.users.write();
         let mut map = self.map.write();
 
-        users.tables.retain(|other| TableId::of(other) != id);
+        users.tables.remove(table);
         unfill_table(&mut map, table, u64::MAX);
-        map.unreserve(&Owner::Table(id));
+        map.unreserve(&ReservedFor::Table(TableId::of(table)));
 
         // Lowering it cannot fail.
-        let lowered = map.set_alignment(users.alignment());
+        let lowered = map.set_alignment(users.alignment(self.large_pages()));
         kernel::warn_on!(lowered.is_err());
     }
 
-    /// Whether entries of page tables may cover several pages.
+    /// Whether page tables mirror it, or users in the kernel are attached to it.
+    pub(crate) fn has_users(&self) -> bool {
+        let users = self.users.read();
+
+        !users.tables.as_slice().is_empty() || !users.members.is_empty()
+    }
+
+    /// Whether entries of page tables may cover several pages. Takes no lock; while the caller holds
+    /// `users`, the answer stays as it is.
     pub(crate) fn large_pages(&self) -> bool {
-        self.users.read().large_pages
+        self.large_pages.load(Relaxed)
     }
 
     /// Lets entries of page tables cover several pages.
     pub(crate) fn allow_large_pages(&self) {
-        let mut users = self.users.write();
+        let users = self.users.write();
 
-        users.large_pages = true;
-        let lowered = self.map.write().set_alignment(users.alignment());
+        self.large_pages.store(true, Relaxed);
+        let lowered = self
+            .map
+            .write()
+            .set_alignment(users.alignment(self.large_pages()));
         kernel::warn_on!(lowered.is_err());
     }
 
@@ -124,18 +128,18 @@ impl Ioas {
     /// `EINVAL` if something is mapped in page tables already; `EADDRINUSE` if something is mapped that
     /// does not begin and end with a page.
     pub(crate) fn forbid_large_pages(&self) -> Result {
-        let mut users = self.users.write();
+        let users = self.users.write();
         let mut map = self.map.write();
 
-        if !users.large_pages {
+        if !self.large_pages() {
             return Ok(());
         }
-        if !users.tables.is_empty() && map.first_in(0, u64::MAX).is_some() {
+        if !users.tables.as_slice().is_empty() && map.first_in(0, u64::MAX).is_some() {
             return Err(EINVAL);
         }
-        users.large_pages = false;
-        map.set_alignment(users.alignment())
-            .inspect_err(|_| users.large_pages = true)
+        map.set_alignment(users.alignment(false))?;
+        self.large_pages.store(false, Relaxed);
+        Ok(())
     }
 
     /// The page sizes that all page tables support, a bit for each, as VFIO tells them: nothing below
@@ -145,6 +149,7 @@ impl Ioas {
         let page = PAGE_SIZE as u64;
         let common = users
             .tables
+            .as_slice()
             .iter()
             .fold(u64::MAX, |sizes, table| sizes & table.geometry().page_sizes);
         let sizes = if common & (page - 1) != 0 {
@@ -158,7 +163,7 @@ impl Ioas {
 }
 
 /// Reserves what a page table cannot translate.
-fn reserve_outside(map: &mut Map, geometry: &Geometry, owner: Owner) -> Result {
+fn reserve_outside(map: &mut Map, geometry: &Geometry, owner: ReservedFor) -> Result {
     if let Some(last) = geometry.aperture.start().checked_sub(1) {
         reserve(map, 0, last, owner)?;
     }
@@ -176,21 +181,33 @@ fn fill_table(map: &mut Map, table: &Table, large_pages: bool) -> Result {
         let iova = entry.first();
         next = entry.last().checked_add(1);
 
-        let area = entry.value;
-        let filled = match &mut area.mapping {
-            // An area in transit has not looked at the page tables yet.
-            _ if area.in_transit => Ok(()),
-            Some(mapping) => mapping.add_table(table),
-            none => Mapping::new(
-                area.slice.pages.clone(),
-                area.slice.view(iova, area.access),
-                core::slice::from_ref(table),
-                large_pages,
-            )
-            .map(|mapping| *none = Some(mapping)),
-        };
+        let filled = fill_area(entry.value, iova, table, large_pages);
         if let Err(error) = filled {
             unfill_table(map, table, iova);
+            return Err(error);
+        }
+    }
+    Ok(())
+}
+
+/// Puts an area into one more page table.
+fn fill_area(area: &mut Area, iova: u64, table: &Table, large_pages: bool) -> Result {
+    // An area in transit has not looked at the page tables yet.
+    if area.in_transit {
+        return Ok(());
+    }
+    if let Hold::Mapping(mapping) = &mut area.hold {
+        return mapping.add_table(table);
+    }
+    let Some(claim) = area.hold.take().close() else {
+        return Ok(());
+    };
+    let (pages, view) = (area.slice.pages.clone(), area.slice.view(iova, area.access));
+
+    match Mapping::in_table(claim, pages, view, table, large_pages) {
+        Ok(mapping) => area.hold = Hold::Mapping(mapping),
+        Err(NotMapped { error, claim }) => {
+            area.hold = Hold::Claim(claim);
             return Err(error);
         }
     }
@@ -206,10 +223,14 @@ fn unfill_table(map: &mut Map, table: &Table, end: u64) {
             return;
         }
         next = entry.last().checked_add(1);
-        entry.value.mapping = entry
-            .value
-            .mapping
-            .take()
-            .and_then(|mapping| mapping.remove_table(table));
+
+        let hold = &mut entry.value.hold;
+        *hold = match hold.take() {
+            Hold::Mapping(mapping) => match mapping.remove_table(table) {
+                Ok(mapping) => Hold::Mapping(mapping),
+                Err(claim) => Hold::Claim(claim),
+            },
+            other => other,
+        };
     }
 }

@@ -3,13 +3,13 @@
 //! Unmapping, and cutting what is mapped so that parts of it can be unmapped.
 
 use super::{
-    area::{bytes_from, Area, Slice},
-    map::new_slot,
+    area::{bytes_from, Area, Hold, Slice},
+    map::{new_slot, Slot},
     Ioas, Map,
 };
-use crate::{interval::Node, uapi::UnmapRange};
+use crate::uapi::UnmapRange;
+use iommufd_core::PagesKind;
 use kernel::prelude::*;
-use kernel_ext::{alloc::SlabBox, iommu::PagesKind, mm::PAGE_SIZE};
 
 /// How often users in the kernel are asked to give the pages of an area back.
 const UNMAP_ROUNDS: usize = 100;
@@ -75,13 +75,14 @@ impl Ioas {
             }
             area.value.in_transit = true;
 
-            let mapping = area.value.mapping.take();
+            let hold = area.value.hold.take();
             drop(map);
-            drop(mapping);
+            let claim = hold.close();
 
             map = self.map.write();
-            let area = map.remove(first);
+            let area = claim.and_then(|claim| map.remove(claim));
             drop(map);
+            kernel::warn_on!(area.is_none());
             drop(area);
             // Areas may fill the whole address space: then this wraps to zero.
             *unmapped = unmapped.wrapping_add(area_last - first + 1);
@@ -104,30 +105,27 @@ impl Ioas {
     /// page table may lie on both sides, or a user in the kernel has pages of the area, or the place
     /// is not aligned; `ENOMEM`. Cuts made before stay: they change nothing that can be seen.
     pub(crate) fn cut(&self, at: &[u64]) -> Result {
-        let users = self.users.read();
+        let _users = self.users.read();
 
         for &last in at {
             let slot = new_slot()?;
             let mut map = self.map.write();
 
-            if let Some(upper) = cut_area(&mut map, last, users.large_pages)? {
-                let inserted = map.insert(SlabBox::write(slot, upper));
-                kernel::warn_on!(inserted.is_err());
-            }
+            cut_area(&mut map, last, self.large_pages(), slot)?;
         }
         Ok(())
     }
 }
 
-/// Shortens the area at `last` to end there. Returns the rest of it, if there is one.
-fn cut_area(map: &mut Map, last: u64, large_pages: bool) -> Result<Option<Node<Area>>> {
+/// Cuts the area at `last`, if there is one, so that it ends there. `slot` takes the rest of it.
+fn cut_area(map: &mut Map, last: u64, large_pages: bool, slot: Slot) -> Result {
     let alignment = map.alignment();
     let Some(area) = map.first_in(last, last) else {
-        return Ok(None);
+        return Ok(());
     };
     let (first, area_last) = (area.first(), area.last());
     if last == first || last == area_last {
-        return Ok(None);
+        return Ok(());
     }
     let upper = last + 1;
     let start = bytes_from(area, upper);
@@ -140,25 +138,20 @@ fn cut_area(map: &mut Map, last: u64, large_pages: bool) -> Result<Option<Node<A
     }
     if (upper | start as u64) & (alignment - 1) != 0
         || area.value.accesses() != 0
-        || area.value.mapping.is_some() && large_pages
+        || matches!(area.value.hold, Hold::Mapping(_)) && large_pages
     {
         return Err(EINVAL);
     }
-    let mut lower = map.remove(first).ok_or(EINVAL)?;
     let length = (upper - first) as usize;
-    let rest = lower.value.cut(length);
+    let divided = map.split(first, last, slot, |area| area.cut(upper, length))?;
 
-    if rest.is_ok() {
-        lower.shorten(last);
-    }
-    let inserted = map.insert(lower);
-    kernel::warn_on!(inserted.is_err());
-    Ok(Some(Node::new(upper, area_last, rest?)))
+    kernel::warn_on!(!divided);
+    Ok(())
 }
 
 impl Area {
-    /// Divides it in two: keeps `length` bytes, returns the rest.
-    fn cut(&mut self, length: usize) -> Result<Self> {
+    /// Divides it in two: keeps `length` bytes, returns the rest, which begins at `upper`.
+    fn cut(&mut self, upper: u64, length: usize) -> Result<Self> {
         let slice = Slice {
             pages: self.slice.pages.clone(),
             start: self.slice.start + length,
@@ -166,10 +159,10 @@ impl Area {
         };
         let mut rest = Self::new(slice, self.access);
 
-        debug_assert!(self.mapping.is_none() || rest.slice.start % PAGE_SIZE == 0);
-        rest.mapping = match &mut self.mapping {
-            Some(mapping) => Some(mapping.split(length)?),
-            None => None,
+        rest.hold = match &mut self.hold {
+            Hold::Mapping(mapping) => Hold::Mapping(mapping.split(length)?),
+            Hold::Claim(claim) => Hold::Claim(claim.split_off(upper).ok_or(EINVAL)?),
+            Hold::Taken => return Err(EBUSY),
         };
         rest.in_transit = false;
         self.slice.length = length;

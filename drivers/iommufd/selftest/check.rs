@@ -6,9 +6,10 @@ use super::{
     iommu::MockIommu,
     uapi::{CheckMap, CheckRefs, TestCommand},
 };
-use crate::{dispatch::Call, hwpt::Hwpt};
+use crate::{call::Call, hwpt::Hwpt};
+use iommufd_core::ObjectId;
 use kernel::{page::PAGE_SIZE, prelude::*};
-use kernel_ext::{iommu::driver::PagingDomain, iommufd::ObjectId, mm::UserPage};
+use kernel_ext::mm::UserPage;
 
 /// Compares each page of a page table with the memory that is expected behind it.
 ///
@@ -19,8 +20,8 @@ use kernel_ext::{iommu::driver::PagingDomain, iommufd::ObjectId, mm::UserPage};
 pub(super) fn map(command: &TestCommand, call: &Call<'_>) -> Result {
     let CheckMap { iova, length, uptr } = command.arguments()?;
     let hwpt = call.context.get::<Hwpt>(ObjectId(command.id))?;
-    let domain = hwpt.domain().downcast::<MockIommu>().ok_or(EINVAL)?;
-    let page_size = domain.geometry().granule();
+    let domain = hwpt.table().downcast::<MockIommu>().ok_or(EINVAL)?;
+    let page_size = hwpt.table().geometry().granule();
 
     if (iova | length | uptr) & (page_size - 1) != 0 || uptr.checked_add(length).is_none() {
         return Err(EINVAL);
@@ -28,7 +29,7 @@ pub(super) fn map(command: &TestCommand, call: &Call<'_>) -> Result {
     for offset in (0..length).step_by(page_size as usize) {
         let expected = UserPage::at((uptr + offset) as usize)?.phys();
 
-        if domain.translate(iova.wrapping_add(offset)) != Some(expected) {
+        if domain.iova_to_phys(iova.wrapping_add(offset)) != Some(expected) {
             return Err(EINVAL);
         }
     }
@@ -39,7 +40,8 @@ pub(super) fn map(command: &TestCommand, call: &Call<'_>) -> Result {
 ///
 /// # Errors
 ///
-/// `EIO` if one differs, `EINVAL` for what is not aligned to pages, `EFAULT` where there is no memory.
+/// `EIO` if one differs, `EINVAL` for what is not aligned to pages, `EFAULT` where there is no
+/// memory.
 pub(super) fn refs(command: &TestCommand) -> Result {
     let CheckRefs {
         length, uptr, refs, ..

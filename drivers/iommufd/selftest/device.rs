@@ -10,31 +10,26 @@ use super::{
     },
 };
 use crate::{
-    device::Device,
-    device_file::{Context, Iommufd},
-    dispatch::Call,
+    call::Call,
+    context::{Context, Iommufd},
+    device::{attach::NO_PASID, Device},
 };
+use iommufd_core::{KernelApi, ObjectId, OwnerRef};
 use kernel::prelude::*;
-use kernel_ext::{
-    iommu::mock,
-    iommufd::{KernelApi, ObjectId, UserRef},
-};
-
-/// Requests without a PASID.
-const NO_PASID: u32 = 0;
+use kernel_ext::iommu::mock;
 
 /// A device that is bound to the context and attached, until this is dropped.
-pub(crate) struct MockDevice {
+pub(crate) struct SelftestDevice {
     bound: BoundDevice,
     /// Goes last.
     _device: mock::MockDevice,
 }
 
 /// A device that is bound, until this is dropped.
-struct BoundDevice(Option<UserRef<Device>>);
+struct BoundDevice(Option<OwnerRef<Device>>);
 
 impl BoundDevice {
-    fn get(&self) -> Result<&UserRef<Device>> {
+    fn get(&self) -> Result<&OwnerRef<Device>> {
         self.0.as_ref().ok_or(ENODEV)
     }
 }
@@ -44,12 +39,12 @@ impl Drop for BoundDevice {
         if let Some(device) = self.0.take() {
             // Nothing happens if it is not attached.
             Iommufd::detach(&device, NO_PASID);
-            Iommufd::unbind(device);
+            Iommufd::unbind(&device);
         }
     }
 }
 
-impl MockDevice {
+impl SelftestDevice {
     /// Makes a device, and brings it to the page table or address space `pt`. Returns the page table
     /// as well.
     fn new(context: &Context, flags: u32, pt: ObjectId) -> Result<(Self, ObjectId)> {
@@ -71,7 +66,7 @@ impl MockDevice {
 pub(super) fn create(command: &mut TestCommand, call: &Call<'_>, flags: u32) -> Result {
     let mut hwpt = ObjectId(0);
     let device = call.context.reserve(|_| {
-        let (device, attached) = MockDevice::new(call.context, flags, ObjectId(command.id))?;
+        let (device, attached) = SelftestDevice::new(call.context, flags, ObjectId(command.id))?;
 
         hwpt = attached;
         Ok(device)
@@ -90,7 +85,7 @@ pub(super) fn create(command: &mut TestCommand, call: &Call<'_>, flags: u32) -> 
 
 /// `MOCK_DOMAIN_REPLACE`.
 pub(super) fn replace(command: &mut TestCommand, call: &Call<'_>) -> Result {
-    let device = call.context.get::<MockDevice>(ObjectId(command.id))?;
+    let device = call.context.get::<SelftestDevice>(ObjectId(command.id))?;
     let MockDomainReplace { pt_id } = command.arguments()?;
     let hwpt = Iommufd::replace(device.bound.get()?, NO_PASID, ObjectId(pt_id))?;
 

@@ -2,28 +2,30 @@
 
 //! The mock IOMMU.
 //!
-//! No hardware walks its page tables, so there is nothing to flush. Everything else is as in a driver
-//! for hardware.
+//! No hardware walks its page tables, so there is nothing to flush. Everything else is as in a
+//! driver for hardware.
 
 use super::uapi::{
     HwptSelftest, TestHwInfo, APERTURE, DEVICE_NO_DIRTY, DEVICE_PASID, HUGE_PAGE_SIZE,
     HWPT_DATA_NONE, HWPT_DATA_SELFTEST, PAGE_TABLE_DEFAULT, PAGE_TABLE_HUGE, PASID_WIDTH,
 };
 use crate::IommufdModule;
+use core::ops::RangeInclusive;
 use core::sync::atomic::{AtomicU32, Ordering};
-use iommu_pagetable::{DomainTable, Limits};
-use kernel::{
-    device::Device, faux, module::this_module, page::PAGE_SIZE, prelude::*, sync::aref::ARef,
-};
-use kernel_ext::iommu::{
-    driver::{DefaultDomain, Driver, Grouping, HwInfo, Operations, PagingDomain, Target},
-    mock::{Bus, MockDevice, Property, Registration},
-    Access, Capability, DomainFeatures, Gather, Geometry, PhysRun, TableAllocation, UserData,
+use kernel::{device::Device, faux, page::PAGE_SIZE, prelude::*, sync::aref::ARef};
+use kernel_ext::{
+    iommu::{
+        driver::{DefaultDomain, Driver, Grouping, HwInfoData, NewDomain, PagingDomain, Target},
+        mock::{Bus, MockDevice, Property, Registration},
+        table::Limits,
+        Capability, DomainFeatures, IotlbGather, UserData,
+    },
+    iommu_driver_operations,
 };
 
 static BUS: Bus = Bus::new(c"iommufd_mock");
-static OPERATIONS: Operations<MockIommu> =
-    Operations::new(&OPERATIONS, this_module::<IommufdModule>());
+
+iommu_driver_operations! { static OPERATIONS: MockIommu, IommufdModule }
 
 /// How a device says that no page table can note what it writes to.
 const NO_DIRTY: &CStr = c"no-dirty-tracking";
@@ -99,10 +101,6 @@ impl Driver for MockIommu {
     const DEFAULT_DOMAIN: DefaultDomain = DefaultDomain::Blocked;
     const MAX_PASIDS: u32 = 1 << PASID_WIDTH;
 
-    fn operations() -> &'static Operations<Self> {
-        &OPERATIONS
-    }
-
     fn probe(&self, dev: &Device) -> Result<Translated> {
         let properties = dev.fwnode().ok_or(ENODEV)?;
 
@@ -123,11 +121,11 @@ impl Driver for MockIommu {
         }
     }
 
-    fn hw_info(_device: &Translated, wanted: u32) -> Result<HwInfo> {
-        if wanted != HwInfo::ANY && wanted != TestHwInfo::KIND {
+    fn hw_info(_device: &Translated, wanted: u32) -> Result<HwInfoData> {
+        if wanted != HwInfoData::ANY && wanted != TestHwInfo::KIND {
             return Err(EOPNOTSUPP);
         }
-        HwInfo::new(TestHwInfo::KIND, &TestHwInfo::new())
+        HwInfoData::new(TestHwInfo::KIND, &TestHwInfo::new())
     }
 
     fn new_domain(
@@ -135,7 +133,7 @@ impl Driver for MockIommu {
         _device: &Translated,
         features: DomainFeatures,
         data: Option<UserData>,
-    ) -> Result<impl PinInit<MockDomain, Error>> {
+    ) -> Result<NewDomain<Self>> {
         if features.dirty_tracking {
             return Err(EOPNOTSUPP);
         }
@@ -148,7 +146,19 @@ impl Driver for MockIommu {
             Some(_) => return Err(EOPNOTSUPP),
         };
 
-        MockDomain::new(&self.device, page_table).map(Ok)
+        let domain = NewDomain::new::<iommu_pagetable::Mock, true>(
+            &self.device,
+            (),
+            Limits::default(),
+            Ok(MockDomain),
+        )?;
+
+        match page_table {
+            PAGE_TABLE_DEFAULT => Ok(domain.with_aperture(APERTURE)),
+            // Users of this one are to use huge pages; none accepts it without the CPU's pages.
+            PAGE_TABLE_HUGE => Ok(domain.with_page_sizes(HUGE_PAGE_SIZE | PAGE_SIZE as u64)),
+            _ => Err(EOPNOTSUPP),
+        }
     }
 
     fn attach(
@@ -160,49 +170,13 @@ impl Driver for MockIommu {
     }
 }
 
-/// A page table that no hardware walks.
-pub(crate) struct MockDomain {
-    table: DomainTable<iommu_pagetable::Mock, true>,
-    geometry: Geometry,
-}
-
-impl MockDomain {
-    fn new(iommu: &Device, page_table: u32) -> Result<Self> {
-        let table = DomainTable::new(iommu, (), Limits::default())?;
-        let mut geometry: Geometry = table.geometry();
-
-        match page_table {
-            PAGE_TABLE_DEFAULT => geometry.aperture = APERTURE,
-            // Who fills this one is to use huge pages; without the CPU's nobody would accept it.
-            PAGE_TABLE_HUGE => geometry.page_sizes = HUGE_PAGE_SIZE | PAGE_SIZE as u64,
-            _ => return Err(EOPNOTSUPP),
-        }
-        Ok(Self { table, geometry })
-    }
-}
+/// A domain that no hardware walks: there is no cache to flush.
+pub(crate) struct MockDomain;
 
 impl PagingDomain for MockDomain {
-    fn geometry(&self) -> Geometry {
-        self.geometry.clone()
-    }
-
-    fn map(&self, iova: u64, runs: &[PhysRun], access: Access, how: TableAllocation) -> Result {
-        self.table.map(iova, runs, access, how, |_, _| {})
-    }
-
-    fn unmap(&self, iova: u64, length: usize, gather: Pin<&mut Gather>) -> usize {
-        self.table.unmap(iova, length, gather, |_| {})
-    }
-
-    fn sync(&self, _gather: Pin<&mut Gather>) {}
+    fn sync(&self, _gather: Pin<&mut IotlbGather>) {}
 
     fn sync_all(&self) {}
 
-    fn translate(&self, iova: u64) -> Option<u64> {
-        self.table.translate(iova)
-    }
-
-    fn read_runs(&self, iova: u64, length: usize, runs: &mut [PhysRun]) -> usize {
-        self.table.read_runs(iova, length, runs)
-    }
+    fn flush(&self, _range: RangeInclusive<u64>, _tables: bool) {}
 }

@@ -10,7 +10,7 @@ const LARGE: u64 = 512 * PAGE;
 
 struct Memory(u64);
 
-impl Area for Memory {
+impl PageOffset for Memory {
     fn page_offset(&self) -> u64 {
         self.0
     }
@@ -29,7 +29,7 @@ fn map_at(map: &mut Map, iova: u64, length: u64) -> Result {
 }
 
 fn reserve(map: &mut Map, first: u64, last: u64, owner: u32) -> Result {
-    map.reserve(Box::new(Reserved::new(first, last, owner)))
+    map.reserve(Box::new(ReservedRange::new(first, last, owner)))
 }
 
 fn allowed(ranges: &[(u64, u64)]) -> Result<AllowedRanges> {
@@ -239,10 +239,12 @@ fn end_of_the_address_space() {
 fn alignment_is_kept() {
     let mut map = Map::new(LARGE);
 
-    assert_eq!(map_at(&mut map, 0x1234, 0x10), Ok(()));
+    let area = Box::new(Node::new(0x1234, 0x1243, Memory(0)));
+    let claim = map.insert(area).ok().expect("nothing is mapped yet");
+
     assert_eq!(map.set_alignment(PAGE), Err(EADDRINUSE));
     assert_eq!(map.alignment(), 1);
-    assert!(map.remove(0x1234).is_some());
+    assert!(map.remove(claim).is_some());
     assert_eq!(map.set_alignment(PAGE), Ok(()));
     assert_eq!(map.check(0x1234, PAGE), Err(EINVAL));
     assert_eq!(map.check(PAGE, 0x10), Err(EINVAL));

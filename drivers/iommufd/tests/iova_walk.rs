@@ -8,7 +8,7 @@ use proptest::prelude::*;
 /// A mapped range, and whether it can be used.
 struct Memory(bool);
 
-impl Area for Memory {
+impl PageOffset for Memory {
     fn page_offset(&self) -> u64 {
         0
     }

@@ -152,6 +152,25 @@ fn page_tables() {
     assert!(flags(1).is_ok_and(|flags| flags.nest_parent));
     assert_eq!(flags(0b101), Err(EOPNOTSUPP));
     assert_eq!(flags(16), Err(EOPNOTSUPP));
+
+    let offered = |word, features, parents| {
+        flags(word).is_ok_and(|flags| {
+            let offer = HwptOffer { features, parents };
+
+            flags.check_offered(offer).is_ok()
+        })
+    };
+    assert!(offered(0, false, false));
+    assert!(offered(0b0001, false, true) && !offered(0b0001, true, false));
+    assert!(offered(0b0100, true, false) && !offered(0b0100, false, true));
+    assert!(!offered(0b0010, true, true) && !offered(0b1000, true, true));
+
+    let nested = |flags, length| alloc(flags, 0, 1, length).check_nested();
+    assert_eq!(nested(0b1100, 8), Ok(()));
+    assert_eq!(nested(0, 0), Err(EOPNOTSUPP));
+    for flag in [1, 2, 16] {
+        assert_eq!(nested(flag, 8), Err(EOPNOTSUPP));
+    }
 }
 
 #[test]
@@ -170,13 +189,12 @@ fn hardware() {
     assert_eq!(HwCapabilities::default().bits(), 8);
     assert_eq!(
         HwCapabilities {
-            dirty_tracking: true,
             pasid_exec: true,
             pasid_privileged: true,
             ats: true,
         }
         .bits(),
-        7
+        6
     );
 }
 

@@ -159,3 +159,24 @@ fn info_with_room_for_all() {
     assert_eq!(word(&memory, 0), 56);
     assert_eq!(word(&memory, 48), 0);
 }
+
+#[test]
+fn presumed_ranges() {
+    let presumed = |ranges: &[(u64, u64)]| presumed(ranges.iter().copied()).collect::<Vec<_>>();
+    let last = (1 << 39) - 1;
+
+    assert_eq!(presumed(&[]), []);
+    assert_eq!(presumed(&[(1 << 39, u64::MAX)]), []);
+    assert_eq!(
+        presumed(&[(0, 9), (last, u64::MAX)]),
+        [(0, 9), (last, last)]
+    );
+    // All of it, but for the window that some machines have.
+    for (first, last) in presumed(&[(0, u64::MAX)]) {
+        assert!(first < last && last < 1 << 39);
+    }
+    assert_eq!(
+        presumed(&[(0, u64::MAX)]).last().map(|range| range.1),
+        Some(last)
+    );
+}

@@ -55,6 +55,32 @@ pub(crate) struct HwptFlags {
     pub(crate) pasid: bool,
 }
 
+/// Which page tables on an IO address space can be had for a device.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct HwptOffer {
+    /// Those with flags or data: the IOMMU's driver may also make none of these.
+    pub(crate) features: bool,
+    /// Those that other page tables may be nested on.
+    pub(crate) parents: bool,
+}
+
+impl HwptFlags {
+    /// Whether there are page tables that are what the flags ask for. A feature is offered once programs
+    /// can use it: before, they would find out too late that it is missing.
+    ///
+    /// # Errors
+    ///
+    /// `EOPNOTSUPP` if not.
+    pub(crate) fn check_offered(self, offer: HwptOffer) -> Result {
+        let unusable = self.dirty_tracking || self.pasid;
+
+        if unusable || self.nest_parent && !offer.parents || self.faults && !offer.features {
+            return Err(EOPNOTSUPP);
+        }
+        Ok(())
+    }
+}
+
 impl HwptAlloc {
     /// Whether the fields go together.
     ///
@@ -66,6 +92,19 @@ impl HwptAlloc {
         known(self.reserved, 0)?;
         if (self.data_type == HWPT_DATA_NONE) != (self.data_len == 0) {
             return Err(EINVAL);
+        }
+        Ok(())
+    }
+
+    /// Whether a page table may be asked for that is nested on another one.
+    ///
+    /// # Errors
+    ///
+    /// `EOPNOTSUPP` for flags that such a page table cannot have, and without data on it.
+    pub(crate) fn check_nested(&self) -> Result {
+        known(self.flags, HWPT_FAULT_ID_VALID | HWPT_PASID)?;
+        if self.data_len == 0 {
+            return Err(EOPNOTSUPP);
         }
         Ok(())
     }
@@ -141,8 +180,6 @@ impl GetHwInfo {
 /// What an IOMMU can do for a device.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct HwCapabilities {
-    /// Its page tables can tell which memory was written to.
-    pub(crate) dirty_tracking: bool,
     /// The device may ask for permission to execute, with a PASID.
     pub(crate) pasid_exec: bool,
     /// The device may ask for privileged accesses, with a PASID.
@@ -154,9 +191,9 @@ pub(crate) struct HwCapabilities {
 impl HwCapabilities {
     /// As user space reads them.
     pub(crate) fn bits(self) -> u64 {
-        // The last bit says what cannot be done.
-        u64::from(self.dirty_tracking)
-            | u64::from(self.pasid_exec) << 1
+        // The lowest bit is dirty tracking, which this module does not have. The last one says what
+        // cannot be done.
+        u64::from(self.pasid_exec) << 1
             | u64::from(self.pasid_privileged) << 2
             | u64::from(!self.ats) << 3
     }

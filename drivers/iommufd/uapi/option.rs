@@ -42,6 +42,9 @@ pub(crate) enum OptionOp {
 }
 
 impl IommuOption {
+    /// Where the value is, from the start of the struct.
+    pub(crate) const VALUE_AT: usize = core::mem::offset_of!(Self, val64);
+
     /// Which option it is.
     ///
     /// # Errors

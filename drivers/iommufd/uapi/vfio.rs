@@ -271,6 +271,32 @@ impl Type1Info {
     }
 }
 
+/// The IOVAs that IOMMUs translate as far as is known before any page table exists: those that every
+/// page table of three levels covers. On x86-64, writes to a window of them are interrupts instead.
+const PRESUMED_RANGES: &[(u64, u64)] = if cfg!(CONFIG_X86_64) {
+    &[(0, 0xfedf_ffff), (0xfef0_0000, PRESUMED_LAST)]
+} else {
+    &[(0, PRESUMED_LAST)]
+};
+const PRESUMED_LAST: u64 = (1 << 39) - 1;
+
+/// The parts of `ranges` that a program may count on before a device is in the container.
+///
+/// Some programs ask which IOVAs there are only once, and before they open the device, as VFIO's own
+/// container knows from the group. Some of them also compute the end of the last range, which 64 bits
+/// cannot hold if everything is allowed.
+pub(crate) fn presumed(
+    ranges: impl Iterator<Item = (u64, u64)>,
+) -> impl Iterator<Item = (u64, u64)> {
+    ranges.flat_map(|(first, last)| {
+        PRESUMED_RANGES.iter().filter_map(move |&(low, high)| {
+            let (first, last) = (first.max(low), last.min(high));
+
+            (first <= last).then_some((first, last))
+        })
+    })
+}
+
 #[cfg(test)]
 #[path = "../tests/vfio.rs"]
 mod tests;

@@ -4,7 +4,7 @@
 
 use super::container_ioas;
 use crate::{
-    device_file::Context,
+    context::Context,
     uapi::{
         vfio::{DmaMap, DmaUnmap},
         UnmapRange,

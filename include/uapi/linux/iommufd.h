@@ -3,19 +3,20 @@
  * The userspace ABI of /dev/iommu: every command, structure and constant of
  * Linux 7.3, with the same names, numbers and layout.
  *
- * The file goes from the general to the particular: the rules that all
- * commands share, objects, address spaces and what is mapped in them,
- * devices, page tables, dirty tracking, cache invalidation, page faults, and
- * at the end what a VMM needs to give its guest a virtual IOMMU.
+ * The sections are: rules for all commands, objects, address spaces, mapping
+ * memory, options, device information, page tables, dirty tracking, cache
+ * invalidation, page faults, and the objects that a VMM needs to provide a
+ * virtual IOMMU to its guest.
  *
- * Words used throughout:
+ * Terms:
  *
  *  - IOVA: the address that a device puts on the bus.
- *  - IOAS: an IO address space, the book of which IOVA leads to which memory.
- *  - HWPT: a hardware page table, an IOAS (or a guest's page table) in the
- *    form that one IOMMU understands. A device is attached to one HWPT.
- *  - "last" is the address of the last byte, inclusive; lengths are in bytes.
- *  - Reading and writing are seen from the device.
+ *  - IOAS: an IO address space, a map from IOVA to memory.
+ *  - HWPT: a hardware page table, which holds the contents of an IOAS, or a
+ *    guest's page table, in the format of one IOMMU. A device is attached to
+ *    one HWPT.
+ *  - "last" is the address of the last byte, inclusive. Lengths are in bytes.
+ *  - "Read" and "write" are accesses by the device.
  */
 #ifndef _UAPI_IOMMUFD_H
 #define _UAPI_IOMMUFD_H
@@ -28,33 +29,33 @@
 /* ------------------------------------------------------------------------ */
 
 /**
- * DOC: How a command is called
+ * DOC: Calling a command
  *
- * The argument of every ioctl is a pointer to the command's structure, and the
- * first member of every structure is the __u32 @size that the caller compiled
- * with. So old programs run on new kernels and new programs on old ones:
+ * The argument of every ioctl is a pointer to the command's structure. Its first
+ * member is a __u32 @size, which the caller sets to the size of the structure
+ * that it was compiled with. This makes programs and kernels of different age
+ * compatible:
  *
- *  - A @size smaller than the first published form of the structure is EINVAL.
- *  - A structure longer than the kernel's is accepted if all bytes that the
- *    kernel does not know are zero, else the call fails with E2BIG.
+ *  - A @size smaller than the first published version of the structure is EINVAL.
+ *  - A structure longer than the kernel's is accepted if all bytes past the end
+ *    of the kernel's are zero, else the call fails with E2BIG.
  *  - Results are written into the same structure, never beyond @size.
  *
  * Unless a command says otherwise:
  *
  *  - ENOTTY: the kernel does not have this command.
- *  - EOPNOTSUPP: a flag that the kernel does not know, a reserved member that
- *    is not zero, or a known value that this kernel or hardware cannot do.
- *  - EINVAL: all values are known, but one of them makes no sense here.
- *  - ENOENT: there is no such object (or none of the right type), or nothing
- *    is mapped at this IOVA.
- *  - EBUSY: the object is in use by another one.
- *  - EOVERFLOW: an address plus a length leaves the address space.
- *  - ENOMEM: no memory, or a limit on locked memory would be exceeded.
+ *  - EOPNOTSUPP: a flag is unknown, a reserved member is not zero, or the kernel
+ *    or the hardware does not support a value.
+ *  - EINVAL: a value is known, but is not valid in this call.
+ *  - ENOENT: no object of the right type has this ID, or the IOVA is not mapped.
+ *  - EBUSY: another object uses the object.
+ *  - EOVERFLOW: the sum of an address and a length exceeds the address space.
+ *  - ENOMEM: out of memory, or a limit on locked memory would be exceeded.
  *  - EFAULT: the structure, or memory that it points to, cannot be accessed.
  *
- * A failed command has changed nothing, except where its description says so,
- * and except that MAP, COPY and UNMAP have done their work already when results
- * turn out not to be writable (EFAULT).
+ * A failed command has no effect unless its description says otherwise. There is
+ * one exception: MAP, COPY and UNMAP that fail because their results cannot be
+ * written back (EFAULT) have taken effect.
  */
 #define IOMMUFD_TYPE (';')
 
@@ -93,12 +94,12 @@ enum {
  * @size: bytes in this structure
  * @id: the object to destroy
  *
- * Objects are named by IDs that are valid in one open file only; 0 is never
- * one. Closing the file destroys whatever is left, so calling this is needed
- * only to get rid of an object earlier.
+ * An ID is valid within one open file. 0 is never the ID of an object. Closing
+ * the file destroys all objects, so this command is needed only to destroy one
+ * earlier.
  *
- * Fails with EBUSY while something refers to the object: an IOAS with a HWPT, a
- * HWPT with a device, a device as long as the driver that bound it holds it.
+ * EBUSY: the object is in use: an IOAS that has a HWPT, a HWPT that has a
+ *        device, or a device that its driver has not unbound yet.
  */
 struct iommu_destroy {
 	__u32 size;
@@ -116,8 +117,8 @@ struct iommu_destroy {
  * @flags: none exist, must be 0
  * @out_ioas_id: ID of the new IOAS
  *
- * Makes an empty IO address space. As long as no device uses it, it accepts any
- * IOVA at any alignment.
+ * Creates an empty IO address space. Until a device is attached, any IOVA at any
+ * alignment can be mapped.
  */
 struct iommu_ioas_alloc {
 	__u32 size;
@@ -127,9 +128,9 @@ struct iommu_ioas_alloc {
 #define IOMMU_IOAS_ALLOC _IO(IOMMUFD_TYPE, IOMMUFD_CMD_IOAS_ALLOC)
 
 /**
- * struct iommu_iova_range - a run of IOVAs
- * @start: the first one
- * @last: the last one, inclusive
+ * struct iommu_iova_range - a range of IOVAs
+ * @start: the first IOVA
+ * @last: the last IOVA, inclusive
  */
 struct iommu_iova_range {
 	__aligned_u64 start;
@@ -139,24 +140,24 @@ struct iommu_iova_range {
 /**
  * struct iommu_ioas_iova_ranges - argument of IOMMU_IOAS_IOVA_RANGES
  * @size: bytes in this structure
- * @ioas_id: the IOAS asked about
- * @num_iovas: in: how many elements fit at @allowed_iovas; out: how many ranges
- *             there are
+ * @ioas_id: the IOAS
+ * @num_iovas: in: number of elements that @allowed_iovas has room for; out:
+ *             number of ranges
  * @__reserved: must be 0
  * @allowed_iovas: address of an array of struct iommu_iova_range
  * @out_iova_alignment: bytes, a power of two between 1 and the page size
  *
- * Tells which IOVAs can be used with the devices that are attached at the
- * moment, in ascending order. Attaching a device takes away what its IOMMU
- * cannot translate (its aperture) and what its platform uses otherwise (the
- * window of message signalled interrupts, for one); detaching gives it back.
- * So ask again after either.
+ * Returns the IOVAs that can be used with all currently attached devices, in
+ * ascending order. Attaching a device removes the IOVAs that are outside of the
+ * aperture of its IOMMU and those that the platform reserves, such as the window
+ * of message signalled interrupts. Detaching the device adds them again. The
+ * result is therefore out of date after either.
  *
- * Both ends of every mapping have to be multiples of @out_iova_alignment: its
- * IOVA and its IOVA plus length.
+ * The IOVA and the length of every mapping must be multiples of
+ * @out_iova_alignment.
  *
- * EMSGSIZE: the array is too small. As many ranges as fit are there all the
- * same, and @num_iovas says how many there are; 0 is a good first try.
+ * EMSGSIZE: the array is too small. It is filled all the same, and @num_iovas is
+ * set to the total number of ranges. A caller can pass 0 to learn this number.
  */
 struct iommu_ioas_iova_ranges {
 	__u32 size;
@@ -176,13 +177,13 @@ struct iommu_ioas_iova_ranges {
  * @__reserved: must be 0
  * @allowed_iovas: address of an array of struct iommu_iova_range
  *
- * Promises to the caller that the given ranges stay usable: a device whose
- * restrictions collide with one of them cannot be attached any more. The list
- * also confines the IOVAs that the kernel chooses by itself. It replaces the
- * list given before; an empty one lifts the promise.
+ * Guarantees that the given ranges remain usable: a device that would have to
+ * reserve an address in one of them cannot be attached afterwards. The kernel
+ * also chooses IOVAs in these ranges only. The list replaces the previous one. An
+ * empty list removes both restrictions.
  *
- * EADDRINUSE: one of the ranges is not entirely usable today.
- * EINVAL: ranges overlap, or one has @start not below @last.
+ * EADDRINUSE: part of a range is not usable now.
+ * EINVAL: two ranges overlap, or the @start of one is not below its @last.
  */
 struct iommu_ioas_allow_iovas {
 	__u32 size;
@@ -198,12 +199,12 @@ struct iommu_ioas_allow_iovas {
 /* ------------------------------------------------------------------------ */
 
 /**
- * enum iommufd_ioas_map_flags - how to map
+ * enum iommufd_ioas_map_flags - flags of a mapping
  * @IOMMU_IOAS_MAP_FIXED_IOVA: the caller chooses the IOVA; else the kernel does
  * @IOMMU_IOAS_MAP_WRITEABLE: devices may write
  * @IOMMU_IOAS_MAP_READABLE: devices may read
  *
- * At least one of the last two has to be there (EINVAL).
+ * WRITEABLE, READABLE or both must be set, else EINVAL.
  */
 enum iommufd_ioas_map_flags {
 	IOMMU_IOAS_MAP_FIXED_IOVA = 1 << 0,
@@ -219,23 +220,25 @@ enum iommufd_ioas_map_flags {
  * @__reserved: must be 0
  * @user_va: address in the calling process
  * @length: bytes, not 0
- * @iova: in: where to map, with IOMMU_IOAS_MAP_FIXED_IOVA; out: where it is
+ * @iova: in: IOVA to map at, with IOMMU_IOAS_MAP_FIXED_IOVA; out: IOVA of the
+ *        mapping
  *
- * Gives devices access to memory of the calling process. The memory is pinned
- * and charged as soon as a page table needs it: now, if the IOAS has one, else
- * when the first device is attached. It stays pinned until it is unmapped,
- * whatever the process does with its own mapping.
+ * Maps memory of the calling process for devices. The memory is pinned and
+ * charged when the first page table needs it: at once if the IOAS has a HWPT,
+ * else when the first device is attached. It remains pinned until it is unmapped,
+ * even if the process unmaps it from its own address space.
  *
- * A kernel-chosen IOVA is the lowest that fits above the first page, and keeps
- * the alignment of @user_va and @length, up to that of a huge page.
+ * If the kernel chooses the IOVA, it takes the lowest free one above the first
+ * page that has the alignment of @user_va and @length, up to the size of a huge
+ * page.
  *
- * EEXIST: part of the range is mapped already; nothing is ever replaced.
- * EINVAL: the range touches a reserved one or is not aligned as
- *         IOMMU_IOAS_IOVA_RANGES demands.
- * ENOSPC: the kernel found no room.
- * EFAULT: there is no memory at @user_va, or the process may not write there
- *         and IOMMU_IOAS_MAP_WRITEABLE is set.
- * ENOMEM: among others, the limit RLIMIT_MEMLOCK.
+ * EEXIST: part of the range is mapped already. No mapping is ever replaced.
+ * EINVAL: part of the range is reserved, or it does not have the alignment that
+ *         IOMMU_IOAS_IOVA_RANGES returns.
+ * ENOSPC: no free range is large enough.
+ * EFAULT: there is no memory at @user_va, or IOMMU_IOAS_MAP_WRITEABLE is set and
+ *         the process may not write to it.
+ * ENOMEM: among other causes, RLIMIT_MEMLOCK would be exceeded.
  */
 struct iommu_ioas_map {
 	__u32 size;
@@ -256,11 +259,13 @@ struct iommu_ioas_map {
  * @fd: a memfd, or a dma-buf of a kind that the kernel can map
  * @start: first byte of the file to map
  * @length: bytes, not 0
- * @iova: in: where to map, with IOMMU_IOAS_MAP_FIXED_IOVA; out: where it is
+ * @iova: in: IOVA to map at, with IOMMU_IOAS_MAP_FIXED_IOVA; out: IOVA of the
+ *        mapping
  *
- * Like IOMMU_IOAS_MAP, but the memory is that of a file, which need not be
- * mapped into any process. The only dma-bufs accepted are those that vfio-pci
- * exports for one contiguous range of a BAR (VFIO_DEVICE_FEATURE_DMA_BUF).
+ * Maps a range of a file as IOMMU_IOAS_MAP maps memory of the process. The file
+ * need not be mapped into any process. The only dma-bufs accepted are those that
+ * vfio-pci exports for one contiguous range of a BAR
+ * (VFIO_DEVICE_FEATURE_DMA_BUF).
  *
  * EBADF: @fd is not open.
  */
@@ -280,15 +285,16 @@ struct iommu_ioas_map_file {
  * @size: bytes in this structure
  * @flags: of enum iommufd_ioas_map_flags, for the new mapping
  * @dst_ioas_id: the IOAS to map into
- * @src_ioas_id: the IOAS to take from; it may be the same
+ * @src_ioas_id: the IOAS to copy from; may be the same as @dst_ioas_id
  * @length: bytes, not 0
- * @dst_iova: in: where to map, with IOMMU_IOAS_MAP_FIXED_IOVA; out: where it is
- * @src_iova: where the source is mapped; all of its @length bytes must be
+ * @dst_iova: in: IOVA to map at, with IOMMU_IOAS_MAP_FIXED_IOVA; out: IOVA of
+ *            the new mapping
+ * @src_iova: first byte of the source; all of its @length bytes must be mapped
  *
- * Maps what is mapped elsewhere a second time. Both mappings share one set of
- * pinned pages and one charge, so this is cheaper than IOMMU_IOAS_MAP.
+ * Maps memory that is mapped already a second time. Both mappings share the
+ * pinned pages and the charge, so this is cheaper than IOMMU_IOAS_MAP.
  *
- * EPERM: writeable was asked for, but the source was mapped read-only.
+ * EPERM: IOMMU_IOAS_MAP_WRITEABLE is set, but the source is mapped read-only.
  */
 struct iommu_ioas_copy {
 	__u32 size;
@@ -309,14 +315,16 @@ struct iommu_ioas_copy {
  * @length: in: bytes to unmap; out: bytes that were mapped, holes not counted
  *
  * Removes every mapping in the range. When the call returns, devices can no
- * longer reach the memory. Mappings go as they came: one that only partly lies
- * in the range is not cut. @iova 0 with a @length of all ones means everything,
- * and only in that form is it no error if nothing is mapped.
+ * longer reach the memory. Mappings are removed as a whole, never in part. @iova
+ * 0 with a @length of all ones stands for the whole IOAS, and only in this form
+ * is it not an error if there is no mapping.
  *
- * ENOENT: nothing is mapped in the range, or a mapping sticks out of it. In the
- *         latter case the mappings that lie below it in the range are gone.
- * EBUSY: another thread is mapping or unmapping here, or a queue of the
- *        hardware uses this memory. Here too, mappings below are gone.
+ * ENOENT: the range has no mapping, or it covers only part of one.
+ * EBUSY: another thread is mapping or unmapping in the range, or a hardware queue
+ *        uses the memory.
+ *
+ * If the command fails because of one mapping, the mappings at lower IOVAs in
+ * the range have been removed already.
  */
 struct iommu_ioas_unmap {
 	__u32 size;
@@ -331,11 +339,11 @@ struct iommu_ioas_unmap {
  * @size: bytes in this structure
  * @__reserved: must be 0
  *
- * Makes the calling process the one that is charged for all memory mapped
- * through this file: for handing devices over to a successor.
+ * Moves the charge for all memory mapped through this file to the calling
+ * process. A program that has received the file from its predecessor uses this.
  *
- * EINVAL: some memory was mapped by address rather than by
- *         IOMMU_IOAS_MAP_FILE, and so belongs to the old process.
+ * EINVAL: some memory was not mapped by IOMMU_IOAS_MAP_FILE but by address, so it
+ *         is memory of the old process.
  */
 struct iommu_ioas_change_process {
 	__u32 size;
@@ -348,16 +356,16 @@ struct iommu_ioas_change_process {
  * struct iommu_ioas_noiommu_get_pa - argument of IOMMU_IOAS_NOIOMMU_GET_PA
  * @size: bytes in this structure
  * @flags: none exist, must be 0
- * @ioas_id: the IOAS asked about
+ * @ioas_id: the IOAS
  * @__reserved: must be 0
- * @iova: where to begin; must be mapped
- * @length: in: how many bytes are of interest, not 0; out: how many of them
- *          are physically contiguous from @iova on
- * @out_phys: physical address behind @iova
+ * @iova: first byte; must be mapped
+ * @length: in: bytes to look up, not 0; out: bytes that are physically contiguous
+ *          starting at @iova
+ * @out_phys: physical address that @iova is mapped to
  *
- * For devices that no IOMMU stands in front of: tells the address that such a
- * device must use. Needs CAP_SYS_RAWIO (EPERM). EOPNOTSUPP if the IOAS is not
- * that of such a device.
+ * Returns the address that a device without an IOMMU must use to access the
+ * memory. Requires CAP_SYS_RAWIO (EPERM). EOPNOTSUPP if the IOAS is not used by
+ * such a device.
  */
 struct iommu_ioas_noiommu_get_pa {
 	__u32 size;
@@ -372,18 +380,20 @@ struct iommu_ioas_noiommu_get_pa {
 	_IO(IOMMUFD_TYPE, IOMMUFD_CMD_IOAS_NOIOMMU_GET_PA)
 
 /* ------------------------------------------------------------------------ */
-/* Options, and the old VFIO container                                      */
+/* Options and the VFIO container                                           */
 /* ------------------------------------------------------------------------ */
 
 /**
- * enum iommufd_option - what IOMMU_OPTION can turn
- * @IOMMU_OPTION_RLIMIT_MODE: whose locked memory is counted: 0 the user's, over
- *                            all processes (default); 1 the process's alone.
- *                            For the whole file: object_id is 0. Setting needs
+ * enum iommufd_option - options of IOMMU_OPTION
+ * @IOMMU_OPTION_RLIMIT_MODE: what RLIMIT_MEMLOCK is compared with: 0 (default)
+ *                            for the locked memory of all processes of the user,
+ *                            1 for that of the process. Applies to the whole
+ *                            file; object_id is 0. Setting it requires
  *                            CAP_SYS_RESOURCE and a file without objects.
- * @IOMMU_OPTION_HUGE_PAGES: 1: contiguous memory gets entries as large as the
- *                           hardware has (default); 0: one page an entry, for
- *                           measuring. Per IOAS: object_id is its ID.
+ * @IOMMU_OPTION_HUGE_PAGES: 1 (default) to map contiguous memory with the largest
+ *                           entries that the hardware supports, 0 to use one
+ *                           entry per page, for benchmarks. Applies to the IOAS
+ *                           object_id.
  */
 enum iommufd_option {
 	IOMMU_OPTION_RLIMIT_MODE = 0,
@@ -391,7 +401,7 @@ enum iommufd_option {
 };
 
 /**
- * enum iommufd_option_ops - what to do with an option
+ * enum iommufd_option_ops - operations on an option
  * @IOMMU_OPTION_OP_SET: set it to val64
  * @IOMMU_OPTION_OP_GET: return it in val64
  */
@@ -406,8 +416,8 @@ enum iommufd_option_ops {
  * @option_id: of enum iommufd_option
  * @op: of enum iommufd_option_ops
  * @__reserved: must be 0
- * @object_id: whose option, or 0
- * @val64: the value, in or out
+ * @object_id: the object that the option applies to, or 0
+ * @val64: the value; in with SET, out with GET
  */
 struct iommu_option {
 	__u32 size;
@@ -420,10 +430,10 @@ struct iommu_option {
 #define IOMMU_OPTION _IO(IOMMUFD_TYPE, IOMMUFD_CMD_OPTION)
 
 /**
- * enum iommufd_vfio_ioas_op - what to do with the container's IOAS
- * @IOMMU_VFIO_IOAS_GET: tell its ID; ENODEV if there is none
- * @IOMMU_VFIO_IOAS_SET: use the given one from now on
- * @IOMMU_VFIO_IOAS_CLEAR: use none
+ * enum iommufd_vfio_ioas_op - operations on the IOAS of the container
+ * @IOMMU_VFIO_IOAS_GET: return its ID; ENODEV if there is none
+ * @IOMMU_VFIO_IOAS_SET: use the given IOAS from now on
+ * @IOMMU_VFIO_IOAS_CLEAR: use no IOAS
  */
 enum iommufd_vfio_ioas_op {
 	IOMMU_VFIO_IOAS_GET = 0,
@@ -438,10 +448,10 @@ enum iommufd_vfio_ioas_op {
  * @op: of enum iommufd_vfio_ioas_op
  * @__reserved: must be 0
  *
- * The file also answers the ioctls of a VFIO container. Those know no IDs and
- * act on one IOAS: the one set here, or else one that the first
- * VFIO_GROUP_SET_CONTAINER creates. Changing the choice neither moves groups
- * that are attached already nor destroys an IOAS.
+ * The file also implements the ioctls of a VFIO container. Those do not name an
+ * IOAS. They apply to the one set by this command, or else to one that the first
+ * VFIO_GROUP_SET_CONTAINER creates. SET and CLEAR neither move groups that are
+ * attached already nor destroy an IOAS.
  */
 struct iommu_vfio_ioas {
 	__u32 size;
@@ -452,13 +462,13 @@ struct iommu_vfio_ioas {
 #define IOMMU_VFIO_IOAS _IO(IOMMUFD_TYPE, IOMMUFD_CMD_VFIO_IOAS)
 
 /* ------------------------------------------------------------------------ */
-/* What the hardware behind a device can do                                 */
+/* Hardware information                                                     */
 /* ------------------------------------------------------------------------ */
 
 /**
- * enum iommu_hw_info_type - which structure describes the hardware
- * @IOMMU_HW_INFO_TYPE_NONE: out: the driver has nothing to tell
- * @IOMMU_HW_INFO_TYPE_DEFAULT: in: whatever the driver tells by default
+ * enum iommu_hw_info_type - types of hardware description
+ * @IOMMU_HW_INFO_TYPE_NONE: out: the driver has no description
+ * @IOMMU_HW_INFO_TYPE_DEFAULT: in: the driver's default type
  * @IOMMU_HW_INFO_TYPE_INTEL_VTD: struct iommu_hw_info_vtd
  * @IOMMU_HW_INFO_TYPE_ARM_SMMUV3: struct iommu_hw_info_arm_smmuv3
  * @IOMMU_HW_INFO_TYPE_TEGRA241_CMDQV: struct iommu_hw_info_tegra241_cmdqv
@@ -517,16 +527,17 @@ enum iommu_hw_info_arm_smmuv3_flags {
  * @iidr: the register IIDR
  * @aidr: the register AIDR
  *
- * These are the registers as the hardware has them, but a VMM may rely on these
- * fields alone, since the kernel need not support the others for a guest:
+ * The registers have the values of the hardware. A VMM must use only the following
+ * fields, since the kernel need not support the others for a guest:
  *
  *  - IDR0: ST_LEVEL, TERM_MODEL, STALL_MODEL, TTENDIAN, CD2L, ASID16, TTF
  *  - IDR1: SIDSIZE, SSIDSIZE
  *  - IDR3: BBML, RIL
  *  - IDR5: VAX, GRAN64K, GRAN16K, GRAN4K, DS
  *
- * Not read off a register: S1P holds if a nested HWPT can be made, COHACC holds
- * always, and ATS is a matter of each device's firmware description.
+ * Three features are not to be taken from the registers: a guest can have S1P if
+ * a nested HWPT can be allocated, COHACC is always supported, and the firmware
+ * describes for each device whether ATS is supported.
  */
 struct iommu_hw_info_arm_smmuv3 {
 	__u32 flags;
@@ -547,8 +558,8 @@ struct iommu_hw_info_arm_smmuv3 {
  *             of 2
  * @__reserved: 0
  *
- * A guest sees one virtual interface, so bits 11:8 of the PARAM that a VMM
- * shows to it are 0.
+ * A guest has one virtual interface, so a VMM sets bits 11:8 of the guest's PARAM
+ * to 0.
  */
 struct iommu_hw_info_tegra241_cmdqv {
 	__u32 flags;
@@ -563,8 +574,8 @@ struct iommu_hw_info_tegra241_cmdqv {
  * @efr: Extended Feature Register, at MMIO offset 0x30
  * @efr2: Extended Feature 2 Register, at MMIO offset 0x1a0
  *
- * See AMD's IOMMU specification (48882). The kernel supports a guest in these
- * fields of @efr only: GTSup, GASup, GioSup, PPRSup, EPHSup, GATS, GLX, PASmax.
+ * See AMD's IOMMU specification (48882). For a guest, the kernel supports only
+ * these fields of @efr: GTSup, GASup, GioSup, PPRSup, EPHSup, GATS, GLX, PASmax.
  */
 struct iommu_hw_info_amd {
 	__aligned_u64 efr;
@@ -572,16 +583,16 @@ struct iommu_hw_info_amd {
 };
 
 /**
- * enum iommufd_hw_capabilities - what is possible with this device, whatever
- *                                the hardware
+ * enum iommufd_hw_capabilities - capabilities of a device, regardless of the
+ *                                type of IOMMU
  * @IOMMU_HW_CAP_DIRTY_TRACKING: IOMMU_HWPT_SET_DIRTY_TRACKING and
- *                               IOMMU_HWPT_GET_DIRTY_BITMAP work
- * @IOMMU_HW_CAP_PCI_PASID_EXEC: the device can ask for execute permission;
- *                               means nothing if out_max_pasid_log2 is 0
- * @IOMMU_HW_CAP_PCI_PASID_PRIV: the device has a privileged mode; means nothing
+ *                               IOMMU_HWPT_GET_DIRTY_BITMAP are supported
+ * @IOMMU_HW_CAP_PCI_PASID_EXEC: the device can request execute permission; to be
+ *                               ignored if out_max_pasid_log2 is 0
+ * @IOMMU_HW_CAP_PCI_PASID_PRIV: the device has a privileged mode; to be ignored
  *                               if out_max_pasid_log2 is 0
- * @IOMMU_HW_CAP_PCI_ATS_NOT_SUPPORTED: the device cannot use ATS; without this
- *                                      flag it may have it enabled
+ * @IOMMU_HW_CAP_PCI_ATS_NOT_SUPPORTED: the device cannot use ATS; if not set, ATS
+ *                                      may be enabled
  */
 enum iommufd_hw_capabilities {
 	IOMMU_HW_CAP_DIRTY_TRACKING = 1 << 0,
@@ -592,7 +603,8 @@ enum iommufd_hw_capabilities {
 
 /**
  * enum iommufd_hw_info_flags - flags of struct iommu_hw_info
- * @IOMMU_HW_INFO_FLAG_INPUT_TYPE: in_data_type says which description is wanted
+ * @IOMMU_HW_INFO_FLAG_INPUT_TYPE: in_data_type is the type of description to
+ *                                 return
  */
 enum iommufd_hw_info_flags {
 	IOMMU_HW_INFO_FLAG_INPUT_TYPE = 1 << 0,
@@ -603,18 +615,20 @@ enum iommufd_hw_info_flags {
  * @size: bytes in this structure
  * @flags: of enum iommufd_hw_info_flags
  * @dev_id: a bound device
- * @data_len: in: bytes at @data_uptr, may be 0; out: bytes that the kernel has
- * @data_uptr: where to put the description
- * @in_data_type: the wanted one of enum iommu_hw_info_type; counts as
- *                IOMMU_HW_INFO_TYPE_DEFAULT without the flag
- * @out_data_type: the type of what is at @data_uptr
- * @out_max_pasid_log2: bits in a PASID of this device, 0 if it has none
+ * @data_len: in: bytes at @data_uptr, may be 0; out: full length of the
+ *            description
+ * @data_uptr: address of the buffer for the description
+ * @in_data_type: of enum iommu_hw_info_type, the type to return; without
+ *                IOMMU_HW_INFO_FLAG_INPUT_TYPE it is
+ *                IOMMU_HW_INFO_TYPE_DEFAULT
+ * @out_data_type: of enum iommu_hw_info_type, the type of the description
+ * @out_max_pasid_log2: bits in a PASID of this device, 0 if it has no PASIDs
  * @__reserved: must be 0
  * @out_capabilities: of enum iommufd_hw_capabilities
  *
- * Describes the IOMMU in front of a device, so that a VMM can build a virtual
- * one that matches. A short buffer gets the beginning of the description, a
- * long one is filled up with zeros.
+ * Describes the IOMMU of a device, so that a VMM can provide a matching virtual
+ * IOMMU. If the buffer is shorter than the description, only the beginning is
+ * written to it. If it is longer, the rest is filled with zeros.
  */
 struct iommu_hw_info {
 	__u32 size;
@@ -637,8 +651,8 @@ struct iommu_hw_info {
 /* ------------------------------------------------------------------------ */
 
 /**
- * enum iommu_hwpt_data_type - which structure describes a guest's page table
- * @IOMMU_HWPT_DATA_NONE: none; the kernel makes the page table from an IOAS
+ * enum iommu_hwpt_data_type - types of description of a guest's page table
+ * @IOMMU_HWPT_DATA_NONE: none; the kernel fills the page table from an IOAS
  * @IOMMU_HWPT_DATA_VTD_S1: struct iommu_hwpt_vtd_s1
  * @IOMMU_HWPT_DATA_ARM_SMMUV3: struct iommu_hwpt_arm_smmuv3
  * @IOMMU_HWPT_DATA_AMD_GUEST: struct iommu_hwpt_amd_guest
@@ -653,8 +667,8 @@ enum iommu_hwpt_data_type {
 /**
  * enum iommu_hwpt_vtd_s1_flags - attributes of a VT-d first-stage table
  * @IOMMU_VTD_S1_SRE: supervisor requests are allowed
- * @IOMMU_VTD_S1_EAFE: the extended access flag is kept
- * @IOMMU_VTD_S1_WPE: write protection binds supervisor requests too
+ * @IOMMU_VTD_S1_EAFE: the extended access flag is maintained
+ * @IOMMU_VTD_S1_WPE: write protection applies to supervisor requests too
  */
 enum iommu_hwpt_vtd_s1_flags {
 	IOMMU_VTD_S1_SRE = 1 << 0,
@@ -680,19 +694,19 @@ struct iommu_hwpt_vtd_s1 {
  * struct iommu_hwpt_arm_smmuv3 - a guest's stream table entry on Arm SMMUv3
  * @ste: the first two 64-bit words of the entry (SMMUv3 5.2), little-endian
  *
- * These fields may be set, anything else is EIO:
+ * These fields may be set. EIO if any other is set:
  *
  *  - word 0: V, Cfg, S1Fmt, S1ContextPtr, S1CDMax
  *  - word 1: EATS, S1DSS, S1CIR, S1COR, S1CSH, S1STALLD
  *
- * Cfg selects stage 1 (context descriptors are found through the nest parent),
- * bypass (the nest parent alone translates) or abort.
+ * Cfg selects stage 1 (context descriptors are read through the nest parent),
+ * bypass (only the nest parent translates) or abort.
  *
- * Translation needs to know the guest's stream ID, for the sake of
- * invalidations and events: allocate the device's vDEVICE before attaching. In
- * bypass and abort it may be missing, as for a guest that has its SMMU turned
- * off, but then no event of the device can be reported to the guest: attach
- * again as soon as the stream ID is known.
+ * With stage 1, the kernel needs the guest's stream ID for invalidations and
+ * events, so allocate the vDEVICE of the device before attaching it. With bypass
+ * and abort the vDEVICE is not required, since a guest that has not enabled its
+ * SMMU has no stream ID yet. Events of the device are not reported to the guest
+ * in that case, so attach again when the stream ID is known.
  */
 struct iommu_hwpt_arm_smmuv3 {
 	__aligned_le64 ste[2];
@@ -707,15 +721,16 @@ struct iommu_hwpt_amd_guest {
 };
 
 /**
- * enum iommufd_hwpt_alloc_flags - what the page table must be able to do
- * @IOMMU_HWPT_ALLOC_NEST_PARENT: guests' page tables can be nested in it
- * @IOMMU_HWPT_ALLOC_DIRTY_TRACKING: only devices whose IOMMU can record writes
- *                                   may be attached
- * @IOMMU_HWPT_FAULT_ID_VALID: page faults go to the queue fault_id
- * @IOMMU_HWPT_ALLOC_PASID: it can serve a PASID. A device that uses PASIDs also
- *                          needs such a table for its traffic without one.
- *                          Attach HWPTs in this case rather than an IOAS.
- *                          EOPNOTSUPP if the IOMMU knows no PASIDs.
+ * enum iommufd_hwpt_alloc_flags - requirements on a new HWPT
+ * @IOMMU_HWPT_ALLOC_NEST_PARENT: page tables of guests can be nested in it
+ * @IOMMU_HWPT_ALLOC_DIRTY_TRACKING: only devices whose IOMMU supports dirty
+ *                                   tracking can be attached
+ * @IOMMU_HWPT_FAULT_ID_VALID: page faults are reported to the queue fault_id
+ * @IOMMU_HWPT_ALLOC_PASID: it can be attached to a PASID. If a device uses
+ *                          PASIDs, the HWPT for its requests without a PASID
+ *                          needs this flag as well, so attach the device to
+ *                          such a HWPT and not to an IOAS. EOPNOTSUPP if the
+ *                          IOMMU does not support PASIDs.
  */
 enum iommufd_hwpt_alloc_flags {
 	IOMMU_HWPT_ALLOC_NEST_PARENT = 1 << 0,
@@ -728,24 +743,27 @@ enum iommufd_hwpt_alloc_flags {
  * struct iommu_hwpt_alloc - argument of IOMMU_HWPT_ALLOC
  * @size: bytes in this structure
  * @flags: of enum iommufd_hwpt_alloc_flags
- * @dev_id: the device whose IOMMU the page table is made for
- * @pt_id: what it is made from: an IOAS, a nest parent HWPT or a vIOMMU
+ * @dev_id: a device of the IOMMU that will use the page table
+ * @pt_id: parent of the new HWPT: an IOAS, a nest parent HWPT or a vIOMMU
  * @out_hwpt_id: ID of the new HWPT
  * @__reserved: must be 0
  * @data_type: of enum iommu_hwpt_data_type
  * @data_len: bytes at @data_uptr
- * @data_uptr: the description that @data_type names
+ * @data_uptr: address of the description that @data_type names
  * @fault_id: a fault queue, with IOMMU_HWPT_FAULT_ID_VALID
  * @__reserved2: must be 0
  *
- * Attaching a device to an IOAS makes a HWPT without being asked; this command
- * is for those who need a special one.
+ * Attaching a device to an IOAS allocates a HWPT automatically. This command
+ * allocates one explicitly, with the given properties.
  *
- * Made from an IOAS, the page table always shows what is mapped there;
- * @data_type is IOMMU_HWPT_DATA_NONE, and no data is given. Made from a nest
- * parent or a vIOMMU, which must belong to the same IOMMU as the device, it is
- * the guest's own: the guest's tables are walked by the hardware, through the
- * nest parent. What the hardware cannot do is refused.
+ * If @pt_id is an IOAS, the page table always has the same mappings as the IOAS.
+ * @data_type must be IOMMU_HWPT_DATA_NONE and @data_len 0.
+ *
+ * If @pt_id is a nest parent or a vIOMMU, which must belong to the same IOMMU as
+ * the device, the page table is the guest's. The hardware walks it, and
+ * translates its output addresses by the nest parent.
+ *
+ * The command fails if the hardware does not support what is requested.
  */
 struct iommu_hwpt_alloc {
 	__u32 size;
@@ -763,14 +781,13 @@ struct iommu_hwpt_alloc {
 #define IOMMU_HWPT_ALLOC _IO(IOMMUFD_TYPE, IOMMUFD_CMD_HWPT_ALLOC)
 
 /* ------------------------------------------------------------------------ */
-/* Which memory devices have written to                                     */
+/* Dirty tracking                                                           */
 /* ------------------------------------------------------------------------ */
 
 /**
  * enum iommufd_hwpt_set_dirty_tracking_flags - flags of struct
  *                                              iommu_hwpt_set_dirty_tracking
- * @IOMMU_HWPT_DIRTY_TRACKING_ENABLE: record writes from now on; without it,
- *                                    stop
+ * @IOMMU_HWPT_DIRTY_TRACKING_ENABLE: start recording writes; if not set, stop
  */
 enum iommufd_hwpt_set_dirty_tracking_flags {
 	IOMMU_HWPT_DIRTY_TRACKING_ENABLE = 1,
@@ -784,7 +801,7 @@ enum iommufd_hwpt_set_dirty_tracking_flags {
  * @hwpt_id: the page table
  * @__reserved: must be 0
  *
- * Starting forgets all writes made before.
+ * Starting clears the record of earlier writes.
  */
 struct iommu_hwpt_set_dirty_tracking {
 	__u32 size;
@@ -798,8 +815,8 @@ struct iommu_hwpt_set_dirty_tracking {
 /**
  * enum iommufd_hwpt_get_dirty_bitmap_flags - flags of struct
  *                                            iommu_hwpt_get_dirty_bitmap
- * @IOMMU_HWPT_GET_DIRTY_BITMAP_NO_CLEAR: look without forgetting: cheaper if
- *                                        the range is unmapped next
+ * @IOMMU_HWPT_GET_DIRTY_BITMAP_NO_CLEAR: leave the record as it is, which is
+ *                                        cheaper if the range is unmapped next
  */
 enum iommufd_hwpt_get_dirty_bitmap_flags {
 	IOMMU_HWPT_GET_DIRTY_BITMAP_NO_CLEAR = 1,
@@ -811,13 +828,13 @@ enum iommufd_hwpt_get_dirty_bitmap_flags {
  * @hwpt_id: the page table
  * @flags: of enum iommufd_hwpt_get_dirty_bitmap_flags
  * @__reserved: must be 0
- * @iova: first byte of the range, which bit 0 stands for
+ * @iova: first byte of the range; bit 0 of the bitmap is for the page at @iova
  * @length: bytes in the range
- * @page_size: bytes that one bit stands for, a power of two
+ * @page_size: bytes per bit, a power of two
  * @data: address of the bitmap, in 64-bit words
  *
- * Sets the bits of pages written to since the last call and forgets the writes.
- * Bits that are set already stay so.
+ * Sets the bit of each page that was written to since the last call, and clears
+ * the record. Bits that are set already in the bitmap remain set.
  */
 struct iommu_hwpt_get_dirty_bitmap {
 	__u32 size;
@@ -837,7 +854,7 @@ struct iommu_hwpt_get_dirty_bitmap {
 /* ------------------------------------------------------------------------ */
 
 /**
- * enum iommu_hwpt_invalidate_data_type - form of an invalidation request
+ * enum iommu_hwpt_invalidate_data_type - types of invalidation request
  * @IOMMU_HWPT_INVALIDATE_DATA_VTD_S1: struct iommu_hwpt_vtd_s1_invalidate, for
  *                                     a HWPT
  * @IOMMU_VIOMMU_INVALIDATE_DATA_ARM_SMMUV3: struct
@@ -850,9 +867,10 @@ enum iommu_hwpt_invalidate_data_type {
 };
 
 /**
- * enum iommu_hwpt_vtd_s1_invalidate_flags - how much to invalidate
- * @IOMMU_VTD_INV_FLAGS_LEAF: last-level entries only; without it, the entries
- *                            of upper levels too
+ * enum iommu_hwpt_vtd_s1_invalidate_flags - flags of struct
+ *                                           iommu_hwpt_vtd_s1_invalidate
+ * @IOMMU_VTD_INV_FLAGS_LEAF: invalidate last-level entries only; if not set, also
+ *                            the entries of upper levels
  */
 enum iommu_hwpt_vtd_s1_invalidate_flags {
 	IOMMU_VTD_INV_FLAGS_LEAF = 1 << 0,
@@ -860,13 +878,13 @@ enum iommu_hwpt_vtd_s1_invalidate_flags {
 
 /**
  * struct iommu_hwpt_vtd_s1_invalidate - a request for Intel VT-d
- * @addr: where the guest's page table was changed, a multiple of 4 KiB
- * @npages: how far, in pages of 4 KiB
+ * @addr: first IOVA to invalidate, a multiple of 4 KiB
+ * @npages: number of pages of 4 KiB
  * @flags: of enum iommu_hwpt_vtd_s1_invalidate_flags
  * @__reserved: must be 0
  *
- * @addr 0 with @npages all ones means the whole table. The translation cache
- * of a device that uses ATS is included.
+ * @addr 0 with @npages all ones stands for the whole table. If a device uses ATS,
+ * its translation cache is invalidated as well.
  */
 struct iommu_hwpt_vtd_s1_invalidate {
 	__aligned_u64 addr;
@@ -877,11 +895,11 @@ struct iommu_hwpt_vtd_s1_invalidate {
 
 /**
  * struct iommu_viommu_arm_smmuv3_invalidate - a request for Arm SMMUv3
- * @cmd: a command as the guest put it in its command queue, little-endian
+ * @cmd: a command from the guest's command queue, little-endian
  *
- * May be one of TLBI_NSNH_ALL, TLBI_NH_VA, TLBI_NH_VAA, TLBI_NH_ALL,
- * TLBI_NH_ASID, ATC_INV, CFGI_CD and CFGI_CD_ALL. Another opcode, a field that
- * the kernel does not support or a value that the hardware lacks is EIO.
+ * The command may be TLBI_NSNH_ALL, TLBI_NH_VA, TLBI_NH_VAA, TLBI_NH_ALL,
+ * TLBI_NH_ASID, ATC_INV, CFGI_CD or CFGI_CD_ALL. EIO if it is another one, or if
+ * the kernel does not support a field, or the hardware a value, of the command.
  */
 struct iommu_viommu_arm_smmuv3_invalidate {
 	__aligned_le64 cmd[2];
@@ -894,16 +912,16 @@ struct iommu_viommu_arm_smmuv3_invalidate {
  * @data_uptr: address of an array of requests
  * @data_type: of enum iommu_hwpt_invalidate_data_type
  * @entry_len: bytes in one request
- * @entry_num: in: number of requests; out: number of those that were done, also
- *             if the call fails
+ * @entry_num: in: number of requests; out: number of requests that were handled,
+ *             also if the call fails
  * @__reserved: must be 0
  *
- * To be called when a guest has changed its page table and says so. A vIOMMU
- * can also invalidate what does not belong to one page table, such as
- * descriptors or a device's own cache.
+ * A VMM calls this when its guest invalidates a cache of its virtual IOMMU. With
+ * a vIOMMU, caches that do not belong to one page table can be invalidated too,
+ * such as those of context descriptors or of a device.
  *
- * With @entry_num 0 nothing is done and @data_uptr and @entry_len are not
- * looked at: a way to find out whether @data_type is supported.
+ * With @entry_num 0, the command only checks whether @data_type is supported, and
+ * ignores @data_uptr and @entry_len.
  */
 struct iommu_hwpt_invalidate {
 	__u32 size;
@@ -926,8 +944,8 @@ struct iommu_hwpt_invalidate {
  * @flags: none exist, must be 0
  * @out_fault_id: ID of the new fault queue
  * @out_fault_fd: a file descriptor to read struct iommu_hwpt_pgfault from and
- *                to write struct iommu_hwpt_page_response to; the caller's to
- *                close
+ *                to write struct iommu_hwpt_page_response to; the caller must
+ *                close it
  */
 struct iommu_fault_alloc {
 	__u32 size;
@@ -939,8 +957,9 @@ struct iommu_fault_alloc {
 
 /**
  * enum iommu_hwpt_pgfault_flags - flags of struct iommu_hwpt_pgfault
- * @IOMMU_PGFAULT_FLAGS_PASID_VALID: the request came with a PASID
- * @IOMMU_PGFAULT_FLAGS_LAST_PAGE: the last one of its group, to be answered
+ * @IOMMU_PGFAULT_FLAGS_PASID_VALID: the request has a PASID
+ * @IOMMU_PGFAULT_FLAGS_LAST_PAGE: the request is the last one of its group and
+ *                                 requires a response
  */
 enum iommu_hwpt_pgfault_flags {
 	IOMMU_PGFAULT_FLAGS_PASID_VALID = (1 << 0),
@@ -948,7 +967,7 @@ enum iommu_hwpt_pgfault_flags {
 };
 
 /**
- * enum iommu_hwpt_pgfault_perm - what the device wanted to do
+ * enum iommu_hwpt_pgfault_perm - access that the device requested
  * @IOMMU_PGFAULT_PERM_READ: read
  * @IOMMU_PGFAULT_PERM_WRITE: write
  * @IOMMU_PGFAULT_PERM_EXEC: execute (Execute Requested in the PASID prefix,
@@ -967,13 +986,13 @@ enum iommu_hwpt_pgfault_perm {
  * struct iommu_hwpt_pgfault - one page request of a device
  * @flags: of enum iommu_hwpt_pgfault_flags
  * @dev_id: the device
- * @pasid: its PASID, with IOMMU_PGFAULT_FLAGS_PASID_VALID
+ * @pasid: the PASID, with IOMMU_PGFAULT_FLAGS_PASID_VALID
  * @grpid: index of the group of page requests that this one belongs to
  * @perm: of enum iommu_hwpt_pgfault_perm
  * @__reserved: 0
  * @addr: the IOVA that was not mapped
- * @length: how many bytes the device is going to touch, 0 if it did not say
- * @cookie: to be repeated in the answer
+ * @length: bytes that the device is going to access, 0 if unknown
+ * @cookie: to be copied to the response
  */
 struct iommu_hwpt_pgfault {
 	__u32 flags;
@@ -988,9 +1007,11 @@ struct iommu_hwpt_pgfault {
 };
 
 /**
- * enum iommufd_page_response_code - what to tell the device (PCIe 10.4.2.1)
- * @IOMMUFD_PAGE_RESP_SUCCESS: the page is there now, try again
- * @IOMMUFD_PAGE_RESP_INVALID: there is no such page, do not try again
+ * enum iommufd_page_response_code - codes of a page response (PCIe 10.4.2.1)
+ * @IOMMUFD_PAGE_RESP_SUCCESS: the page is mapped now; the device repeats the
+ *                             access
+ * @IOMMUFD_PAGE_RESP_INVALID: the page cannot be mapped; the device does not
+ *                             repeat the access
  */
 enum iommufd_page_response_code {
 	IOMMUFD_PAGE_RESP_SUCCESS = 0,
@@ -998,8 +1019,8 @@ enum iommufd_page_response_code {
 };
 
 /**
- * struct iommu_hwpt_page_response - the answer to a group of page requests
- * @cookie: that of the group's last request
+ * struct iommu_hwpt_page_response - response to a group of page requests
+ * @cookie: the cookie of the last request of the group
  * @code: of enum iommufd_page_response_code
  */
 struct iommu_hwpt_page_response {
@@ -1012,15 +1033,15 @@ struct iommu_hwpt_page_response {
 /* ------------------------------------------------------------------------ */
 
 /**
- * enum iommu_viommu_type - kinds of virtual IOMMU
+ * enum iommu_viommu_type - types of virtual IOMMU
  * @IOMMU_VIOMMU_TYPE_DEFAULT: not in use
  * @IOMMU_VIOMMU_TYPE_ARM_SMMUV3: Arm SMMUv3
  * @IOMMU_VIOMMU_TYPE_TEGRA241_CMDQV: Arm SMMUv3 with NVIDIA's CMDQ
  *                                    Virtualization, struct
- *                                    iommu_viommu_tegra241_cmdqv. The kernel
- *                                    gives it a virtual interface with HYP_OWN
- *                                    clear, so the guest must see that bit of
- *                                    VINTF_CONFIG as 0 or its queues fail.
+ *                                    iommu_viommu_tegra241_cmdqv. HYP_OWN of the
+ *                                    virtual interface is clear. The VMM must
+ *                                    show this bit of VINTF_CONFIG as 0 to the
+ *                                    guest, or the guest's queues fail.
  */
 enum iommu_viommu_type {
 	IOMMU_VIOMMU_TYPE_DEFAULT = 0,
@@ -1034,8 +1055,8 @@ enum iommu_viommu_type {
  * @out_vintf_mmap_offset: offset for mmap() of /dev/iommu
  * @out_vintf_mmap_length: bytes to mmap()
  *
- * What is there is page 0 of the virtual interface: registers that the VMM maps
- * into the guest, which then drives its command queues without exits.
+ * The mapping is page 0 of the virtual interface. The VMM maps these registers
+ * into the guest, so that the guest can use its command queues without VM exits.
  */
 struct iommu_viommu_tegra241_cmdqv {
 	__aligned_u64 out_vintf_mmap_offset;
@@ -1047,17 +1068,19 @@ struct iommu_viommu_tegra241_cmdqv {
  * @size: bytes in this structure
  * @flags: none exist, must be 0
  * @type: of enum iommu_viommu_type
- * @dev_id: a device whose IOMMU is to be shared
+ * @dev_id: a device of the physical IOMMU
  * @hwpt_id: the nest parent, which maps the guest's memory
  * @out_viommu_id: ID of the new vIOMMU
  * @data_len: bytes at @data_uptr
  * @__reserved: must be 0
  * @data_uptr: data that belongs to @type
  *
- * A vIOMMU is one VM's share of one physical IOMMU, apart from that of any
- * other VM. It owns what a guest names by numbers of its own (cache tags,
- * device IDs), what concerns no single device (errors of the command queue),
- * and hardware that can be handed to a guest, such as command queues.
+ * A vIOMMU is the part of one physical IOMMU that one VM uses, separate from
+ * those of other VMs. It owns:
+ *
+ *  - the identifiers that the guest assigns: cache tags and device IDs;
+ *  - events that are not of one device, such as errors of the command queue;
+ *  - hardware that is assigned to the guest, such as command queues.
  */
 struct iommu_viommu_alloc {
 	__u32 size;
@@ -1075,14 +1098,14 @@ struct iommu_viommu_alloc {
 /**
  * struct iommu_vdevice_alloc - argument of IOMMU_VDEVICE_ALLOC
  * @size: bytes in this structure
- * @viommu_id: the vIOMMU in front of the device
+ * @viommu_id: the vIOMMU of the device
  * @dev_id: the device
  * @out_vdevice_id: ID of the new vDEVICE
- * @virt_id: what the guest calls the device towards its IOMMU: the stream ID on
- *           Arm, the device ID on AMD, the requester ID on Intel
+ * @virt_id: ID of the device in the guest's virtual IOMMU: the stream ID on Arm,
+ *           the device ID on AMD, the requester ID on Intel
  *
- * Destroy the vDEVICE before the device is unbound. Unbinding destroys it if
- * need be, but its ID then stays taken until the file is closed.
+ * Destroy the vDEVICE before the device is unbound. Otherwise unbinding destroys
+ * it, but its ID is not available again until the file is closed.
  */
 struct iommu_vdevice_alloc {
 	__u32 size;
@@ -1098,7 +1121,7 @@ struct iommu_vdevice_alloc {
 /* ------------------------------------------------------------------------ */
 
 /**
- * enum iommu_veventq_type - what an event queue reports
+ * enum iommu_veventq_type - types of event queue
  * @IOMMU_VEVENTQ_TYPE_DEFAULT: not in use
  * @IOMMU_VEVENTQ_TYPE_ARM_SMMUV3: struct iommu_vevent_arm_smmuv3
  * @IOMMU_VEVENTQ_TYPE_TEGRA241_CMDQV: struct iommu_vevent_tegra241_cmdqv
@@ -1111,21 +1134,22 @@ enum iommu_veventq_type {
 
 /**
  * enum iommu_veventq_flag - flags of struct iommufd_vevent_header
- * @IOMMU_VEVENTQ_FLAG_LOST_EVENTS: events were lost at this place; no event
- *                                  follows this header
+ * @IOMMU_VEVENTQ_FLAG_LOST_EVENTS: events were lost after the previous event; no
+ *                                  event follows this header
  */
 enum iommu_veventq_flag {
 	IOMMU_VEVENTQ_FLAG_LOST_EVENTS = (1U << 0),
 };
 
 /**
- * struct iommufd_vevent_header - what stands before each event
+ * struct iommufd_vevent_header - header of each event
  * @flags: of enum iommu_veventq_flag
- * @sequence: the event's number, from 0 to INT_MAX and then 0 again
+ * @sequence: number of the event, from 0 to INT_MAX and then 0 again
  *
- * A gap in the numbers is the number of events lost between two that were
- * read. If the last ones were lost, so that no event follows to show the gap, a
- * header with IOMMU_VEVENTQ_FLAG_LOST_EVENTS stands at the end.
+ * The difference between the numbers of two successive events shows how many were
+ * lost between them. If the latest events were lost, so that there is no event
+ * after the gap, a header with IOMMU_VEVENTQ_FLAG_LOST_EVENTS follows the last
+ * event.
  */
 struct iommufd_vevent_header {
 	__u32 flags;
@@ -1137,9 +1161,10 @@ struct iommufd_vevent_header {
  * @evt: the event record (SMMUv3 7.3), little-endian, with the guest's stream
  *       ID in place of the host's
  *
- * Reported are C_BAD_STE (0x04), F_STREAM_DISABLED (0x06), C_BAD_SUBSTREAMID
- * (0x08), C_BAD_CD (0x0a), F_TRANSLATION (0x10), F_ADDR_SIZE (0x11), F_ACCESS
- * (0x12) and F_PERMISSION (0x13), of devices that have a vDEVICE.
+ * These events of devices that have a vDEVICE are reported: C_BAD_STE (0x04),
+ * F_STREAM_DISABLED (0x06), C_BAD_SUBSTREAMID (0x08), C_BAD_CD (0x0a),
+ * F_TRANSLATION (0x10), F_ADDR_SIZE (0x11), F_ACCESS (0x12) and F_PERMISSION
+ * (0x13).
  */
 struct iommu_vevent_arm_smmuv3 {
 	__aligned_le64 evt[4];
@@ -1147,8 +1172,8 @@ struct iommu_vevent_arm_smmuv3 {
 
 /**
  * struct iommu_vevent_tegra241_cmdqv - errors of virtual command queues
- * @lvcmdq_err_map: a bit per logical queue: the registers LVCMDQ_ERR_MAP of the
- *                  virtual interface, little-endian
+ * @lvcmdq_err_map: the registers LVCMDQ_ERR_MAP of the virtual interface, with
+ *                  one bit for each logical queue, little-endian
  */
 struct iommu_vevent_tegra241_cmdqv {
 	__aligned_le64 lvcmdq_err_map[2];
@@ -1158,15 +1183,17 @@ struct iommu_vevent_tegra241_cmdqv {
  * struct iommu_veventq_alloc - argument of IOMMU_VEVENTQ_ALLOC
  * @size: bytes in this structure
  * @flags: none exist, must be 0
- * @viommu_id: the vIOMMU to report on; it has one queue of each type at most
+ * @viommu_id: the vIOMMU; it has at most one queue of each type
  * @type: of enum iommu_veventq_type
- * @veventq_depth: how many unread events are kept before further ones are lost
+ * @veventq_depth: number of unread events that the queue holds before further
+ *                 ones are lost
  * @out_veventq_id: ID of the new queue
- * @out_veventq_fd: a file descriptor to read from; the caller's to close
+ * @out_veventq_fd: a file descriptor to read events from; the caller must close
+ *                  it
  * @__reserved: must be 0
  *
- * What is read is a struct iommufd_vevent_header, then the event in the form
- * that @type names, and so on.
+ * Reading returns a struct iommufd_vevent_header for each event, followed by the
+ * event in the format of @type.
  */
 struct iommu_veventq_alloc {
 	__u32 size;
@@ -1185,19 +1212,20 @@ struct iommu_veventq_alloc {
 /* ------------------------------------------------------------------------ */
 
 /**
- * enum iommu_hw_queue_type - kinds of queue
+ * enum iommu_hw_queue_type - types of hardware queue
  * @IOMMU_HW_QUEUE_TYPE_DEFAULT: not in use
  * @IOMMU_HW_QUEUE_TYPE_TEGRA241_CMDQV: a virtual command queue of NVIDIA's CMDQ
  *                                      Virtualization
  *
  * For a virtual command queue:
  *
- *  - Indices are allocated from 0 upwards and destroyed from the highest down.
+ *  - Queues must be allocated in ascending order of their index, starting at 0,
+ *    and destroyed in descending order.
  *  - The length is a power of two, from 32 bytes to 16 bytes shifted by CMDQS
- *    of IDR1 (see struct iommu_hw_info_arm_smmuv3); the base is a multiple of
- *    it and mapped in the IOAS.
- *  - The memory should be physically contiguous, for instance one huge page,
- *    and the guest's CMDQS be limited so that a queue fits in it.
+ *    of IDR1 (see struct iommu_hw_info_arm_smmuv3). The base is a multiple of the
+ *    length and is mapped in the IOAS.
+ *  - The memory should be physically contiguous, for instance one huge page. The
+ *    VMM should limit the guest's CMDQS so that a queue fits in it.
  */
 enum iommu_hw_queue_type {
 	IOMMU_HW_QUEUE_TYPE_DEFAULT = 0,
@@ -1210,14 +1238,14 @@ enum iommu_hw_queue_type {
  * @flags: none exist, must be 0
  * @viommu_id: the vIOMMU that owns the queue
  * @type: of enum iommu_hw_queue_type
- * @index: which queue of this type; each exists once
+ * @index: index of the queue among those of this type; must not be in use
  * @out_hw_queue_id: ID of the new queue
- * @nesting_parent_iova: where the queue is in the guest's physical memory,
- *                       which is its IOVA in the nest parent
+ * @nesting_parent_iova: guest physical address of the queue, which is its IOVA in
+ *                       the nest parent
  * @length: bytes in the queue
  *
- * Lets the hardware read a queue in guest memory directly. As long as the queue
- * exists, its memory cannot be unmapped.
+ * Makes the hardware read a queue directly from guest memory. The memory cannot
+ * be unmapped while the queue exists.
  */
 struct iommu_hw_queue_alloc {
 	__u32 size;

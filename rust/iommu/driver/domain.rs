@@ -1,178 +1,197 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A page table of a Rust driver as the kernel's `struct iommu_domain`.
+//! A domain of a Rust driver as the kernel's `struct iommu_domain`: a page table and, beside it,
+//! what the driver keeps for it.
+//!
+//! The page table is not the driver's. A driver names the format, and flushes; which memory the
+//! table holds is decided and read back here, by the code of [`table`].
 
-use super::{Driver, PagingDomain, Target};
+use super::{domain_ops::operations, Driver, PagingDomain};
 use crate::{
     bindings,
     iommu::{
-        domain::{DomainFeatures, UserData},
-        iommu_pages::TableAllocation,
-        page_table::{Gather, Geometry, PageTable, RunsRead},
-        run::{Access, MemoryKind, PhysRun},
+        domain_table::{DomainTable, IotlbGather, MapError, RunsRead},
+        run::{Access, PhysRun},
+        table::{self, Format, IommuPages, Limits, TableAllocation},
     },
 };
-use core::ptr::NonNull;
-use kernel::{error::from_result, prelude::*, types::Opaque};
+use core::{
+    ops::{Deref, RangeInclusive},
+    ptr::NonNull,
+};
+use kernel::{device::Device, prelude::*, types::Opaque};
 
-/// A domain in memory: what C knows of it, then what it is.
+/// The part of a domain of `T` that does not depend on the format of its page table.
 ///
 /// # Invariants
 ///
-/// Every `struct iommu_domain` whose owner is the table of functions of `T`, and that is not its
-/// blocking one, is the start of one of these in a `KBox`.
+/// Every `struct iommu_domain` whose owner is the table of functions of `T` is the start of one of
+/// these, which is the start of a [`DomainBox`] in a `KBox`. `page_table` is that box, and
+/// `raw.ops` are the [`operations`] for it.
 #[repr(C)]
 #[pin_data]
-pub(super) struct Domain<T: Driver> {
+struct Head<T: Driver> {
     raw: Opaque<bindings::iommu_domain>,
+    page_table: NonNull<dyn DomainTable>,
+    /// The physical address of the topmost table.
+    root: u64,
     #[pin]
     value: T::Domain,
 }
 
-// SAFETY: `raw` is written by the core under its locks; the value is `Send`.
-unsafe impl<T: Driver> Send for Domain<T> {}
-// SAFETY: As above, and the value is `Sync`.
-unsafe impl<T: Driver> Sync for Domain<T> {}
+/// A domain in memory, with a page table in the format `F`. `COHERENT`: the IOMMU snoops the CPUs'
+/// caches when it walks.
+#[repr(C)]
+#[pin_data]
+pub(super) struct DomainBox<T: Driver, F: Format, const COHERENT: bool> {
+    #[pin]
+    head: Head<T>,
+    table: table::PageTable<F, IommuPages<COHERENT>>,
+}
 
-impl<T: Driver> Domain<T> {
-    /// What the kernel calls for such a domain.
-    const OPERATIONS: bindings::iommu_domain_ops = bindings::iommu_domain_ops {
-        attach_dev: Some(super::operations::attach::<T>),
-        map_pages: Some(map_pages::<T>),
-        unmap_pages: Some(unmap_pages::<T>),
-        flush_iotlb_all: Some(flush_iotlb_all::<T>),
-        iotlb_sync: Some(iotlb_sync::<T>),
-        iova_to_phys: Some(iova_to_phys::<T>),
-        enforce_cache_coherency: Some(enforce_cache_coherency::<T>),
-        free: Some(free::<T>),
-        ..pin_init::zeroed()
-    };
+// SAFETY: `raw` is written by the core under its locks; `page_table` refers to the box itself, and
+// the driver's value and the table are `Send`.
+unsafe impl<T: Driver, F: Format, const COHERENT: bool> Send for DomainBox<T, F, COHERENT> {}
+// SAFETY: As above, and both are `Sync`.
+unsafe impl<T: Driver, F: Format, const COHERENT: bool> Sync for DomainBox<T, F, COHERENT> {}
 
-    /// A domain for `device`, which C owns from here on.
-    pub(super) fn allocate(
-        driver: &T,
-        device: &T::Device,
-        features: DomainFeatures,
-        data: Option<UserData>,
-    ) -> Result<NonNull<bindings::iommu_domain>> {
-        let value = driver.new_domain(device, features, data)?;
-        let domain = KBox::try_pin_init(
-            try_pin_init!(Self {
-                raw: Opaque::new(pin_init::zeroed()),
-                value <- value,
-            }? Error),
-            GFP_KERNEL_ACCOUNT,
-        )?;
-        let geometry = domain.value.geometry();
-        let raw = domain.raw.get();
+impl<T: Driver> Head<T> {
+    fn new(
+        raw: bindings::iommu_domain,
+        page_table: NonNull<dyn DomainTable>,
+        root: u64,
+        data: impl PinInit<T::Domain, Error>,
+    ) -> impl PinInit<Self, Error> {
+        try_pin_init!(Self {
+            raw: Opaque::new(raw),
+            page_table,
+            root,
+            value <- data,
+        }? Error)
+    }
+}
 
-        // SAFETY: The domain is new and nobody else has it.
-        unsafe {
-            (*raw).type_ = bindings::IOMMU_DOMAIN_UNMANAGED;
-            (*raw).ops = &const { Self::OPERATIONS };
-            (*raw).owner = T::operations().as_raw();
-            (*raw).pgsize_bitmap = geometry.page_sizes as c_ulong;
-            (*raw).geometry = bindings::iommu_domain_geometry {
-                aperture_start: *geometry.aperture.start(),
-                aperture_end: *geometry.aperture.end(),
-                force_aperture: true,
-            };
-        }
-        // INVARIANT: It came out of a `KBox`.
-        // SAFETY: It stays where it is until `free` makes a box of it again.
-        Ok(
-            NonNull::from(Box::leak(unsafe { Pin::into_inner_unchecked(domain) }))
-                .cast::<bindings::iommu_domain>(),
-        )
+impl<T: Driver, F: Format, const COHERENT: bool> DomainBox<T, F, COHERENT> {
+    fn new(
+        raw: bindings::iommu_domain,
+        table: table::PageTable<F, IommuPages<COHERENT>>,
+        data: impl PinInit<T::Domain, Error>,
+    ) -> impl PinInit<Self, Error> {
+        let root = table.root();
+
+        try_pin_init!(&this in Self {
+            head <- Head::new(raw, this, root, data),
+            table,
+        }? Error)
     }
 
     /// The domain behind C's pointer.
     ///
     /// # Safety
     ///
-    /// `raw` is a valid domain whose owner is the table of functions of `T`, not its blocking one.
-    unsafe fn from_raw<'a>(raw: *mut bindings::iommu_domain) -> &'a Self {
-        // SAFETY: By the type invariant; the caller vouches for the pointer.
+    /// `raw` is a valid domain with the [`operations`] for `T`, `F` and `COHERENT`.
+    pub(super) unsafe fn from_raw<'a>(raw: *mut bindings::iommu_domain) -> &'a Self {
+        // SAFETY: By the invariant of `Head` such a domain is the start of a box of this type, and
+        // the caller keeps it valid.
         unsafe { &*raw.cast() }
     }
 
-    /// What a C function that takes a domain of `T` means by it.
+    /// Frees a domain.
     ///
     /// # Safety
     ///
-    /// As for [`from_raw`](Self::from_raw).
-    unsafe fn value<'a>(raw: *mut bindings::iommu_domain) -> &'a T::Domain {
-        // SAFETY: The caller vouches for it.
-        &unsafe { Self::from_raw(raw) }.value
+    /// As for [`from_raw`](Self::from_raw), and the domain is not used any more.
+    pub(super) unsafe fn free(raw: *mut bindings::iommu_domain) {
+        // SAFETY: By the invariant of `Head` the domain came out of a `KBox` of this type, whose
+        // ownership the caller passes.
+        drop(unsafe { KBox::from_raw(raw.cast::<Self>()) });
     }
 
-    /// As the target of an attachment; nothing if the domain is not one of this driver.
+    /// Maps `runs` one behind the other from `iova` on.
     ///
-    /// # Safety
+    /// # Errors
     ///
-    /// `raw` is null, or a valid domain.
-    pub(super) unsafe fn target<'a>(raw: *mut bindings::iommu_domain) -> Option<Target<'a, T>> {
-        if T::operations().is_blocked(raw) {
-            return Some(Target::Blocked);
+    /// `EADDRINUSE`, `ERANGE`, `EINVAL` for what is not aligned, `EOPNOTSUPP` for an access that
+    /// the format cannot grant, `ENOMEM`. None of `runs` is mapped then.
+    pub(super) fn map(
+        &self,
+        iova: u64,
+        runs: &[PhysRun],
+        access: Access,
+        how: TableAllocation,
+    ) -> Result {
+        let mut gather = table::Gather::new();
+        let mapped = self.table.map(iova, runs, access.into(), how, &mut gather);
+
+        gather.flush(&self.table, |gather| {
+            self.head.value.flush(gather.range(), gather.has_tables());
+        });
+        Ok(mapped?)
+    }
+
+    /// Removes what is mapped in `length` bytes from `iova` on, and returns how many bytes that
+    /// was.
+    ///
+    /// Where tables were removed, the hardware forgets the way to them before this returns; pages
+    /// alone wait in `pending`, so that one flush serves many calls.
+    pub(super) fn unmap(&self, iova: u64, length: usize, pending: Pin<&mut IotlbGather>) -> usize {
+        let mut gather = table::Gather::new();
+        // Memory is needed only where a page reaches out of the range, which no caller asks for.
+        let removed = self.table.unmap(
+            iova,
+            length as u64,
+            TableAllocation::Atomic,
+            &mut gather,
+            |_| {},
+        );
+
+        if gather.has_tables() {
+            gather.flush(&self.table, |gather| {
+                self.head.value.flush(gather.range(), true);
+            });
+        } else {
+            if !gather.is_empty() {
+                let range = gather.range();
+
+                pending.add(*range.start(), *range.end());
+            }
+            gather.flush(&self.table, |_| {});
         }
-        // SAFETY: The caller vouches for the domain.
-        unsafe { paging_domain::<T>(NonNull::new(raw)?) }.map(Target::Domain)
+        removed.map_or(0, |bytes| bytes as usize)
     }
 
-    /// The page table in a domain: what [`registry`](super::registry) gives to users.
-    ///
-    /// # Safety
-    ///
-    /// As for [`from_raw`](Self::from_raw).
-    pub(super) unsafe fn page_table(
-        raw: NonNull<bindings::iommu_domain>,
-    ) -> NonNull<dyn PageTable> {
-        let domain: NonNull<Self> = raw.cast();
+    /// The physical address behind `iova`.
+    pub(super) fn translate(&self, iova: u64) -> Option<u64> {
+        self.table.translate(iova)
+    }
 
-        domain
+    /// What the driver keeps for the domain.
+    pub(super) fn value(&self) -> &T::Domain {
+        &self.head.value
     }
 }
 
-/// The domain of driver `T` behind C's pointer, if it is one.
-///
-/// # Safety
-///
-/// `raw` is valid, and stays so while the result is used.
-pub(in crate::iommu) unsafe fn paging_domain<'a, T: Driver>(
-    raw: NonNull<bindings::iommu_domain>,
-) -> Option<&'a T::Domain> {
-    // SAFETY: The caller vouches for the domain; both fields are fixed once it exists.
-    let (owner, ops) = unsafe { ((*raw.as_ptr()).owner, (*raw.as_ptr()).ops) };
-
-    if !core::ptr::eq(owner, T::operations().as_raw()) || ops.is_null() {
-        return None;
-    }
-    // SAFETY: The owner is the driver; its blocking domain has no owner.
-    Some(unsafe { Domain::<T>::value(raw.as_ptr()) })
-}
-
-// SAFETY: The driver promises all of it.
-unsafe impl<T: Driver> PageTable for Domain<T> {
-    fn geometry(&self) -> Geometry {
-        self.value.geometry()
+// SAFETY: The page table holds what it was mapped with and nothing else: it puts the addresses into
+// its entries and reads them back itself, whatever `F` and the driver do. Runs are not joined, so
+// that pages, and groups of them, end where runs do. What `unmap` has removed, `sync` or `flush` of
+// the driver flush, which is what a driver of an IOMMU is trusted with in any language.
+unsafe impl<T: Driver, F: Format, const COHERENT: bool> DomainTable for DomainBox<T, F, COHERENT> {
+    unsafe fn map(&self, iova: u64, runs: &[PhysRun], access: Access) -> Result<(), MapError> {
+        // An error leaves none of the runs mapped.
+        Ok(self.map(iova, runs, access, TableAllocation::SleepAndAccount)?)
     }
 
-    unsafe fn map(&self, iova: u64, runs: &[PhysRun], access: Access) -> Result {
-        self.value
-            .map(iova, runs, access, TableAllocation::SleepAndAccount)
+    unsafe fn unmap(&self, iova: u64, length: usize, gather: Pin<&mut IotlbGather>) -> bool {
+        !kernel::warn_on!(self.unmap(iova, length, gather) != length)
     }
 
-    unsafe fn unmap(&self, iova: u64, length: usize, gather: Pin<&mut Gather>) -> bool {
-        !kernel::warn_on!(self.value.unmap(iova, length, gather) != length)
-    }
-
-    fn sync(&self, mut gather: Pin<&mut Gather>) {
-        self.value.sync(gather.as_mut());
+    fn sync(&self, mut gather: Pin<&mut IotlbGather>) {
+        self.head.value.sync(gather.as_mut());
         gather.clear();
     }
 
     unsafe fn read_runs(&self, iova: u64, length: usize, runs: &mut [PhysRun]) -> RunsRead {
-        let count = self.value.read_runs(iova, length, runs);
+        let count = self.table.read_runs(iova, length as u64, runs);
 
         RunsRead {
             runs: count,
@@ -181,112 +200,172 @@ unsafe impl<T: Driver> PageTable for Domain<T> {
     }
 }
 
-/// # Safety
+/// A new domain of the driver `T`: what [`Driver::new_domain`] returns.
 ///
-/// Called by the core for a domain of `T`. `mapped` is valid for writing.
-unsafe extern "C" fn map_pages<T: Driver>(
-    domain: *mut bindings::iommu_domain,
-    iova: c_ulong,
-    phys: bindings::phys_addr_t,
-    size: usize,
-    count: usize,
-    prot: c_int,
-    gfp: bindings::gfp_t,
-    mapped: *mut usize,
-) -> c_int {
-    let prot = prot as u32;
-    let access = Access {
-        read: prot & bindings::IOMMU_READ != 0,
-        write: prot & bindings::IOMMU_WRITE != 0,
-    };
-    let length = size.saturating_mul(count);
-    let run = PhysRun {
-        phys,
-        length,
-        kind: if prot & bindings::IOMMU_MMIO != 0 {
-            MemoryKind::Mmio
-        } else {
-            MemoryKind::Normal
-        },
-    };
-    // SAFETY: The domain is one of `T`.
-    let domain = unsafe { Domain::<T>::value(domain) };
+/// # Invariants
+///
+/// `0` is a domain of `T`, which this value owns.
+pub struct NewDomain<T: Driver>(NonNull<Head<T>>);
 
-    from_result(|| {
-        domain.map(iova as u64, &[run], access, TableAllocation::from_gfp(gfp))?;
-        // SAFETY: The core counts here.
-        unsafe { *mapped += length };
-        Ok(0)
-    })
+impl<T: Driver> NewDomain<T> {
+    /// Allocates a domain with an empty page table in the format `F`, for `iommu`, the device that
+    /// is the IOMMU. `COHERENT`: the IOMMU snoops the CPUs' caches when it walks. `limits` are what
+    /// the hardware cannot do; `data` is what the driver keeps for the domain.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`; `EOPNOTSUPP` if the hardware cannot use the smallest page; what `data` fails with.
+    pub fn new<F: Format, const COHERENT: bool>(
+        iommu: &Device,
+        options: F::Options,
+        limits: Limits,
+        data: impl PinInit<T::Domain, Error>,
+    ) -> Result<Self> {
+        let how = TableAllocation::SleepAndAccount;
+        let table = table::PageTable::<F, _>::new(
+            IommuPages::<COHERENT>::new(iommu),
+            options,
+            limits,
+            how,
+        )?;
+        let raw = bindings::iommu_domain {
+            type_: bindings::IOMMU_DOMAIN_UNMANAGED,
+            ops: operations::<T, F, COHERENT>(),
+            owner: T::operations().as_raw(),
+            pgsize_bitmap: table.page_sizes() as c_ulong,
+            geometry: bindings::iommu_domain_geometry {
+                aperture_start: *table.aperture().start(),
+                aperture_end: *table.aperture().end(),
+                force_aperture: true,
+            },
+            ..pin_init::zeroed()
+        };
+        let domain = KBox::try_pin_init(
+            DomainBox::<T, F, COHERENT>::new(raw, table, data),
+            GFP_KERNEL_ACCOUNT,
+        )?;
+        // SAFETY: The domain stays where it is until `free` makes a box of it again.
+        let domain = Box::leak(unsafe { Pin::into_inner_unchecked(domain) });
+
+        // INVARIANT: It came out of a `KBox`, with its own address and the operations for its type.
+        Ok(Self(NonNull::from(domain).cast()))
+    }
+
+    /// Says that only IOVAs in `aperture` are to be mapped, where the hardware translates fewer
+    /// than the format.
+    pub fn with_aperture(self, aperture: RangeInclusive<u64>) -> Self {
+        // SAFETY: By the type invariant the domain is valid, and no other reference to it exists.
+        let geometry = unsafe { &mut (*self.raw()).geometry };
+
+        geometry.aperture_start = *aperture.start();
+        geometry.aperture_end = *aperture.end();
+        self
+    }
+
+    /// Says that users are to map in pages of these sizes, a bit for each, where those of the
+    /// format do not suit them.
+    pub fn with_page_sizes(self, page_sizes: u64) -> Self {
+        // SAFETY: By the type invariant the domain is valid, and no other reference to it exists.
+        unsafe { (*self.raw()).pgsize_bitmap = page_sizes as c_ulong };
+        self
+    }
+
+    fn raw(&self) -> *mut bindings::iommu_domain {
+        self.0.as_ptr().cast()
+    }
+
+    /// Passes the domain to C.
+    pub(super) fn into_raw(self) -> *mut bindings::iommu_domain {
+        let raw = self.raw();
+
+        core::mem::forget(self);
+        raw
+    }
 }
 
-/// # Safety
-///
-/// Called by the core for a domain of `T` and a gather that is being filled.
-unsafe extern "C" fn unmap_pages<T: Driver>(
-    domain: *mut bindings::iommu_domain,
-    iova: c_ulong,
-    size: usize,
-    count: usize,
-    gather: *mut bindings::iommu_iotlb_gather,
-) -> usize {
-    // SAFETY: The domain is one of `T`.
-    let domain = unsafe { Domain::<T>::value(domain) };
-    // SAFETY: The gather is valid, and this call's meanwhile.
-    let gather = unsafe { Gather::from_raw(gather) };
-
-    domain.unmap(iova as u64, size.saturating_mul(count), gather)
+impl<T: Driver> Drop for NewDomain<T> {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariant this value owns the domain, to which no device is attached.
+        unsafe { bindings::iommu_domain_free(self.raw()) };
+    }
 }
 
-/// # Safety
-///
-/// Called by the core for a domain of `T`.
-unsafe extern "C" fn flush_iotlb_all<T: Driver>(domain: *mut bindings::iommu_domain) {
-    // SAFETY: The domain is one of `T`.
-    unsafe { Domain::<T>::value(domain) }.sync_all();
+/// A domain of the driver `T`, as the target of an attachment.
+pub struct DomainRef<'a, T: Driver>(&'a Head<T>);
+
+impl<T: Driver> Clone for DomainRef<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
 }
 
-/// # Safety
-///
-/// Called by the core for a domain of `T` and a gather that was filled.
-unsafe extern "C" fn iotlb_sync<T: Driver>(
-    domain: *mut bindings::iommu_domain,
-    gather: *mut bindings::iommu_iotlb_gather,
-) {
-    // SAFETY: The domain is one of `T`.
-    let domain = unsafe { Domain::<T>::value(domain) };
+impl<T: Driver> Copy for DomainRef<'_, T> {}
 
-    // SAFETY: The gather is valid, and this call's meanwhile.
-    domain.sync(unsafe { Gather::from_raw(gather) });
+impl<'a, T: Driver> DomainRef<'a, T> {
+    /// The domain behind C's pointer, if it is one of `T`.
+    ///
+    /// # Safety
+    ///
+    /// `raw` is valid as long as the result is used.
+    pub(in crate::iommu) unsafe fn from_raw(raw: NonNull<bindings::iommu_domain>) -> Option<Self> {
+        // SAFETY: The caller keeps the domain valid; its owner is constant once it exists.
+        let owner = unsafe { (*raw.as_ptr()).owner };
+
+        if !core::ptr::eq(owner, T::operations().as_raw()) {
+            return None;
+        }
+        // SAFETY: By the invariant of `Head` a domain with this owner is one of these.
+        Some(Self(unsafe { raw.cast().as_ref() }))
+    }
+
+    /// The page table of the domain: what [`registry`](super::registry) gives to users.
+    ///
+    /// # Safety
+    ///
+    /// `raw` is a valid domain whose owner is the table of functions of `T`.
+    pub(super) unsafe fn page_table(
+        raw: NonNull<bindings::iommu_domain>,
+    ) -> NonNull<dyn DomainTable> {
+        // SAFETY: By the invariant of `Head` a domain with this owner is one of these.
+        unsafe { raw.cast::<Head<T>>().as_ref() }.page_table
+    }
+
+    /// The physical address of the topmost table, for the hardware.
+    pub fn root(&self) -> u64 {
+        self.0.root
+    }
+
+    /// Whether both are the same domain.
+    pub fn is(&self, other: &Self) -> bool {
+        core::ptr::eq(self.0, other.0)
+    }
+
+    /// The physical address behind `iova`.
+    pub fn iova_to_phys(&self, iova: u64) -> Option<u64> {
+        // SAFETY: The domain is valid, and its operations are constant. `iova_to_phys` of the
+        // operations for a domain of `T` may be called at any time.
+        let phys = unsafe { bindings::iommu_iova_to_phys(self.0.raw.get(), iova) };
+
+        (phys != 0).then_some(phys)
+    }
 }
 
-/// # Safety
-///
-/// Called by the core for a domain of `T`.
-unsafe extern "C" fn iova_to_phys<T: Driver>(
-    domain: *mut bindings::iommu_domain,
-    iova: bindings::dma_addr_t,
-) -> bindings::phys_addr_t {
-    // SAFETY: The domain is one of `T`.
-    unsafe { Domain::<T>::value(domain) }
-        .translate(iova)
-        .unwrap_or(0)
+impl<T: Driver> Deref for DomainRef<'_, T> {
+    type Target = T::Domain;
+
+    fn deref(&self) -> &T::Domain {
+        &self.0.value
+    }
 }
 
-/// # Safety
-///
-/// Called by the core for a domain of `T`.
-unsafe extern "C" fn enforce_cache_coherency<T: Driver>(
-    domain: *mut bindings::iommu_domain,
-) -> bool {
-    // SAFETY: The domain is one of `T`.
-    unsafe { Domain::<T>::value(domain) }.enforce_cache_coherency()
-}
-
-/// # Safety
-///
-/// Called by the core, once, for a domain of `T` that nobody uses any more.
-unsafe extern "C" fn free<T: Driver>(domain: *mut bindings::iommu_domain) {
-    // SAFETY: By the type invariant it came out of a box, and it is given back here.
-    drop(unsafe { KBox::from_raw(domain.cast::<Domain<T>>()) });
+impl From<table::Error> for Error {
+    fn from(error: table::Error) -> Self {
+        match error {
+            table::Error::Alignment | table::Error::Indivisible => EINVAL,
+            table::Error::Range => ERANGE,
+            table::Error::Exists => EADDRINUSE,
+            table::Error::Unsupported => EOPNOTSUPP,
+            table::Error::NoMemory => ENOMEM,
+        }
+    }
 }

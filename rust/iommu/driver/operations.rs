@@ -3,20 +3,24 @@
 //! A driver as the kernel's `struct iommu_ops`.
 
 use super::{
-    domain::Domain,
+    domain::DomainRef,
+    instances::{Exclusive, Shared},
     registration::Instance,
-    registry::{Entry, Lock},
+    registry::Entry,
     DefaultDomain, Driver, Grouping, Target,
 };
 use crate::{
     bindings,
     iommu::{
-        domain::{DomainFeatures, UserData},
+        features::{DomainFeatures, UserData},
         group::Capability,
     },
     shim::error_ptr,
 };
-use core::{cell::UnsafeCell, ptr};
+use core::{
+    cell::UnsafeCell,
+    ptr::{self, NonNull},
+};
 use kernel::{
     alloc::KVec,
     device::Device,
@@ -25,15 +29,51 @@ use kernel::{
     types::{ForeignOwnable, Opaque},
 };
 
-/// What the kernel calls of driver `T`, and the IOMMUs of that driver.
+/// The operations of a driver.
+///
+/// Implemented by [`iommu_driver_operations!`](crate::iommu_driver_operations).
+///
+/// # Safety
+///
+/// [`operations`](Self::operations) always returns the same `static`, which [`Operations::new`] was
+/// called for.
+pub unsafe trait DriverOperations: Sized {
+    /// The operations.
+    fn operations() -> &'static Operations<Self>
+    where
+        Self: Driver;
+}
+
+/// Declares the operations of a driver: a `static`, for a [`Driver`] in the module of this type.
 ///
 /// ```ignore
-/// static OPERATIONS: Operations<Mock> = Operations::new(&OPERATIONS, this_module::<Module>());
+/// iommu_driver_operations! { static OPERATIONS: Unit, Module }
 /// ```
+#[macro_export]
+macro_rules! iommu_driver_operations {
+    (static $operations:ident: $driver:ty, $module:ty) => {
+        static $operations: $crate::iommu::driver::Operations<$driver> = {
+            let module = $crate::kernel::module::this_module::<$module>();
+
+            // SAFETY: The result is the static that it refers to.
+            unsafe { $crate::iommu::driver::Operations::new(&$operations, module) }
+        };
+
+        // SAFETY: It is one static, made for itself.
+        unsafe impl $crate::iommu::driver::DriverOperations for $driver {
+            fn operations() -> &'static $crate::iommu::driver::Operations<Self> {
+                &$operations
+            }
+        }
+    };
+}
+
+/// What the kernel calls of driver `T`, and the IOMMUs of that driver.
 ///
 /// # Invariants
 ///
-/// The functions are those of `T`. `instances` is accessed with the [`Lock`] held.
+/// The functions are those of `T`. `instances` is read with the lock of `instances.rs` held, and
+/// written with it held for writing.
 pub struct Operations<T: Driver> {
     raw: bindings::iommu_ops,
     /// The domain that a device is attached to when it is attached to nothing.
@@ -42,13 +82,18 @@ pub struct Operations<T: Driver> {
     instances: UnsafeCell<*const Instance<T>>,
 }
 
-// SAFETY: The functions do not change, the entry and the list are protected by the lock, and the
-// blocking domain by locks of the core.
+// SAFETY: The functions do not change, the entry and the list are protected by locks of theirs, and
+// the blocking domain by locks of the core.
 unsafe impl<T: Driver> Sync for Operations<T> {}
 
 impl<T: Driver> Operations<T> {
-    /// The operations of a driver in `module`. `this` is the `static` that the result is for.
-    pub const fn new(this: &'static Self, module: &ThisModule) -> Self {
+    /// The operations of a driver in `module`.
+    ///
+    /// # Safety
+    ///
+    /// `this` is the `static` that the result is for.
+    #[doc(hidden)]
+    pub const unsafe fn new(this: &'static Self, module: &ThisModule) -> Self {
         let blocked: *mut bindings::iommu_domain = (&raw const this.blocked).cast_mut().cast();
         let mut raw: bindings::iommu_ops = pin_init::zeroed();
 
@@ -60,6 +105,8 @@ impl<T: Driver> Operations<T> {
         raw.device_group = Some(device_group::<T>);
         raw.owner = module.as_ptr();
         raw.blocked_domain = blocked;
+        // A device that goes is attached to it while the domain that it leaves is still there.
+        raw.release_domain = blocked;
         if matches!(T::DEFAULT_DOMAIN, DefaultDomain::Blocked) {
             raw.default_domain = blocked;
         }
@@ -72,7 +119,7 @@ impl<T: Driver> Operations<T> {
                 ..pin_init::zeroed()
             }),
             // SAFETY: What has these operations as its owner is a domain of `T`.
-            entry: unsafe { Entry::new(Domain::<T>::page_table) },
+            entry: unsafe { Entry::new(DomainRef::<T>::page_table) },
             instances: UnsafeCell::new(ptr::null()),
         }
     }
@@ -87,7 +134,7 @@ impl<T: Driver> Operations<T> {
     }
 
     /// Whether this is the blocking domain.
-    pub(super) fn is_blocked(&self, domain: *const bindings::iommu_domain) -> bool {
+    fn is_blocked(&self, domain: *const bindings::iommu_domain) -> bool {
         ptr::eq(self.blocked.get(), domain)
     }
 
@@ -95,49 +142,70 @@ impl<T: Driver> Operations<T> {
     ///
     /// # Safety
     ///
-    /// It is [removed](Self::remove) before it goes, and these are the operations of `T`.
+    /// It is [removed](Self::remove) before it goes.
     pub(super) unsafe fn add(&'static self, instance: &Instance<T>) {
-        let lock = Lock::take();
+        let list = Exclusive::lock();
         let first = self.instances.get();
 
-        self.entry.add(&lock, self.as_raw());
-        // SAFETY: By the type invariant the lock makes the list ours.
-        instance.set_next(&lock, unsafe { first.replace(instance) });
+        self.entry.add(self.as_raw());
+        // SAFETY: By the type invariant the lock is the permission to write the list.
+        instance.set_next(&list, unsafe { first.replace(instance) });
     }
 
-    /// Undoes [`add`](Self::add).
+    /// Undoes [`add`](Self::add). No device is offered to the IOMMU when this returns.
     pub(super) fn remove(&'static self, instance: &Instance<T>) {
-        let lock = Lock::take();
+        let list = Exclusive::lock();
         let mut at = self.instances.get();
 
-        self.entry.remove(&lock);
-        // SAFETY: By the type invariant the lock makes the list ours; what is on it is valid, and
-        // the instance is on it.
+        self.entry.remove();
+        // SAFETY: By the type invariant the lock is the permission to use the list; what is on it
+        // is valid, and the instance is on it.
         while !ptr::eq(unsafe { *at }, instance) {
-            // SAFETY: As above.
-            at = unsafe { &**at }.next(&lock);
+            // SAFETY: The lock is held, and `at` is the head or a link of an IOMMU on the list.
+            // What is on it is valid. This is not its end, because the instance is yet to come.
+            at = unsafe { &**at }.next(&list);
         }
-        // SAFETY: As above.
-        unsafe { *at = *instance.next(&lock) };
+        // SAFETY: The lock is held for writing, and `at` is the head or a link of an IOMMU on the
+        // list.
+        unsafe { *at = *instance.next(&list) };
     }
 
     /// Offers a device to the IOMMUs of the driver, until one takes it.
-    fn probe(&self, dev: &Device) -> Result<(*mut bindings::iommu_device, T::Device)> {
-        let lock = Lock::take();
-        // SAFETY: By the type invariant the lock makes the list ours.
+    ///
+    /// The IOMMU counts the device, and so stays until [`Instance::release`] is called for it.
+    fn probe(&self, dev: &Device) -> Result<(&Instance<T>, T::Device)> {
+        // Those that look up page tables, and other drivers that probe, are not held up.
+        let list = Shared::lock();
+        // SAFETY: By the type invariant the lock is the permission to read the list.
         let mut next = unsafe { *self.instances.get() };
 
-        // SAFETY: As above; what is on the list is valid.
+        // SAFETY: By the type invariant the lock is the permission to read the list. What is on it
+        // is valid, because `add` was promised that it is removed before it goes.
         while let Some(instance) = unsafe { next.as_ref() } {
             match instance.driver().probe(dev) {
                 Err(error) if error == ENODEV => {}
                 Err(error) => return Err(error),
-                Ok(device) => return Ok((instance.as_raw(), device)),
+                Ok(device) => {
+                    instance.serve(&list);
+                    return Ok((instance, device));
+                }
             }
-            // SAFETY: As above.
-            next = unsafe { *instance.next(&lock) };
+            next = instance.read_next(&list);
         }
         Err(ENODEV)
+    }
+
+    /// What the kernel means by a domain, if it is one of this driver or its blocking one.
+    ///
+    /// # Safety
+    ///
+    /// `raw` is null, or a domain that is valid as long as the result is used.
+    unsafe fn target<'a>(&self, raw: *mut bindings::iommu_domain) -> Option<Target<'a, T>> {
+        if self.is_blocked(raw) {
+            return Some(Target::Blocked);
+        }
+        // SAFETY: The caller keeps the domain valid.
+        unsafe { DomainRef::from_raw(NonNull::new(raw)?) }.map(Target::Domain)
     }
 }
 
@@ -147,9 +215,11 @@ impl<T: Driver> Operations<T> {
 ///
 /// Called by the core for a device that [`probe_device`] has taken on and that is not yet released.
 unsafe fn device<'a, T: Driver>(dev: *mut bindings::device) -> &'a T::Device {
-    // SAFETY: The caller vouches for the device, so the core's part of it is there.
+    // SAFETY: The caller promises that the device was taken on and not yet released, so that the
+    // core's part of it is there, and the field is what `probe_device` has set.
     let data = unsafe { (*(*dev).iommu).priv_ };
-    // SAFETY: `probe_device` has set it, and `release_device` is not called meanwhile.
+    // SAFETY: `probe_device` has set the field to a boxed `T::Device`. Only `release_device` takes
+    // it back, which the core calls after all other functions for the device.
     unsafe { KBox::<T::Device>::borrow(data) }
 }
 
@@ -161,17 +231,21 @@ unsafe extern "C" fn probe_device<T: Driver>(
 ) -> *mut bindings::iommu_device {
     // SAFETY: The device is valid for the whole call.
     let device = unsafe { Device::from_raw(dev) };
-    let probed = T::operations()
-        .probe(device)
-        .and_then(|(iommu, device)| Ok((iommu, KBox::new(device, GFP_KERNEL)?)));
+    let (iommu, device) = match T::operations().probe(device) {
+        Ok(probed) => probed,
+        Err(error) => return error_ptr(error).cast(),
+    };
 
-    match probed {
-        Ok((iommu, device)) => {
+    match KBox::new(device, GFP_KERNEL) {
+        Ok(device) => {
             // SAFETY: The core has prepared its part of the device, and leaves this field to drivers.
             unsafe { (*(*dev).iommu).priv_ = device.into_foreign() };
-            iommu
+            iommu.as_raw()
         }
-        Err(error) => error_ptr(error).cast(),
+        Err(error) => {
+            iommu.release();
+            error_ptr(error.into()).cast()
+        }
     }
 }
 
@@ -181,8 +255,12 @@ unsafe extern "C" fn probe_device<T: Driver>(
 unsafe extern "C" fn release_device<T: Driver>(dev: *mut bindings::device) {
     // SAFETY: The core's part of the device is there until this returns.
     let data = unsafe { core::mem::replace(&mut (*(*dev).iommu).priv_, ptr::null_mut()) };
-    // SAFETY: `probe_device` has set it, and nothing borrows it any more.
+    // SAFETY: `probe_device` has set the field to a boxed `T::Device`. The core calls no other
+    // function for the device any more, so it is not borrowed.
     drop(unsafe { KBox::<T::Device>::from_foreign(data) });
+    // SAFETY: The core sets the field to what `probe_device` has returned, an IOMMU of `T`, before
+    // it calls this, and clears it afterwards. The IOMMU stays while it counts the device.
+    unsafe { Instance::<T>::from_raw((*(*dev).iommu).iommu_dev) }.release();
 }
 
 /// # Safety
@@ -220,7 +298,7 @@ unsafe extern "C" fn hw_info<T: Driver>(
     length: *mut u32,
     kind: *mut bindings::iommu_hw_info_type,
 ) -> *mut c_void {
-    // SAFETY: The caller vouches for it.
+    // SAFETY: The caller promises that `kind` is valid for reading.
     let wanted = unsafe { *kind };
 
     // SAFETY: The device is one of `T`.
@@ -228,9 +306,10 @@ unsafe extern "C" fn hw_info<T: Driver>(
         Ok(info) => {
             let (data, bytes, _) = KVec::into_raw_parts(info.data);
 
-            // SAFETY: The caller vouches for it.
+            // SAFETY: The caller promises that `kind` is valid for writing.
             unsafe { *kind = info.kind };
-            // SAFETY: The caller vouches for it. What describes hardware has a few bytes.
+            // SAFETY: The caller promises that `length` is valid for writing. If the number did not
+            // fit, the caller would read fewer bytes than there are.
             unsafe { *length = bytes as u32 };
             // The caller frees it with `kfree`.
             data.cast()
@@ -249,17 +328,17 @@ unsafe extern "C" fn domain_alloc_paging_flags<T: Driver>(
 ) -> *mut bindings::iommu_domain {
     // SAFETY: The device is one of `T`, so its IOMMU is one as well.
     let driver = unsafe { Instance::<T>::from_raw((*(*dev).iommu).iommu_dev) }.driver();
-    // SAFETY: The caller vouches for it.
+    // SAFETY: The caller promises that `data` is null or valid during the call.
     let data = unsafe { data.as_ref() }.map(UserData::from_raw);
     // SAFETY: The device is one of `T`.
     let device = unsafe { device::<T>(dev) };
 
     let domain = DomainFeatures::from_bits(flags)
         .ok_or(EOPNOTSUPP)
-        .and_then(|features| Domain::<T>::allocate(driver, device, features, data));
+        .and_then(|features| driver.new_domain(device, features, data));
 
     match domain {
-        Ok(domain) => domain.as_ptr(),
+        Ok(domain) => domain.into_raw(),
         Err(error) => error_ptr(error).cast(),
     }
 }
@@ -273,14 +352,20 @@ pub(super) unsafe extern "C" fn attach<T: Driver>(
     dev: *mut bindings::device,
     old: *mut bindings::iommu_domain,
 ) -> c_int {
-    from_result(|| {
-        // SAFETY: The domain is valid.
-        let to: Target<'_, T> = unsafe { Domain::<T>::target(domain) }.ok_or(EINVAL)?;
-        // SAFETY: As the caller says.
-        let from = unsafe { Domain::<T>::target(old) };
+    let operations = T::operations();
+    // SAFETY: The domain is valid during the call.
+    let to = unsafe { operations.target(domain) };
+    // SAFETY: As above, or null.
+    let from = unsafe { operations.target(old) };
+    // SAFETY: The device is one of `T`.
+    let device = unsafe { device::<T>(dev) };
 
-        // SAFETY: The device is one of `T`.
-        T::attach(unsafe { device::<T>(dev) }, to, from)?;
-        Ok(0)
+    from_result(|| {
+        let to = to.ok_or(EINVAL)?;
+        let blocks = matches!(to, Target::Blocked);
+        let result = T::attach(device, to, from);
+
+        kernel::warn_on!(blocks && result.is_err());
+        result.map(|()| 0)
     })
 }

@@ -4,13 +4,20 @@
 //!
 //! Each step owns the one before, so that dropping the last undoes all in reverse order.
 
-use super::{registry::Lock, Driver};
+use super::{
+    instances::{Exclusive, Shared},
+    Driver,
+};
 use crate::{bindings, shim::device_ptr};
-use core::{cell::UnsafeCell, ptr};
+use core::{cell::UnsafeCell, mem::ManuallyDrop, ptr};
 use kernel::{
     device::{Bound, Device},
     error::to_result,
     prelude::*,
+    sync::atomic::{
+        ordering::{Acquire, Relaxed, Release},
+        Atomic,
+    },
     types::Opaque,
 };
 
@@ -18,14 +25,17 @@ use kernel::{
 ///
 /// # Invariants
 ///
-/// Every `struct iommu_device` that has the functions of `T` is the start of one of these. `next` is
-/// accessed with the [`Lock`] held.
+/// Every `struct iommu_device` that has the functions of `T` is the start of one of these. `next`
+/// is read with the lock of `instances.rs` held, and written with it held for writing.
 #[repr(C)]
 #[pin_data]
 pub(in crate::iommu) struct Instance<T: Driver> {
     #[pin]
     raw: Opaque<bindings::iommu_device>,
     next: UnsafeCell<*const Self>,
+    /// The number of devices that the IOMMU serves. Incremented with the lock of `instances.rs`
+    /// held, so only while the IOMMU is on the list.
+    served: Atomic<usize>,
     #[pin]
     driver: T,
 }
@@ -45,6 +55,7 @@ impl<T: Driver> Instance<T> {
                     ..pin_init::zeroed()
                 }),
                 next: UnsafeCell::new(ptr::null()),
+                served: Atomic::new(0),
                 driver <- driver,
             }? Error),
             GFP_KERNEL,
@@ -57,7 +68,8 @@ impl<T: Driver> Instance<T> {
     ///
     /// `raw` is valid and has the functions of `T`.
     pub(super) unsafe fn from_raw<'a>(raw: *mut bindings::iommu_device) -> &'a Self {
-        // SAFETY: By the type invariant; the caller vouches for the pointer.
+        // SAFETY: The caller promises that `raw` is valid and has the functions of `T`. By the type
+        // invariant it is then the start of an `Instance<T>`.
         unsafe { &*raw.cast() }
     }
 
@@ -69,14 +81,37 @@ impl<T: Driver> Instance<T> {
         &self.driver
     }
 
+    /// Counts a device that the driver has taken on, until [`release`](Self::release).
+    pub(super) fn serve(&self, _list: &Shared) {
+        self.served.fetch_add(1, Relaxed);
+    }
+
+    /// Counts a device that the driver has released. Unless another reference keeps it, the IOMMU
+    /// may be gone afterwards.
+    pub(super) fn release(&self) {
+        self.served.fetch_sub(1, Release);
+    }
+
+    /// Returns whether a device of the driver has the IOMMU. Once that is off the list, it gets no
+    /// more of them.
+    pub(in crate::iommu) fn is_serving(&self) -> bool {
+        self.served.load(Acquire) != 0
+    }
+
     /// The link to the next IOMMU of the driver, to be used while the lock is held.
-    pub(super) fn next(&self, _lock: &Lock) -> *mut *const Self {
+    pub(super) fn next(&self, _list: &Exclusive) -> *mut *const Self {
         self.next.get()
     }
 
-    pub(super) fn set_next(&self, _lock: &Lock, next: *const Self) {
-        // SAFETY: By the type invariant the lock makes it ours.
+    pub(super) fn set_next(&self, _list: &Exclusive, next: *const Self) {
+        // SAFETY: By the type invariant the lock is the permission to write the link.
         unsafe { *self.next.get() = next };
+    }
+
+    /// The next IOMMU of the driver, or null.
+    pub(super) fn read_next(&self, _list: &Shared) -> *const Self {
+        // SAFETY: By the type invariant the lock is the permission to read the link.
+        unsafe { *self.next.get() }
     }
 }
 
@@ -95,7 +130,8 @@ impl<T: Driver> Named<T> {
     ) -> Result<Self> {
         let instance = Instance::new(driver)?;
 
-        // SAFETY: Instance and device are valid; the format takes one string, which is copied.
+        // SAFETY: `instance` and `parent` are references, so both are valid. The instance does not
+        // move, because it is boxed. The format takes one string, which is copied.
         to_result(unsafe {
             bindings::iommu_device_sysfs_add(
                 instance.as_raw(),
@@ -112,51 +148,65 @@ impl<T: Driver> Named<T> {
 
 impl<T: Driver> Drop for Named<T> {
     fn drop(&mut self) {
-        // SAFETY: By the type invariant it was added.
+        // SAFETY: By the type invariant it was added, and it is removed only here.
         unsafe { bindings::iommu_device_sysfs_remove(self.0.as_raw()) };
+    }
+}
+
+impl<T: Driver> Named<T> {
+    pub(in crate::iommu) fn instance(&self) -> &Instance<T> {
+        &self.0
     }
 }
 
 /// An IOMMU that devices are offered to when the core offers them to the driver.
 ///
+/// It leaves the list when this is dropped, unless it was [kept](Self::keep) there.
+///
 /// # Invariants
 ///
-/// It is on the list of the operations of `T`.
-pub(in crate::iommu) struct Listed<T: Driver>(Named<T>);
+/// `0` is on the list of the operations of `T`.
+pub(in crate::iommu) struct Listed<'a, T: Driver>(&'a Named<T>);
 
-impl<T: Driver> Listed<T> {
-    pub(in crate::iommu) fn new(named: Named<T>) -> Self {
-        // INVARIANT: It is on the list now.
-        // SAFETY: It is removed when the result is dropped, and the box does not move what is in it.
-        unsafe { T::operations().add(&named.0) };
+impl<'a, T: Driver> Listed<'a, T> {
+    pub(in crate::iommu) fn new(named: &'a Named<T>) -> Self {
+        // INVARIANT: It is on the list now. SAFETY: It is removed when the result is dropped, or by
+        // the caller of `keep`; the box does not move what is in it.
+        unsafe { T::operations().add(named.instance()) };
         Self(named)
     }
 
-    pub(in crate::iommu) fn instance(&self) -> &Instance<T> {
-        &self.0 .0
+    /// Leaves the IOMMU on the list. The caller [unlists](unlist) it before it drops `0`.
+    pub(in crate::iommu) fn keep(self) {
+        core::mem::forget(self);
     }
 }
 
-impl<T: Driver> Drop for Listed<T> {
+impl<T: Driver> Drop for Listed<'_, T> {
     fn drop(&mut self) {
-        T::operations().remove(self.instance());
+        unlist(self.0);
     }
+}
+
+/// Takes an IOMMU that is listed off the list: no further device is offered to it.
+pub(in crate::iommu) fn unlist<T: Driver>(named: &Named<T>) {
+    T::operations().remove(named.instance());
 }
 
 /// An IOMMU that is part of the system; dropping it takes it away.
 ///
-/// Devices that it serves keep the module loaded; one that a driver still uses must not lose its
-/// IOMMU. So a registration belongs into the data of the module, or into those of a driver that is
-/// not unbound from the device that is the IOMMU.
+/// Devices that it serves keep the module loaded, so a registration in the data of the module is
+/// dropped only when there are none. One that is dropped earlier is leaked, with a warning, because
+/// users of these devices refer to the IOMMU: it serves them as before, and no others.
 ///
 /// # Invariants
 ///
-/// `iommu_device_register()` succeeded for it.
-pub struct Registration<T: Driver>(Listed<T>);
+/// It is on the list of the operations of `T`, and `iommu_device_register()` succeeded for it.
+pub struct Registration<T: Driver>(ManuallyDrop<Named<T>>);
 
 impl<T: Driver> Registration<T> {
-    /// Adds an IOMMU, which is the device `parent`, under a name in sysfs. The devices that are there
-    /// are offered to it before this returns.
+    /// Adds an IOMMU, which is the device `parent`, under a name in sysfs. The devices that are
+    /// there are offered to it before this returns.
     ///
     /// # Errors
     ///
@@ -166,24 +216,35 @@ impl<T: Driver> Registration<T> {
         name: &CStr,
         driver: impl PinInit<T, Error>,
     ) -> Result<Self> {
-        let listed = Listed::new(Named::new(parent, name, driver)?);
+        let named = Named::new(parent, name, driver)?;
+        let listed = Listed::new(&named);
 
-        // SAFETY: The instance is valid until it is unregistered, the functions for ever.
+        // SAFETY: The instance is boxed, and freed only after it has been unregistered. The
+        // functions are static in the module of the driver, to which the core has a reference for
+        // each device.
         to_result(unsafe {
             bindings::iommu_device_register(
-                listed.instance().as_raw(),
+                named.instance().as_raw(),
                 T::operations().as_raw(),
                 device_ptr(parent),
             )
         })?;
-        // INVARIANT: It succeeded.
-        Ok(Self(listed))
+        listed.keep();
+        // INVARIANT: It succeeded, and the IOMMU stays on the list.
+        Ok(Self(ManuallyDrop::new(named)))
     }
 }
 
 impl<T: Driver> Drop for Registration<T> {
     fn drop(&mut self) {
-        // SAFETY: By the type invariant it is registered.
+        // From here on the driver takes no device on for this IOMMU.
+        unlist(&self.0);
+        if kernel::warn_on!(self.0.instance().is_serving()) {
+            return;
+        }
+        // SAFETY: By the type invariant it is registered. No device has it, so none loses it.
         unsafe { bindings::iommu_device_unregister(self.0.instance().as_raw()) };
+        // SAFETY: The value is not used after this.
+        unsafe { ManuallyDrop::drop(&mut self.0) };
     }
 }

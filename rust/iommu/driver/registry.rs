@@ -1,18 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Which drivers are written in Rust: how a user of a C `iommu_domain` finds the [`PageTable`] in it.
+//! Which drivers are written in Rust: how a user of a C `iommu_domain` finds the [`DomainTable`] in
+//! it.
 //!
 //! The kernel knows a domain's driver by the address of its `iommu_ops`. The drivers of this crate
 //! note here which addresses are theirs.
 
-use crate::{bindings, iommu::page_table::PageTable};
+use crate::{bindings, iommu::domain_table::DomainTable};
 use core::{
     cell::UnsafeCell,
     ptr::{self, NonNull},
 };
 
 /// How to find the page table in a domain. Given only domains of the driver that it belongs to.
-pub(super) type AsPageTable = unsafe fn(NonNull<bindings::iommu_domain>) -> NonNull<dyn PageTable>;
+pub(super) type AsPageTable =
+    unsafe fn(NonNull<bindings::iommu_domain>) -> NonNull<dyn DomainTable>;
 
 /// A driver that may be noted here: part of the `static` that it has.
 ///
@@ -42,12 +44,13 @@ unsafe impl Sync for First {}
 
 static FIRST: First = First(UnsafeCell::new(ptr::null()));
 
-/// The lock of the list and of each driver's list of IOMMUs. May sleep.
-pub(super) struct Lock(());
+/// The lock of the list. May sleep. No driver is called while it is held.
+struct Lock(());
 
 impl Lock {
-    pub(super) fn take() -> Self {
-        // SAFETY: There is nothing to it.
+    fn take() -> Self {
+        // SAFETY: The mutex is static and initialised. The function has no other requirement than
+        // that it may sleep.
         unsafe { bindings::kernel_ext_iommu_registry_lock() };
         Self(())
     }
@@ -55,7 +58,7 @@ impl Lock {
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // SAFETY: The lock is held.
+        // SAFETY: This value exists, so this thread holds the lock, which `take` has taken.
         unsafe { bindings::kernel_ext_iommu_registry_unlock() };
     }
 }
@@ -79,21 +82,25 @@ impl Entry {
     }
 
     /// One more IOMMU of the driver with these functions.
-    pub(super) fn add(&'static self, _lock: &Lock, ops: *const bindings::iommu_ops) {
-        // SAFETY: By the type invariant the lock makes it ours.
+    pub(super) fn add(&'static self, ops: *const bindings::iommu_ops) {
+        let _lock = Lock::take();
+        // SAFETY: By the type invariant the cell is accessed with the lock held, as it is here, and
+        // no other reference to its contents exists.
         let links = unsafe { &mut *self.links.get() };
 
         links.users += 1;
         if links.users == 1 {
             links.ops = ops;
-            // SAFETY: The lock is held.
+            // SAFETY: The lock, which protects the head of the list, is held.
             links.next = unsafe { FIRST.0.get().replace(self) };
         }
     }
 
     /// One IOMMU less.
-    pub(super) fn remove(&'static self, _lock: &Lock) {
-        // SAFETY: By the type invariant the lock makes it ours.
+    pub(super) fn remove(&'static self) {
+        let _lock = Lock::take();
+        // SAFETY: By the type invariant the cell is accessed with the lock held, as it is here, and
+        // no other reference to its contents exists.
         let links = unsafe { &mut *self.links.get() };
 
         links.users -= 1;
@@ -108,33 +115,34 @@ impl Entry {
                 // SAFETY: The projection stays within the entry.
                 at = unsafe { &raw mut (*entry.links.get()).next };
             }
-            // SAFETY: As above.
+            // SAFETY: The lock is held, and `at` is the head or a link of an entry on the list.
             unsafe { *at = next };
         }
     }
 }
 
-/// The page table in a domain, if its driver is one of ours.
+/// Returns the page table in a domain, if its driver is written in Rust.
 ///
 /// # Safety
 ///
 /// The domain is valid, and stays so while the result is used.
 pub(in crate::iommu) unsafe fn find(
     domain: NonNull<bindings::iommu_domain>,
-) -> Option<NonNull<dyn PageTable>> {
-    // SAFETY: The caller vouches for the domain, whose owner does not change.
+) -> Option<NonNull<dyn DomainTable>> {
+    // SAFETY: The caller promises that the domain is valid; its owner does not change.
     let owner = unsafe { (*domain.as_ptr()).owner };
     let _lock = Lock::take();
-    // SAFETY: The lock is held.
+    // SAFETY: The lock, which protects the head of the list, is held.
     let mut next = unsafe { *FIRST.0.get() };
 
     // SAFETY: The lock is held, and entries leave the list before their module is unloaded.
     while let Some(entry) = unsafe { next.as_ref() } {
-        // SAFETY: As above.
+        // SAFETY: By the type invariant the links are accessed with the lock held, as it is here.
         let links = unsafe { &*entry.links.get() };
 
         if ptr::eq(links.ops, owner) {
-            // SAFETY: The owner is the one that the entry was added with.
+            // SAFETY: The owner is the table of functions that the entry was added with, for which
+            // `Entry::new` was promised that `as_page_table` can be called.
             return Some(unsafe { (entry.as_page_table)(domain) });
         }
         next = links.next;

@@ -6,7 +6,7 @@
 //! Not part of the kernel crate: `tools/testing/host` includes it. Tests use `host_memory.rs`, which
 //! looks closely at what is done to it; this does not.
 
-use crate::{table_memory::TableMemory, word::Word};
+use crate::table::{TableMemory, Word};
 use std::{
     alloc::{alloc_zeroed, dealloc, handle_alloc_error, Layout},
     ptr::NonNull,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Joined runs against the pages that a driver could use for them.
+//! Checks joined runs against the large pages that a driver could use for them.
 
 use super::*;
 use crate::run::MemoryKind;
@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 const PAGE: u64 = 4096;
 
-/// Single pages from a small space, so that neighbours meet, of both kinds.
+/// Single pages of both kinds from a small range, so that some are contiguous.
 fn pages() -> impl Strategy<Value = std::vec::Vec<PhysRun>> {
     let stretch = (0u64..64, 1u64..40, any::<bool>()).prop_map(|(pfn, count, mmio)| {
         (pfn..pfn + count).map(move |pfn| PhysRun {
@@ -28,7 +28,7 @@ fn large_page() -> impl Strategy<Value = Option<u64>> {
     prop::option::of((1u32..5).prop_map(|order| PAGE << order))
 }
 
-/// Whether a page of `size` bytes fits anywhere into the run.
+/// Returns whether an aligned page of `size` bytes lies in the run.
 fn fits(iova: u64, run: &PhysRun, size: u64) -> bool {
     (0..run.length as u64 / PAGE).any(|page| {
         let at = page * PAGE;
@@ -46,17 +46,17 @@ proptest! {
         for joined in JoinedRuns::new(iova, &runs, large) {
             let (front, behind) = left.split_at(joined.length / PAGE as usize);
 
-            // It is what was given, ...
+            // The joined run has the memory of the given runs.
             let mut phys = joined.phys;
             for run in front {
                 prop_assert_eq!((run.phys, run.kind), (phys, joined.kind));
                 phys += run.length as u64;
             }
-            // ... cannot be mapped with anything but small pages, ...
+            // It cannot be mapped with a large page.
             if let Some(size) = large {
                 prop_assert!(!fits(iova, &joined, size));
             }
-            // ... and nothing more of it could be taken.
+            // It could not be joined with the next run as well.
             if let Some(next) = behind.first() {
                 let more = PhysRun { length: joined.length + next.length, ..joined };
                 let apart = next.phys != phys || next.kind != joined.kind;
@@ -70,7 +70,7 @@ proptest! {
     }
 }
 
-/// How many runs of one page each are mapped with each call.
+/// Returns the number of pages of each joined run.
 fn calls(iova: u64, runs: &[PhysRun], large: Option<u64>) -> std::vec::Vec<u64> {
     JoinedRuns::new(iova, runs, large)
         .map(|run| run.length as u64 / PAGE)
@@ -89,13 +89,13 @@ fn huge_pages_are_cut_where_they_end() {
     let huge = Some(512 * PAGE);
 
     assert_eq!(calls(0, &runs, huge), [511, 512, 1]);
-    // Not aligned alike, no huge page is possible.
+    // The IOVA and the physical address are not aligned alike, so no huge page is possible.
     assert_eq!(calls(PAGE, &runs, huge), [1024]);
     assert_eq!(calls(0, &runs, None), [1024]);
     assert!(calls(0, &[], huge).is_empty());
 }
 
-/// A run that a driver may map with large pages keeps to itself.
+/// A run that a driver may map with large pages is not joined.
 #[test]
 fn large_runs_stay_alone() {
     let run = |first: u64, count: u64| PhysRun {
@@ -108,7 +108,7 @@ fn large_runs_stay_alone() {
     assert_eq!(calls(0, &runs, Some(512 * PAGE)), [512, 1]);
 }
 
-/// At the end of the address space nothing overflows.
+/// A run at the end of the address space does not overflow.
 #[test]
 fn the_last_page_has_no_end() {
     let run = PhysRun {

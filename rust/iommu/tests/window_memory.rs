@@ -5,7 +5,7 @@
 //!
 //! Not part of the kernel crate: `tools/testing/host` includes it.
 
-use crate::{table_memory::TableMemory, word::Word};
+use crate::table::{TableMemory, Word};
 use std::{
     ptr::NonNull,
     sync::atomic::{AtomicUsize, Ordering},

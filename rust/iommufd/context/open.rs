@@ -2,12 +2,10 @@
 
 //! The file of a context: it owns the context, and others keep it open.
 
-use super::{Context, Iommufd};
-use crate::bindings;
+use super::{Context, ContextDevice, Iommufd};
+use crate::{bindings, miscdev::Opening};
 use core::{ffi::c_void, mem::ManuallyDrop, ops::Deref, ptr::NonNull};
 use kernel::{
-    device::Device,
-    fs::File,
     new_spinlock,
     prelude::*,
     sync::{
@@ -34,9 +32,9 @@ unsafe impl<I: Iommufd> AlwaysRefCounted for Context<I> {
         let this = unsafe { context.as_ref() };
 
         if this.memory.dec_and_test() {
-            // SAFETY: The table is empty but for IDs that were reserved for ever, and nobody has the
-            // context any more.
-            unsafe { bindings::kernel_ext_iommufd_ctx_destroy(this.shared.get()) };
+            // SAFETY: No object is left, since each has a reference to the context: the table is
+            // empty but for IDs that were reserved for ever. No caller has the context any more.
+            unsafe { bindings::iommufd_core_ctx_destroy(this.shared.get()) };
             // SAFETY: It came out of a `KBox`, and that was the last reference.
             drop(unsafe { KBox::from_raw(context.as_ptr()) });
         }
@@ -69,7 +67,8 @@ impl<I: Iommufd> Deref for OpenRef<I> {
 
 impl<I: Iommufd> Drop for OpenRef<I> {
     fn drop(&mut self) {
-        // SAFETY: By the type invariant the reference is ours.
+        // SAFETY: By the type invariant this value owns the reference, which is not used after
+        // this.
         unsafe { self.0.put_file() };
     }
 }
@@ -79,26 +78,28 @@ pub struct OpenContext<I: Iommufd>(ARef<Context<I>>);
 
 impl<I: Iommufd> OpenContext<I> {
     /// A context without objects for a file that is being opened, and that it goes with.
-    pub(super) fn new(file: &File, device: &Device, minor: u32) -> Result<Self> {
-        let file = file.as_ptr();
+    pub(super) fn new(opening: Opening<'_, ContextDevice<I>>) -> Result<Self> {
+        // The file becomes one of `ContextDevice<I>` with this context as its data, so the context
+        // is dropped when the file is released.
+        let file = opening.file().as_ptr();
         let context = try_pin_init!(Context::<I> {
             shared <- Opaque::ffi_init(move |slot: *mut bindings::iommufd_ctx_layout| {
                 // SAFETY: `slot` is valid for writing and pinned.
                 unsafe {
                     slot.write(pin_init::zeroed());
-                    bindings::kernel_ext_iommufd_ctx_init(slot, file);
+                    bindings::iommufd_core_ctx_init(slot, file);
                 }
             }),
-            device: device.into(),
+            device: opening.device().into(),
             memory: Refcount::new(1),
             file <- new_spinlock!(NonNull::new(file).map(FilePtr), "Context::file"),
-            state <- I::state(minor),
+            state <- I::state(opening.minor()),
         }? Error);
         let context = KBox::try_pin_init(context, GFP_KERNEL_ACCOUNT)?;
         // SAFETY: The context stays where it is until `dec_ref` makes a box of it again.
         let context = KBox::into_raw(unsafe { Pin::into_inner_unchecked(context) });
 
-        // SAFETY: A box is not null; the first reference is ours.
+        // SAFETY: A box is not null. The count of one is the reference that the result owns.
         Ok(Self(unsafe {
             ARef::from_raw(NonNull::new_unchecked(context))
         }))
@@ -146,7 +147,7 @@ impl<I: Iommufd> Context<I> {
         let file = self.file.lock();
 
         // SAFETY: By the type invariant the file is not quite gone while the lock is held.
-        if !unsafe { bindings::kernel_ext_get_file_unless_closed(file.as_ref()?.0.as_ptr()) } {
+        if !unsafe { bindings::iommufd_core_get_file_unless_closed(file.as_ref()?.0.as_ptr()) } {
             return None;
         }
         // INVARIANT: The reference was taken just now.
@@ -158,9 +159,9 @@ impl<I: Iommufd> Context<I> {
     /// # Safety
     ///
     /// The caller has one.
-    pub(in crate::iommufd) unsafe fn get_file(&self) {
+    pub(crate) unsafe fn get_file(&self) {
         // SAFETY: The field is written once, and the caller has a reference to the file.
-        unsafe { bindings::kernel_ext_get_file((*self.shared.get()).file) };
+        unsafe { bindings::iommufd_core_get_file((*self.shared.get()).file) };
     }
 
     /// Gives a reference to the file up. The context may be gone afterwards.
@@ -168,7 +169,7 @@ impl<I: Iommufd> Context<I> {
     /// # Safety
     ///
     /// The caller has one.
-    pub(in crate::iommufd) unsafe fn put_file(&self) {
+    pub(crate) unsafe fn put_file(&self) {
         // SAFETY: The field is written once, and the caller gives its reference to the file up.
         unsafe { bindings::fput((*self.shared.get()).file) };
     }

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Lists of runs against plain lists of page frames.
+//! Checks lists of runs against plain lists of page frames.
 
 use super::*;
 use proptest::prelude::*;
 
-/// As if page structures were so large, from there on.
+/// Size and base address of imaginary page structures.
 const STRIDE: u64 = 64;
 const BASE: u64 = 0xffff_ea00_0000_0000;
 
@@ -27,14 +27,15 @@ fn frames_of(runs: &[PfnRun]) -> std::vec::Vec<usize> {
         .collect()
 }
 
-/// Page frames in pieces of all lengths, of which some happen to be neighbours.
+/// Page frames in pieces of random length, some of which are adjacent.
 fn frames() -> impl Strategy<Value = std::vec::Vec<usize>> {
     let piece = (0usize..200, 1usize..40).prop_map(|(pfn, count)| PfnRun { pfn, count });
 
     prop::collection::vec(piece, 1..20).prop_map(|pieces| frames_of(&pieces))
 }
 
-/// The list made in place, with neighbours told by address or by page frame.
+/// Converts page pointers to a list in place. Consecutive pages are recognised by pointer, or by
+/// page frame if `STRIDE` is 0.
 fn list_of<const STRIDE: u64>(frames: &[usize]) -> std::vec::Vec<PfnRun> {
     let mut words: std::vec::Vec<u64> = frames.iter().map(|&frame| page(frame)).collect();
     let len = RunWords::from_pages::<STRIDE>(&mut words, pfn).len();
@@ -54,7 +55,7 @@ proptest! {
     }
 
     #[test]
-    fn addresses_need_not_tell_neighbours(frames in frames()) {
+    fn pages_are_joined_by_page_frame_without_a_stride(frames in frames()) {
         prop_assert_eq!(list_of::<0>(&frames), list_of::<STRIDE>(&frames));
     }
 
@@ -66,9 +67,9 @@ proptest! {
     }
 }
 
-/// One page that is not where the first and the last let one expect it.
+/// One page of 512 lies elsewhere, which the first and the last page do not show.
 #[test]
-fn every_page_of_a_huge_page_is_looked_at() {
+fn every_page_of_a_huge_page_is_compared() {
     for odd in 0..512 {
         let mut frames: std::vec::Vec<usize> = (1024..1536).collect();
         frames[odd] = 7;

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Makes tables of what ioas_bench printed in several VMs.
+"""Makes tables of the output of ioas_bench in several VMs.
 
-ioas_report.py DIRECTORY: where the files ioas-MACHINE-SIDE-CLOCK.log are: the
-machines vtd and amd, the sides C and Rust, the clocks instructions and time.
+ioas_report.py DIRECTORY: the directory of the files ioas-MACHINE-SIDE-CLOCK.log, for
+the machines vtd and amd, the sides C and Rust, the clocks instructions and time.
 """
 
 import math
@@ -11,11 +11,11 @@ import pathlib
 import sys
 
 MACHINES = {
-    "vtd": "C driver of Intel VT-d (its walker is not coherent in QEMU)",
-    "amd": "C driver of AMD's IOMMU (coherent walker)",
+    "vtd": "C driver of Intel VT-d (page walks are not coherent in QEMU)",
+    "amd": "C driver of AMD's IOMMU (page walks are coherent)",
 }
-KINDS = ("scattered", "sequential", "thp", "thp-divisible", "hugetlb-adjacent", "hugetlb-apart", "memfd",
-         "hugetlb-memfd")
+KINDS = ("scattered", "sequential", "thp", "thp-divisible", "hugetlb-adjacent",
+         "hugetlb-apart", "memfd", "hugetlb-memfd")
 OPERATIONS = {
     "map": "map",
     "unmap": "unmap",
@@ -46,7 +46,7 @@ ACCESS = {
     ("access", "read-64K"): "read 64 KiB (per call)",
 }
 
-# The ratio of Rust to C that is wanted, of instructions, on VT-d.
+# The targets for the ratio of Rust to C, of instructions, on VT-d.
 TARGETS = {
     ("map", "scattered"): (1, 1),
     ("unmap", "scattered"): (9, 10),
@@ -63,11 +63,11 @@ TARGETS = {
     ("many", "map"): (3, 5),
     ("many", "unmap-all"): (3, 5),
 }
-# KiB of kernel memory for a GiB of scattered memory, more than in C
+# The kernel memory in KiB for a GiB of scattered memory that Rust may use more than C
 MEMORY_MARGIN = 256
-# A page may cost so much more in a long range than in the shortest
+# The factor by which a page may cost more in a long range than in the shortest
 LENGTH_GROWTH = 1.10
-# What another thread gets done while a large range is mapped, if it does not wait
+# The number of pages that another thread maps while a large range is mapped, if it does not wait
 PARALLEL = 10
 
 
@@ -145,14 +145,15 @@ def ranges(report, sides, targets, unit):
         for kind in KINDS:
             key = (operation, kind)
             if any(key in side.costs or key in side.none for side in sides):
-                # How it came out in the VM of Rust; in that of C it may differ a little.
+                # The number of runs in the VM of Rust, which may differ a little in that of C.
                 runs = sides[1].values.get(("runs", kind), 0)
                 label = f"{operation} {kind}" + (f" ({runs} runs)" if operation == "map" else "")
                 ratio_row(report, label, sides, key, targets.get(key))
 
 
 def calls(report, sides, targets, unit, title, names):
-    measured = [key for key in names if any(key in side.costs or key in side.none for side in sides)]
+    measured = [key for key in names
+                if any(key in side.costs or key in side.none for side in sides)]
     if measured:
         head(title, unit)
     for key in measured:
@@ -171,18 +172,18 @@ def memory(report, sides):
         fulfilled = None if rust is None else rust <= c + MEMORY_MARGIN
         row("all", *cells, "", f"<= C+{MEMORY_MARGIN}", report.verdict("kernel memory", fulfilled))
         after = ("kib-per-gib-after", "all")
-        row("still there once it is unmapped", *(str(side.values.get(after, "-")) for side in sides))
+        row("left after unmapping", *(str(side.values.get(after, "-")) for side in sides))
 
 
 def series(side, what, kind):
-    """What was measured at growing sizes: [(size, cost)]"""
+    """Returns the costs at growing sizes: [(size, cost)]"""
     found = [(int(key[1].split("@")[1]), cost) for key, cost in side.costs.items()
              if key[0] == what and key[1].startswith(kind + "@")]
     return sorted(found)
 
 
 def grow(report, sides, title, what, kind, limit, note):
-    """A row for each size. limit(size, first) is how often the first cost is allowed."""
+    """Prints a row for each size. limit(size, first) is the factor to the first cost allowed."""
     c, rust = (dict(series(side, what, kind)) for side in sides)
     if not c:
         return

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What IO page tables cost: ours, and the kernel's generic ones beside them, in one run.
+//! The costs of IO page tables: ours and those of the kernel's generic_pt.
 //!
-//! Loading the module measures, writes one line for each figure to the kernel's log, and fails if
-//! anything could not be measured. `tools/testing/vm/bench.sh` runs it in a VM that counts
-//! instructions, and `report.py` makes a table of the lines:
+//! The module measures when it is loaded, and writes a line for each figure to the kernel log.
+//! Loading fails if an operation could not be measured. `tools/testing/vm/bench.sh` loads it in a
+//! VM that counts instructions, and `report.py` makes a table of the lines:
 //!
 //! ```text
 //! iommu_bench: cost FORMAT WALKER OPERATION SIDE TICKS NANOSECONDS
@@ -12,7 +12,7 @@
 //! iommu_bench: ticks-per-1000-instructions TICKS
 //! ```
 //!
-//! No IOMMU walks the tables, and nobody's memory is mapped: physical addresses are numbers.
+//! No IOMMU walks the tables, and the physical addresses are not those of allocated memory.
 
 #![forbid(unsafe_code)]
 
@@ -25,13 +25,14 @@ use generic_pt::Format as Generic;
 use iommu_pagetable::{
     vmsa::{Granule4K, Stage1, Stage2},
     vtd::{FirstStage, SecondStage},
-    Format, Mock,
+    Mock,
 };
 use kernel::{
     device::{Bound, Device},
     faux,
     prelude::*,
 };
+use kernel_ext::iommu::table::Format;
 use measure::Meter;
 use subject::{Geometry, Ours, Subject, Theirs};
 
@@ -43,7 +44,7 @@ module! {
     license: "GPL",
 }
 
-/// The loaded module, which has done its work.
+/// The loaded module, which measures in its init function.
 struct Bench;
 
 impl kernel::Module for Bench {
@@ -67,14 +68,14 @@ fn measure_all(iommu: &Device) -> Result {
     alone::<Stage2<Granule4K, 48>>(&meter, iommu)
 }
 
-/// Both implementations of a format.
+/// Measures both implementations of a format.
 fn pair<F: Format<Options: Default>>(meter: &Meter, iommu: &Device, generic: Generic) -> Result {
     theirs::<F>(meter, iommu, generic, true)?;
     theirs::<F>(meter, iommu, generic, false)?;
     alone::<F>(meter, iommu)
 }
 
-/// Ours, coherent and not.
+/// Measures our implementation, coherent and not.
 fn alone<F: Format<Options: Default>>(meter: &Meter, iommu: &Device) -> Result {
     let geometry = Geometry::of::<F>();
 
@@ -86,7 +87,7 @@ fn alone<F: Format<Options: Default>>(meter: &Meter, iommu: &Device) -> Result {
     })
 }
 
-/// The generic one, to stand beside our `F`.
+/// Measures the generic_pt format that is compared with our `F`.
 fn theirs<F: Format>(meter: &Meter, iommu: &Device, format: Generic, coherent: bool) -> Result {
     subject(meter, F::NAME, coherent, &Geometry::GENERIC, || {
         Theirs::new(format, iommu, coherent)

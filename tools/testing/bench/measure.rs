@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Measuring: a call is made many times. Of the instructions, the median is the figure: a timer
-//! interrupt falls into one call of many, so the median knows nothing of it. Of the times it is the
-//! least, which other work of the host has disturbed least. What an empty call costs is taken off.
+//! Measurement of a call that is made many times.
+//!
+//! The figure is the median of the instruction counts, because timer interrupts affect only a few
+//! of the calls, and the minimum of the times, because other work of the host affects it least. The
+//! cost of an empty call is subtracted.
 
 use generic_pt::meter::{spin, ticks, SPIN_INSTRUCTIONS};
 use kernel::{
@@ -10,10 +12,10 @@ use kernel::{
     time::{Instant, Monotonic},
 };
 
-/// How often a call is made.
+/// The number of times that a call is made.
 pub(crate) const ROUNDS: usize = 301;
 
-/// What a call cost.
+/// The cost of a call.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Cost {
     /// By the time-stamp counter.
@@ -30,7 +32,7 @@ impl Cost {
         }
     }
 
-    /// One of `count` calls that cost this together.
+    /// Returns the cost of one of `count` calls that have this cost together.
     pub(crate) fn divided_by(self, count: u64) -> Self {
         Self {
             ticks: self.ticks.div_ceil(count),
@@ -39,7 +41,7 @@ impl Cost {
     }
 }
 
-/// What the same call cost each time.
+/// The costs of several calls.
 pub(crate) struct Series {
     ticks: KVec<u64>,
     ns: KVec<u64>,
@@ -55,7 +57,7 @@ impl Series {
         })
     }
 
-    /// Makes a call and notes what it cost.
+    /// Makes a call and records its cost.
     #[inline(always)]
     pub(crate) fn time<R>(&mut self, call: impl FnOnce() -> R) -> Result<R> {
         let (result, cost) = once(call);
@@ -65,7 +67,7 @@ impl Series {
         Ok(result)
     }
 
-    /// The median of the ticks, the least of the times.
+    /// Returns the median of the ticks and the minimum of the times.
     pub(crate) fn typical(mut self) -> Cost {
         let middle = self.ticks.len() / 2;
 
@@ -78,7 +80,7 @@ impl Series {
     }
 }
 
-/// Measures one call.
+/// Makes one call, and returns its result and cost.
 #[inline(always)]
 pub(crate) fn once<R>(call: impl FnOnce() -> R) -> (R, Cost) {
     let begun = Instant::<Monotonic>::now();
@@ -96,14 +98,15 @@ pub(crate) fn once<R>(call: impl FnOnce() -> R) -> (R, Cost) {
     )
 }
 
-/// Knows what measuring costs.
+/// The cost of a measurement itself.
 pub(crate) struct Meter {
     overhead: Cost,
 }
 
 impl Meter {
-    /// Measures nothing, and a loop of known length, which it reports: where the counter does not
-    /// count instructions, the figures are none.
+    /// Measures an empty call, and a loop of known length, whose ticks it reports.
+    ///
+    /// The figures are valid only if the counter counts the instructions of that loop.
     pub(crate) fn new() -> Result<Self> {
         const ROUNDS_OF_THE_LOOP: u64 = 100_000;
         let mut empty = Series::new(Cost::default())?;
@@ -123,12 +126,12 @@ impl Meter {
         Ok(Self { overhead })
     }
 
-    /// What was measured, without the measuring.
+    /// Returns a cost without that of the measurement.
     pub(crate) fn less_overhead(&self, cost: Cost) -> Cost {
         cost.less(self.overhead)
     }
 
-    /// For [`ROUNDS`] calls.
+    /// Creates a series for [`ROUNDS`] calls.
     pub(crate) fn series(&self) -> Result<Series> {
         Series::new(self.overhead)
     }

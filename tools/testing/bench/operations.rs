@@ -1,39 +1,41 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The operations, each in a steady state: what one call maps another one unmaps, and unless an
-//! operation is about tables that come and go, a neighbour keeps them where they are.
+//! The operations that are measured, each in a steady state.
+//!
+//! What one call maps, the next one unmaps. A neighbouring page keeps the tables in place, except
+//! where an operation is about tables that are made and removed.
 
 use crate::{
-    measure::{once, Meter, ROUNDS},
+    measure::{once, Meter, Series, ROUNDS},
     subject::{Geometry, Subject, BATCH},
     Report,
 };
 use generic_pt::meter::table_pages;
 use kernel::{prelude::*, sync::rcu};
 
-/// How often tables come and go for the figure that has everything in it. Enough for most of them
-/// to have been freed on the way, RCU's grace periods being what they are.
+/// The number of times that tables are made and removed for the figure which includes freeing them.
+///
+/// RCU frees the tables after a grace period; with this number, most of them are freed within the
+/// measurement.
 const CHURN: u64 = 30_000;
 
-/// Where things are mapped, and what.
-struct Places<'a> {
-    geometry: &'a Geometry,
-}
+/// Where pages are mapped, and to what memory.
+struct Places<'a>(&'a Geometry);
 
 impl Places<'_> {
-    /// A range of which one lowest table is in charge.
+    /// A range that one lowest table translates.
     fn region(&self) -> u64 {
-        5 * self.geometry.large
+        5 * self.0.large
     }
 
-    /// The page that keeps the lowest table of the region where it is, and those above it.
+    /// The page that keeps the lowest table of the region, and the tables above it, in place.
     fn neighbour(&self) -> u64 {
-        self.region() + self.geometry.middle - self.geometry.small
+        self.region() + self.0.middle - self.0.small
     }
 
-    /// A region whose lowest table is not there, for each round; the table above it is.
+    /// A region, different for each round, that has no lowest table but has the table above it.
     fn empty_region(&self, round: usize) -> u64 {
-        self.region() + (round as u64 + 16) * self.geometry.middle
+        self.region() + (round as u64 + 16) * self.0.middle
     }
 
     /// Memory at which a page of any size can begin.
@@ -41,25 +43,101 @@ impl Places<'_> {
         1 << 36
     }
 
-    /// Memory at which only the smallest page can begin: so no two of them can be mapped as one.
+    /// Memory at which only the smallest page can begin, so that no larger page is used.
     fn odd_memory(&self) -> u64 {
-        self.memory() + self.geometry.small
+        self.memory() + self.0.small
     }
 
     /// The bytes of a batch.
     fn batch(&self) -> u64 {
-        self.geometry.small * BATCH as u64
+        self.0.small * BATCH as u64
     }
 
-    /// Addresses of pages no two of which lie next to each other.
+    /// The addresses of the pages of a batch, none of which is adjacent to the one before it.
     fn scattered(&self) -> impl Iterator<Item = u64> {
-        let (first, small) = (self.odd_memory(), self.geometry.small);
+        let (first, small) = (self.odd_memory(), self.0.small);
 
         (0..BATCH as u64).map(move |page| first + page * 37 % BATCH as u64 * 2 * small)
     }
 }
 
-/// Was all of it there?
+/// Memory in one piece, and where it is mapped.
+struct Piece {
+    iova: u64,
+    phys: u64,
+    length: u64,
+}
+
+/// A piece that is mapped in one call and unmapped in one.
+struct Single {
+    map: &'static str,
+    unmap: &'static str,
+    /// The piece in a round.
+    piece: fn(&Places<'_>, usize) -> Piece,
+}
+
+/// The pieces that are mapped in tables that stay.
+const SINGLES: [Single; 5] = [
+    Single {
+        map: "map-256-contiguous",
+        unmap: "unmap-256-contiguous",
+        piece: |at, _| Piece {
+            iova: at.region(),
+            phys: at.odd_memory(),
+            length: at.batch(),
+        },
+    },
+    Single {
+        map: "map-small",
+        unmap: "unmap-small",
+        piece: |at, _| Piece {
+            iova: at.region(),
+            phys: at.odd_memory(),
+            length: at.0.small,
+        },
+    },
+    Single {
+        map: "map-middle",
+        unmap: "unmap-middle",
+        piece: |at, _| Piece {
+            iova: at.empty_region(0),
+            phys: at.memory(),
+            length: at.0.middle,
+        },
+    },
+    Single {
+        map: "map-large",
+        unmap: "unmap-large",
+        piece: |at, _| Piece {
+            iova: at.region() + at.0.large,
+            phys: at.memory(),
+            length: at.0.large,
+        },
+    },
+    // A whole table: either side removes it if one call unmaps all of it.
+    Single {
+        map: "map-512-and-table",
+        unmap: "unmap-512-and-table",
+        piece: |at, _| Piece {
+            iova: at.empty_region(0),
+            phys: at.odd_memory(),
+            length: at.0.middle,
+        },
+    },
+];
+
+/// A page with a table of its own, which generic_pt does not remove again.
+const SMALL_AND_TABLE: Single = Single {
+    map: "map-small-and-table",
+    unmap: "unmap-last-small",
+    piece: |at, round| Piece {
+        iova: at.empty_region(round),
+        phys: at.odd_memory(),
+        length: at.0.small,
+    },
+};
+
+/// Returns `EIO` unless as many bytes were unmapped as expected.
 fn complete(unmapped: u64, expected: u64) -> Result {
     if unmapped == expected {
         return Ok(());
@@ -68,217 +146,196 @@ fn complete(unmapped: u64, expected: u64) -> Result {
     Err(EIO)
 }
 
-/// All operations on tables that stay.
+/// A page table, and what it takes to measure it.
+struct Bench<'a, S: Subject> {
+    meter: &'a Meter,
+    report: &'a Report<'a>,
+    places: Places<'a>,
+    subject: &'a mut S,
+}
+
+impl<'a, S: Subject> Bench<'a, S> {
+    /// Prepares a page table: maps the page that keeps the tables of the region in place.
+    fn new(
+        meter: &'a Meter,
+        report: &'a Report<'a>,
+        geometry: &'a Geometry,
+        subject: &'a mut S,
+    ) -> Result<Self> {
+        let places = Places(geometry);
+
+        subject.map_one(places.neighbour(), places.odd_memory(), geometry.small)?;
+        Ok(Self {
+            meter,
+            report,
+            places,
+            subject,
+        })
+    }
+
+    /// Measures scattered pages: one call of our library, one call of the kernel's for each page.
+    fn scattered(&mut self) -> Result {
+        let (region, length) = (self.places.region(), self.places.batch());
+        let batch = S::batch(self.places.scattered(), self.places.0.small)?;
+        let (mut map, mut unmap) = (self.meter.series()?, self.meter.series()?);
+
+        for _ in 0..ROUNDS {
+            map.time(|| self.subject.map(region, &batch))??;
+            complete(unmap.time(|| self.subject.unmap(region, length))?, length)?;
+        }
+        self.report.cost("map-256-scattered", map.typical());
+        self.report.cost("unmap-256-scattered", unmap.typical());
+        Ok(())
+    }
+
+    /// Measures unmapping the same pages where the caller must learn what memory they were, as it
+    /// must for pinned memory.
+    fn scattered_reading(&mut self) -> Result {
+        let Places(&Geometry { small, .. }) = self.places;
+        let region = self.places.region();
+        let batch = S::batch(self.places.scattered(), small)?;
+        let mut found = KBox::new([0; BATCH], GFP_KERNEL)?;
+        let mut unmap = self.meter.series()?;
+
+        for _ in 0..ROUNDS {
+            self.subject.map(region, &batch)?;
+            let unmapped = unmap.time(|| self.subject.unmap_reading(region, small, &mut found))?;
+
+            complete(unmapped, self.places.batch())?;
+            if !self.places.scattered().eq(found.iter().copied()) {
+                pr_err!("unmapping returned other memory than was mapped\n");
+                return Err(EIO);
+            }
+        }
+        self.report.cost("unmap-256-reading", unmap.typical());
+        Ok(())
+    }
+
+    /// Measures a piece that is mapped in one call and unmapped in one.
+    fn single(&mut self, single: &Single) -> Result {
+        let (mut map, mut unmap) = (self.meter.series()?, self.meter.series()?);
+
+        for round in 0..ROUNDS {
+            let Piece { iova, phys, length } = (single.piece)(&self.places, round);
+            let offset = length - self.places.0.small;
+
+            map.time(|| self.subject.map_one(iova, phys, length))??;
+            if self.subject.translate(iova + offset) != phys + offset {
+                pr_err!(
+                    "{}: {:#x} is mapped to other memory\n",
+                    single.map,
+                    iova + offset
+                );
+                return Err(EIO);
+            }
+            complete(unmap.time(|| self.subject.unmap(iova, length))?, length)?;
+        }
+        self.report.cost(single.map, map.typical());
+        self.report.cost(single.unmap, unmap.typical());
+        Ok(())
+    }
+
+    /// Measures lookups in a small page and in a middle one: alone, and as one lookup of several
+    /// during which no table is removed.
+    fn lookups(&mut self) -> Result {
+        let Places(&Geometry { small, middle, .. }) = self.places;
+        let (memory, page) = (self.places.memory(), self.places.empty_region(0));
+        let iovas = [self.places.neighbour() + 8, page + small];
+        let expected = [self.places.odd_memory() + 8, memory + small];
+        let mut alone = [self.meter.series()?, self.meter.series()?];
+        let mut again = [self.meter.series()?, self.meter.series()?];
+
+        self.subject.map_one(page, memory, middle)?;
+        for _ in 0..ROUNDS {
+            let found = lookup(&mut alone, iovas, |iova| self.subject.translate(iova))?;
+            let view = self.subject.view();
+            let found_again = lookup(&mut again, iovas, |iova| S::translate_in(&view, iova))?;
+
+            if found != expected || found_again != expected {
+                pr_err!("lookup: {found:x?}, {found_again:x?} and not {expected:x?}\n");
+                return Err(EIO);
+            }
+        }
+        complete(self.subject.unmap(page, middle), middle)?;
+        let [small, middle] = alone;
+        let [small_again, middle_again] = again;
+
+        self.report.cost("lookup-small", small.typical());
+        self.report.cost("lookup-middle", middle.typical());
+        self.report
+            .cost("lookup-small-again", small_again.typical());
+        self.report
+            .cost("lookup-middle-again", middle_again.typical());
+        Ok(())
+    }
+
+    /// Maps and unmaps a whole lowest table again and again.
+    ///
+    /// Everything that the machine does meanwhile is counted, also the work of RCU that frees our
+    /// tables later.
+    fn churn(&mut self) -> Result {
+        let Places(&Geometry { middle, .. }) = self.places;
+        let (iova, memory) = (self.places.empty_region(0), self.places.odd_memory());
+
+        rcu::rcu_barrier();
+        let before = table_pages();
+        let (result, cost) = once(|| -> Result {
+            for _ in 0..CHURN {
+                self.subject.map_one(iova, memory, middle)?;
+                complete(self.subject.unmap(iova, middle), middle)?;
+            }
+            Ok(())
+        });
+
+        result?;
+        self.report.pages("churn-unfreed", table_pages() - before);
+        let cost = self.meter.less_overhead(cost).divided_by(CHURN);
+
+        self.report.cost("churn-512", cost);
+        Ok(())
+    }
+}
+
+/// Looks up two IOVAs, each with a series of its own.
+#[inline(always)]
+fn lookup(
+    series: &mut [Series; 2],
+    [small, middle]: [u64; 2],
+    translate: impl Fn(u64) -> u64,
+) -> Result<[u64; 2]> {
+    let [small_series, middle_series] = series;
+
+    Ok([
+        small_series.time(|| translate(small))?,
+        middle_series.time(|| translate(middle))?,
+    ])
+}
+
+/// Measures all operations on tables that stay.
 pub(crate) fn measure<S: Subject>(
     meter: &Meter,
     report: &Report<'_>,
     geometry: &Geometry,
     subject: &mut S,
 ) -> Result {
-    let places = Places { geometry };
-    let Geometry {
-        small,
-        middle,
-        large,
-    } = *geometry;
+    let mut bench = Bench::new(meter, report, geometry, subject)?;
 
-    subject.map_one(places.neighbour(), places.odd_memory(), small)?;
-    scattered(meter, report, &places, subject)?;
-    scattered_reading(meter, report, &places, subject)?;
-    one_run(
-        meter,
-        report,
-        &places,
-        subject,
-        ["map-256-contiguous", "unmap-256-contiguous"],
-        &|_| (places.region(), places.odd_memory(), places.batch()),
-    )?;
-    one_run(
-        meter,
-        report,
-        &places,
-        subject,
-        ["map-small", "unmap-small"],
-        &|_| (places.region(), places.odd_memory(), small),
-    )?;
-    one_run(
-        meter,
-        report,
-        &places,
-        subject,
-        ["map-middle", "unmap-middle"],
-        &|_| (places.empty_region(0), places.memory(), middle),
-    )?;
-    one_run(
-        meter,
-        report,
-        &places,
-        subject,
-        ["map-large", "unmap-large"],
-        &|_| (places.region() + large, places.memory(), large),
-    )?;
-    // A whole table: unmapped in one call, it goes on either side.
-    one_run(
-        meter,
-        report,
-        &places,
-        subject,
-        ["map-512-and-table", "unmap-512-and-table"],
-        &|_| (places.empty_region(0), places.odd_memory(), middle),
-    )?;
-    lookups(meter, report, &places, subject)?;
-    // Last, for generic_pt keeps those tables.
-    one_run(
-        meter,
-        report,
-        &places,
-        subject,
-        ["map-small-and-table", "unmap-last-small"],
-        &|round| (places.empty_region(round), places.odd_memory(), small),
-    )
-}
-
-/// Pages from all over memory, in one call of ours and as many of theirs as there are pages.
-fn scattered<S: Subject>(
-    meter: &Meter,
-    report: &Report<'_>,
-    places: &Places<'_>,
-    subject: &mut S,
-) -> Result {
-    let batch = S::batch(places.scattered(), places.geometry.small)?;
-    let (mut map, mut unmap) = (meter.series()?, meter.series()?);
-
-    for _ in 0..ROUNDS {
-        map.time(|| subject.map(places.region(), &batch))??;
-        complete(
-            unmap.time(|| subject.unmap(places.region(), places.batch()))?,
-            places.batch(),
-        )?;
+    bench.scattered()?;
+    bench.scattered_reading()?;
+    for single in &SINGLES {
+        bench.single(single)?;
     }
-    report.cost("map-256-scattered", map.typical());
-    report.cost("unmap-256-scattered", unmap.typical());
-    Ok(())
+    bench.lookups()?;
+    // Last, because generic_pt keeps the tables of this one.
+    bench.single(&SMALL_AND_TABLE)
 }
 
-/// The same pages: they are pinned memory, so unmapping them must tell which they were.
-fn scattered_reading<S: Subject>(
-    meter: &Meter,
-    report: &Report<'_>,
-    places: &Places<'_>,
-    subject: &mut S,
-) -> Result {
-    let batch = S::batch(places.scattered(), places.geometry.small)?;
-    let mut found = KBox::new([0; BATCH], GFP_KERNEL)?;
-    let mut unmap = meter.series()?;
-
-    for _ in 0..ROUNDS {
-        subject.map(places.region(), &batch)?;
-        let unmapped = unmap
-            .time(|| subject.unmap_reading(places.region(), places.geometry.small, &mut found))?;
-
-        complete(unmapped, places.batch())?;
-        if !places.scattered().eq(found.iter().copied()) {
-            pr_err!("unmapping told of other memory than was mapped\n");
-            return Err(EIO);
-        }
-    }
-    report.cost("unmap-256-reading", unmap.typical());
-    Ok(())
-}
-
-/// One run, mapped in one call and unmapped in one; `run` says for each round where, what, how long.
-fn one_run<S: Subject>(
-    meter: &Meter,
-    report: &Report<'_>,
-    places: &Places<'_>,
-    subject: &mut S,
-    [map_name, unmap_name]: [&str; 2],
-    run: &dyn Fn(usize) -> (u64, u64, u64),
-) -> Result {
-    let (mut map, mut unmap) = (meter.series()?, meter.series()?);
-
-    for round in 0..ROUNDS {
-        let (iova, phys, length) = run(round);
-
-        map.time(|| subject.map_one(iova, phys, length))??;
-        let last = iova + length - places.geometry.small;
-
-        if subject.translate(last) != phys + (last - iova) {
-            pr_err!("{map_name}: {last:#x} is not where it should be\n");
-            return Err(EIO);
-        }
-        complete(unmap.time(|| subject.unmap(iova, length))?, length)?;
-    }
-    report.cost(map_name, map.typical());
-    report.cost(unmap_name, unmap.typical());
-    Ok(())
-}
-
-/// What is behind an IOVA, in a small page and in a middle one: once, and as one lookup of several
-/// among which nothing is removed.
-fn lookups<S: Subject>(
-    meter: &Meter,
-    report: &Report<'_>,
-    places: &Places<'_>,
-    subject: &mut S,
-) -> Result {
-    let (mut small, mut middle) = (meter.series()?, meter.series()?);
-    let (mut small_again, mut middle_again) = (meter.series()?, meter.series()?);
-    let page = places.empty_region(0);
-
-    subject.map_one(page, places.memory(), places.geometry.middle)?;
-    for _ in 0..ROUNDS {
-        let found = (
-            small.time(|| subject.translate(places.neighbour() + 8))?,
-            middle.time(|| subject.translate(page + places.geometry.small))?,
-        );
-
-        let view = subject.view();
-        let again = (
-            small_again.time(|| S::translate_in(&view, places.neighbour() + 8))?,
-            middle_again.time(|| S::translate_in(&view, page + places.geometry.small))?,
-        );
-
-        if found != (places.odd_memory() + 8, places.odd_memory()) || again != found {
-            pr_err!("lookup: {found:x?}, {again:x?} is not what is there\n");
-            return Err(EIO);
-        }
-    }
-    complete(
-        subject.unmap(page, places.geometry.middle),
-        places.geometry.middle,
-    )?;
-    report.cost("lookup-small", small.typical());
-    report.cost("lookup-middle", middle.typical());
-    report.cost("lookup-small-again", small_again.typical());
-    report.cost("lookup-middle-again", middle_again.typical());
-    Ok(())
-}
-
-/// Maps and unmaps a whole lowest table again and again, and counts everything that the machine does
-/// meanwhile: also what RCU does later to free our tables.
+/// Measures tables that are made and removed again and again.
 pub(crate) fn measure_churn<S: Subject>(
     meter: &Meter,
     report: &Report<'_>,
     geometry: &Geometry,
     subject: &mut S,
 ) -> Result {
-    let places = Places { geometry };
-    let iova = places.empty_region(0);
-
-    subject.map_one(places.neighbour(), places.odd_memory(), geometry.small)?;
-    rcu::rcu_barrier();
-    let before = table_pages();
-    let (result, cost) = once(|| -> Result {
-        for _ in 0..CHURN {
-            subject.map_one(iova, places.odd_memory(), geometry.middle)?;
-            complete(subject.unmap(iova, geometry.middle), geometry.middle)?;
-        }
-        Ok(())
-    });
-
-    result?;
-    report.pages("churn-unfreed", table_pages() - before);
-    report.cost("churn-512", meter.less_overhead(cost).divided_by(CHURN));
-    Ok(())
+    Bench::new(meter, report, geometry, subject)?.churn()
 }

@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Where the instructions of system calls go, function by function.
+"""Counts the instructions of system calls, function by function.
 
 usage: profile.py MONITOR GUEST-LOG SYSTEM-MAP TRACE
 
-A VM is running that counts instructions. Its guest has printed what /proc/kallsyms
-says of _stext and of modules, and repeats what is of interest once it has said that it
-is warm. QEMU's monitor (a socket) is made to log the address of each instruction to
-TRACE for a while. What lies between two entries into the kernel is one call, and calls
-of the same length are one kind of call; those that took most are shown.
+A VM that counts instructions is running. Its guest has printed the lines of
+/proc/kallsyms for _stext and for modules. After a line that says that it is warm, it
+repeats the calls of interest. QEMU's monitor (a socket) is told to log the address of
+each instruction to TRACE for a while. The instructions between two entries into the
+kernel are one call, and calls of the same length are one kind of call. The kinds with
+the most instructions are shown.
 """
 
 import bisect
@@ -39,7 +40,7 @@ def wait_for(what, condition):
 
 
 class Monitor:
-    """QEMU's monitor for people, as a socket."""
+    """The human monitor of QEMU, as a socket."""
 
     PROMPT = b"(qemu) "
 
@@ -68,7 +69,7 @@ def record(monitor, trace):
             return log.seek(0, 2) > SAMPLE_BYTES
 
     monitor.say("stop", f"logfile {trace}", "one-insn-per-tb on", "log exec,nochain", "cont")
-    wait_for("nothing is running", long_enough)
+    wait_for("the VM is idle", long_enough)
     monitor.say("stop", "log none", "quit")
 
 
@@ -77,7 +78,7 @@ def is_code(kind, name):
 
 
 def symbols(guest_log, system_map):
-    """The addresses where functions begin, in order, and their names."""
+    """The start addresses of functions, in order, and their names."""
     with open(guest_log, encoding="utf-8", errors="replace") as log:
         in_guest = SYMBOL.findall(log.read())
     with open(system_map, encoding="utf-8") as lines:
@@ -96,7 +97,7 @@ def symbols(guest_log, system_map):
 
 
 def calls(trace, addresses, names):
-    """Each call: for each of its instructions the function, and whether it is its first."""
+    """Yields each call: for each instruction the function, and whether it is its first."""
     known = {}
     call = None
 
@@ -121,7 +122,7 @@ def calls(trace, addresses, names):
 
 
 def readable(names):
-    """Rust's names as their authors wrote them."""
+    """Returns the names of Rust functions as in the source."""
     text = "\n".join(names)
     out = subprocess.run(["llvm-cxxfilt-19"], input=text, capture_output=True, text=True,
                          check=True).stdout

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Makes tables of what iommu_bench.ko wrote to the kernel's log.
+"""Makes tables of the lines that iommu_bench.ko writes to the kernel log.
 
-report.py INSTRUCTIONS TIME: the lines of a run in which the counter of ticks counts
-instructions, and of one in which the clock tells time.
+report.py INSTRUCTIONS TIME: the lines of a run in which the ticks count instructions,
+and of a run with an ordinary clock.
 """
 
 import collections
@@ -13,16 +13,16 @@ import sys
 FORMATS = {
     "vtd-ss4": "VT-d second stage, 4 levels",
     "vtd-fs4": "VT-d first stage (x86-64), 4 levels",
-    "mock": "Mock, 4 levels of 2 KiB pages; C: AMD v1, 4 KiB pages, the nearest there is",
-    "vmsa-s1-4k": "Arm stage 1, 4 KiB granule, 48 bits; there is no C of the kind",
-    "vmsa-s2-4k": "Arm stage 2, 4 KiB granule, 48 bits; there is no C of the kind",
+    "mock": "Mock, 4 levels of 2 KiB pages; C: AMD v1, 4 KiB pages, the nearest format",
+    "vmsa-s1-4k": "Arm stage 1, 4 KiB granule, 48 bits; C has no such format",
+    "vmsa-s2-4k": "Arm stage 2, 4 KiB granule, 48 bits; C has no such format",
 }
 
-# What it is, the ratio of Rust to C that is wanted; none where they do not do the same.
+# The title, and the target for the ratio of Rust to C; None where they do different things.
 OPERATIONS = {
-    "map-256-scattered": ("map 256 pages from all over memory", 0.5),
+    "map-256-scattered": ("map 256 scattered pages", 0.5),
     "unmap-256-scattered": ("unmap them, one call", 1.0),
-    "unmap-256-reading": ("unmap them and say what they were", 1.0),
+    "unmap-256-reading": ("unmap them and return their memory", 1.0),
     "map-256-contiguous": ("map 256 contiguous pages, one call", 1.0),
     "unmap-256-contiguous": ("unmap them, one call", 1.0),
     "map-small": ("map one page", 1.0),
@@ -74,7 +74,7 @@ class Run:
 
 
 def verdict(sides, target):
-    """Ratio, target and mark, where both sides have a figure."""
+    """Returns ratio, target and mark, where both sides have a figure."""
     c, rust = sides.get("C"), sides.get("Rust")
     if not c or rust is None:
         return "", "", ""
@@ -99,7 +99,7 @@ def name(table):
 
 
 def print_times(run):
-    """One table for each format, without targets: the figures are too rough."""
+    """Prints a table for each format, without targets: the figures are too imprecise."""
     for table, operations in run.costs.items():
         head(name(table), "nanoseconds per call")
         for operation, (what, _) in OPERATIONS.items():
@@ -108,7 +108,7 @@ def print_times(run):
 
 
 def print_instructions(run):
-    """One table for each format. Returns what missed its target."""
+    """Prints a table for each format. Returns the operations that missed their targets."""
     missed = []
     for table, operations in run.costs.items():
         head(name(table), "instructions per call")
@@ -133,14 +133,15 @@ def print_pages(run):
 def main():
     instructions, time = Run(sys.argv[1], 0), Run(sys.argv[2], 1)
     if instructions.ticks != 1000:
-        sys.exit(f"{instructions.ticks} ticks for 1000 instructions: the counter does not count them")
-    print("TIME UNDER AN EMULATOR (QEMU's TCG), which no hardware takes: rough, for comparison alone")
+        sys.exit(f"{instructions.ticks} ticks for 1000 instructions: ticks do not count them")
+    print("TIME IN AN EMULATOR (QEMU's TCG), not on hardware: imprecise, for comparison only")
     print_times(time)
     print("\nTABLES")
     print_pages(instructions)
     print("\nINSTRUCTIONS (exact: 1000 ticks for 1000 instructions of a known loop)")
     missed = print_instructions(instructions)
-    total = sum("C" in s and "Rust" in s for ops in instructions.costs.values() for s in ops.values())
+    total = sum("C" in sides and "Rust" in sides
+                for operations in instructions.costs.values() for sides in operations.values())
     print(f"\n{total} comparisons, {len(missed)} beyond the target")
 
 

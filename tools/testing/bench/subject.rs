@@ -1,40 +1,40 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What is measured: a page table of ours or of the kernel's, with the same calls.
+//! The page tables that are measured, ours and those of the kernel, with the same operations.
 //!
-//! On either side a call that is measured is one function call, behind which the compiler knows
-//! nothing of the arguments; around the page table it does what a driver has to do around it, except
-//! to talk to an IOMMU.
+//! On either side, a measured operation is one function call whose arguments are not known to the
+//! compiler. It includes what a driver has to do around the page table, except the commands to an
+//! IOMMU.
 
 use generic_pt::{Format as Generic, Run, Table};
-use iommu_pagetable::{
-    Error as TableError, Format, Gather, Limits, MemoryKind, PageTable, Permissions, PhysRun, View,
-};
 use kernel::{device::Device, prelude::*};
-use kernel_ext::iommu::{IommuPages, TableAllocation};
+use kernel_ext::iommu::{
+    table::{Error as TableError, Format, Gather, Limits, PageTable, Permissions, View},
+    IommuPages, MemoryKind, PhysRun, TableAllocation,
+};
 
-/// Pages in a batch.
+/// The number of pages in a batch.
 pub(crate) const BATCH: usize = 256;
 
 /// The sizes of the pages of a format, in bytes.
 pub(crate) struct Geometry {
-    /// The smallest; a lowest table holds pages of this size.
+    /// The smallest page, which a lowest table holds.
     pub(crate) small: u64,
-    /// What a lowest table covers, and a page one level up.
+    /// A page one level up, which is as large as what a lowest table covers.
     pub(crate) middle: u64,
     /// A page two levels up.
     pub(crate) large: u64,
 }
 
 impl Geometry {
-    /// Of all formats of generic_pt.
+    /// The sizes of all formats of generic_pt.
     pub(crate) const GENERIC: Self = Self {
         small: 1 << 12,
         middle: 1 << 21,
         large: 1 << 30,
     };
 
-    /// Of one of ours.
+    /// Returns the sizes of one of our formats.
     pub(crate) fn of<F: Format>() -> Self {
         Self {
             small: 1 << F::span_bits(0),
@@ -44,36 +44,36 @@ impl Geometry {
     }
 }
 
-/// A page table.
+/// A page table that is measured.
 pub(crate) trait Subject {
-    /// Whose it is.
+    /// The side in the report.
     const SIDE: &'static str;
     /// Runs, as [`map`](Self::map) takes them.
     type Batch;
 
-    /// Runs of these addresses, of `length` bytes each.
+    /// Returns runs of `length` bytes at these addresses.
     fn batch(addresses: impl Iterator<Item = u64>, length: u64) -> Result<Self::Batch>;
-    /// Maps runs one behind the other.
+    /// Maps runs to adjacent IOVAs.
     fn map(&mut self, iova: u64, batch: &Self::Batch) -> Result;
     /// Maps one run.
     fn map_one(&mut self, iova: u64, phys: u64, length: u64) -> Result;
-    /// Unmaps; how many bytes.
+    /// Unmaps a range. Returns how many bytes were mapped.
     fn unmap(&mut self, iova: u64, length: u64) -> u64;
-    /// Unmaps [`BATCH`] pages, and says what memory they were, which whoever pinned it must know.
+    /// Unmaps [`BATCH`] pages, and returns their memory, which a caller that has pinned it needs.
     fn unmap_reading(&mut self, iova: u64, small: u64, found: &mut [u64; BATCH]) -> u64;
-    /// The physical address behind `iova`; 0 if there is none.
+    /// Returns the physical address to which `iova` is translated, or 0.
     fn translate(&self, iova: u64) -> u64;
-    /// What it takes to look up several IOVAs.
+    /// The state for several lookups.
     type View<'a>
     where
         Self: 'a;
-    /// Begins to look.
+    /// Begins several lookups.
     fn view(&self) -> Self::View<'_>;
-    /// As [`translate`](Self::translate), for those who hold a view.
+    /// Does the same as [`translate`](Self::translate) in a view.
     fn translate_in(view: &Self::View<'_>, iova: u64) -> u64;
 }
 
-/// The kernel's.
+/// A page table of generic_pt.
 pub(crate) struct Theirs(Table);
 
 impl Theirs {
@@ -133,7 +133,7 @@ impl Subject for Theirs {
     }
 }
 
-/// Ours.
+/// A page table of ours.
 pub(crate) struct Ours<F: Format, const COHERENT: bool> {
     table: PageTable<F, IommuPages<COHERENT>>,
     permissions: Permissions,
@@ -150,7 +150,7 @@ impl<F: Format<Options: Default>, const COHERENT: bool> Ours<F, COHERENT> {
 
         Ok(Self {
             table: table.map_err(errno)?,
-            // Read from memory for each map, as somebody's argument would be.
+            // Read from memory for each map, as the argument of a caller would be.
             permissions: core::hint::black_box(Permissions {
                 read: true,
                 write: true,
@@ -255,7 +255,7 @@ fn normal(phys: u64, length: u64) -> Result<PhysRun> {
     })
 }
 
-/// What a driver says for what the page table says.
+/// Returns the errno that a driver would return.
 #[cold]
 fn errno(error: TableError) -> Error {
     match error {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! How many pages the tables themselves take, the root among them.
+//! The number of pages that the tables take, including the root.
 
 use crate::{
     subject::{Geometry, Subject, BATCH},
@@ -53,7 +53,7 @@ pub(crate) fn count<S: Subject>(
     Ok(())
 }
 
-/// The number of table pages once all that are on their way to the allocator are there.
+/// Returns the number of table pages after all that are waiting for RCU have been freed.
 fn settled() -> i64 {
     rcu::rcu_barrier();
     table_pages()

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What `make run` shows: two PCI devices doing DMA through IO page tables that
- * /dev/iommu fills, step by step and in plain words. Runs as root in a VM, with
- * the modules loaded and both devices (QEMU's edu, iommu-testdev) on vfio-pci.
+ * The program that `make run` runs. It shows, step by step, how two PCI devices do DMA
+ * through IO page tables that are managed by /dev/iommu. It runs as root in a VM that
+ * has QEMU's devices edu and iommu-testdev, with the modules loaded.
  *
- * Exits with 0 if every step did what it says, else with 1.
+ * Exits with 0 if every step succeeds, else with 1.
  */
 #include <inttypes.h>
 #include <stdarg.h>
@@ -22,7 +22,7 @@
 
 #define PAGE 4096UL
 
-/* Where the devices see our memory. Any other free IOVA would do. */
+/* IOVAs of the memory. They are arbitrary; any others outside the MSI window work. */
 #define IOVA_SOURCE 0x10000000UL
 #define IOVA_RESULT 0x40001000UL
 #define IOVA_SHARED 0x80000000UL
@@ -63,7 +63,7 @@ static void say(const char *fmt, ...)
 	putchar('\n');
 }
 
-/* True if @rc is no error; says what could not be done otherwise */
+/* Returns whether @rc is not an error; prints @what and the error if it is */
 static bool ok(int rc, const char *what)
 {
 	if (rc >= 0)
@@ -79,7 +79,7 @@ static bool check(bool cond, const char *otherwise)
 	return cond;
 }
 
-/* Bytes that differ from page to page, so that none is taken for another */
+/* Fills a page with bytes that depend on @seed */
 static void fill_pattern(unsigned char *page, unsigned int seed)
 {
 	for (size_t i = 0; i < PAGE; i++)
@@ -131,15 +131,15 @@ static bool bind(struct vfio_dev *dev, int iommufd)
 	if (!ok(vfio_dev_open(dev), dev->cdev) ||
 	    !ok(vfio_dev_bind(dev, iommufd), "bind"))
 		return false;
-	say("bound %s: its whole group is ours now, all its DMA is blocked;",
+	say("%s is bound: this process owns its IOMMU group, and its DMA is blocked;",
 	    dev->bdf);
-	say("    it is object %" PRIu32 " of this /dev/iommu", dev->id);
+	say("    its object ID is %" PRIu32, dev->id);
 	return ok(vfio_dev_enable(dev), "BAR 0 and bus mastering");
 }
 
 static bool step_bind(struct demo *d)
 {
-	/* What QEMU's amd-iommu needs, which isolates no interrupts */
+	/* QEMU's amd-iommu does not isolate interrupts */
 	if (is_amd_iommu() &&
 	    !ok(set_unsafe_interrupts(true), "allow_unsafe_interrupts"))
 		return false;
@@ -148,7 +148,7 @@ static bool step_bind(struct demo *d)
 	       bind(&d->testdev, d->iommufd);
 }
 
-static bool msi_window_is_out(const struct iommu_iova_range *r, uint32_t n)
+static bool msi_window_is_reserved(const struct iommu_iova_range *r, uint32_t n)
 {
 	for (uint32_t i = 0; i < n; i++)
 		if (r[i].start <= MSI_LAST && r[i].last >= MSI_FIRST)
@@ -164,13 +164,13 @@ static bool step_attach(struct demo *d)
 
 	if (!ok(iommufd_ioas_alloc(d->iommufd, &d->ioas), "IOAS_ALLOC"))
 		return false;
-	say("address space (IOAS) %" PRIu32 " made", d->ioas);
+	say("IO address space (IOAS) %" PRIu32 " is allocated", d->ioas);
 	d->hwpt = d->ioas;
 	hwpt = d->ioas;
 	if (!ok(vfio_dev_attach(&d->edu, &d->hwpt), "attach edu") ||
 	    !ok(vfio_dev_attach(&d->testdev, &hwpt), "attach iommu-testdev"))
 		return false;
-	say("both devices attached; they share page table (HWPT) %" PRIu32,
+	say("both devices are attached; they share page table (HWPT) %" PRIu32,
 	    d->hwpt);
 	if (!check(hwpt == d->hwpt, "the devices got different page tables") ||
 	    !ok(iommufd_iova_ranges(d->iommufd, d->ioas, ranges, &n, &align),
@@ -179,9 +179,9 @@ static bool step_attach(struct demo *d)
 	for (uint32_t i = 0; i < n; i++)
 		say("usable IOVAs: %#18llx - %#18llx", ranges[i].start,
 		    ranges[i].last);
-	if (!check(msi_window_is_out(ranges, n), "the MSI window is usable"))
+	if (!check(msi_window_is_reserved(ranges, n), "the MSI window is not reserved"))
 		return false;
-	say("the interrupt window %#lx - %#lx is left out; alignment %" PRIu64,
+	say("the MSI window %#lx - %#lx is reserved; the alignment is %" PRIu64,
 	    MSI_FIRST, MSI_LAST, align);
 	return true;
 }
@@ -223,42 +223,42 @@ static bool step_round_trip(struct demo *d)
 static bool step_testdev(struct demo *d)
 {
 	uint64_t phys = phys_of(d->result);
-	uint32_t verdict, word;
+	uint32_t result, word;
 
 	memset(d->result, 0, PAGE);
-	verdict = testdev_write(&d->testdev, IOVA_RESULT, phys);
+	result = testdev_write(&d->testdev, IOVA_RESULT, phys);
 	memcpy(&word, d->result, sizeof(word));
-	say("iommu-testdev wrote %#x to IOVA %#lx; we read %#x;", TESTDEV_WORD,
-	    IOVA_RESULT, word);
-	say("    it finds it itself at physical %#" PRIx64 ": verdict %#" PRIx32,
-	    phys, verdict);
-	return check(verdict == TESTDEV_OK && word == TESTDEV_WORD,
-		     "the word is not where it should be");
+	say("iommu-testdev wrote %#x to IOVA %#lx; the memory contains %#x;",
+	    TESTDEV_WORD, IOVA_RESULT, word);
+	say("    the device checked physical address %#" PRIx64 ": result %#" PRIx32,
+	    phys, result);
+	return check(result == TESTDEV_OK && word == TESTDEV_WORD,
+		     "the word is not at the physical address");
 }
 
 static bool step_unmapped(struct demo *d)
 {
 	uint64_t phys = phys_of(d->result);
-	uint32_t verdict;
+	uint32_t result;
 
 	if (!ok(iommufd_unmap(d->iommufd, d->ioas, IOVA_RESULT, PAGE, NULL),
 		"unmap"))
 		return false;
-	say("IOVA %#lx unmapped", IOVA_RESULT);
+	say("IOVA %#lx is unmapped", IOVA_RESULT);
 	memset(d->result, 0xee, PAGE);
 	if (!ok(edu_write_ram(&d->edu, IOVA_RESULT, PAGE), "edu write"))
 		return false;
 	if (!check(all_bytes(d->result, 0xee), "edu changed unmapped memory"))
 		return false;
-	say("edu tried to write there: not a byte of the memory has changed");
-	verdict = testdev_write(&d->testdev, IOVA_RESULT, phys);
-	say("iommu-testdev tried too: verdict %#" PRIx32 " (DMA fault is %#x)",
-	    verdict, TESTDEV_DMA_FAULT);
-	return check(verdict == TESTDEV_DMA_FAULT &&
+	say("edu tried to write there: no byte of the memory has changed");
+	result = testdev_write(&d->testdev, IOVA_RESULT, phys);
+	say("iommu-testdev tried as well: result %#" PRIx32 " (DMA fault is %#x)",
+	    result, TESTDEV_DMA_FAULT);
+	return check(result == TESTDEV_DMA_FAULT &&
 		     all_bytes(d->result, 0xee), "the DMA was not refused");
 }
 
-/* A second address space where IOVA_SHARED is another page than in the first */
+/* Allocates a second IOAS, where IOVA_SHARED is mapped to another page */
 static bool prepare_swap(struct demo *d, uint32_t *ioas2)
 {
 	if (!ok(iommufd_ioas_alloc(d->iommufd, ioas2), "IOAS_ALLOC") ||
@@ -268,14 +268,14 @@ static bool prepare_swap(struct demo *d, uint32_t *ioas2)
 		"map the new page") ||
 	    !ok(edu_read_ram(&d->edu, IOVA_SOURCE, PAGE), "edu read"))
 		return false;
-	say("address space %" PRIu32 " made: there, IOVA %#lx is another page",
+	say("IOAS %" PRIu32 " is allocated; it maps IOVA %#lx to another page",
 	    *ioas2, IOVA_SHARED);
 	return true;
 }
 
 /*
- * One transfer to IOVA_SHARED; with @pt_id, the address space is replaced while
- * the device is at it. Tells whether it landed in the new page.
+ * Makes the device write one page to IOVA_SHARED. If @pt_id is not NULL, replaces the
+ * IOAS during the transfer. Sets @in_new to whether the new page was written.
  */
 static bool transfer(struct demo *d, uint32_t *pt_id, bool *in_new)
 {
@@ -291,7 +291,7 @@ static bool transfer(struct demo *d, uint32_t *pt_id, bool *in_new)
 	*in_new = !memcmp(d->new, d->source, PAGE);
 	return check(in_old != *in_new &&
 		     all_bytes(in_old ? d->new : d->old, 0),
-		     "a transfer was lost, torn or doubled");
+		     "not exactly one of the two pages was written");
 }
 
 static bool step_replace(struct demo *d)
@@ -307,13 +307,13 @@ static bool step_replace(struct demo *d)
 		if (!transfer(d, i == SWAP_AT ? &pt_id : NULL, &in_new))
 			return false;
 		if (!check(i == SWAP_AT || in_new == (i > SWAP_AT),
-			   "a transfer landed on the wrong side of the swap"))
+			   "a transfer wrote the page of the other IOAS"))
 			return false;
 		count[in_new]++;
 	}
-	say("the device wrote %d times, the spaces were swapped during write %d:",
+	say("the device wrote %d pages; the IOAS was replaced during write %d:",
 	    SWAP_TRANSFERS, SWAP_AT + 1);
-	say("    %d landed in the old page, then %d in the new one, none was lost",
+	say("    first %d writes reached the old page, then %d the new one",
 	    count[0], count[1]);
 	return true;
 }
@@ -327,8 +327,8 @@ static bool step_teardown(struct demo *d)
 	close(d->iommufd);
 	d->iommufd = -1;
 	left = pinned_pages() - d->pins_before;
-	say("devices and /dev/iommu closed; pages still pinned: %" PRId64, left);
-	return check(!left, "pages leaked");
+	say("devices and /dev/iommu are closed; pages still pinned: %" PRId64, left);
+	return check(!left, "pages are still pinned");
 }
 
 struct step {
@@ -337,15 +337,15 @@ struct step {
 };
 
 static const struct step steps[] = {
-	{ "Two devices are found and driven by vfio-pci", step_find },
-	{ "/dev/iommu takes both devices and their groups", step_bind },
-	{ "Both join one address space, without the MSI window", step_attach },
-	{ "Memory is mapped and pinned", step_map },
-	{ "edu reads a page through its IOVA and writes it back", step_round_trip },
-	{ "iommu-testdev's write arrives at the physical page", step_testdev },
-	{ "After unmap the IOMMU refuses the same DMA", step_unmapped },
-	{ "The address space is replaced while the device works", step_replace },
-	{ "All is torn down, no page stays pinned", step_teardown },
+	{ "Bind two devices to vfio-pci", step_find },
+	{ "Bind both devices to /dev/iommu", step_bind },
+	{ "Attach both devices to one IO address space", step_attach },
+	{ "Map and pin memory", step_map },
+	{ "Read a page by DMA and write it to another one", step_round_trip },
+	{ "Check the physical address of a DMA write", step_testdev },
+	{ "Unmap the memory and check that DMA is refused", step_unmapped },
+	{ "Replace the address space during a DMA transfer", step_replace },
+	{ "Close everything and check that no page is pinned", step_teardown },
 };
 #define NUM_STEPS (sizeof(steps) / sizeof(steps[0]))
 

@@ -5,13 +5,15 @@
 #
 #   operations   steps on page tables of every format, against the model
 #   tables       the same steps, then the walks of hardware through the tables
-#   walkers      the walks of hardware through tables that nobody made
-#   commands     structs of ioctls, against the ABI
+#   walkers      the walks of hardware through tables with arbitrary contents
+#   commands     ioctl structures of arbitrary bytes, against the ABI
 #
-# fuzz.sh TARGET FILE: tries one input again. fuzz.sh build: only builds them. What has been learned (the corpus) stays in the cache and
-# is where the next run begins; an input that fails is left there too, and its name printed.
-# IOMMUFD_FUZZ_SECONDS=n ends a run earlier; with IOMMUFD_FUZZ_FRESH=1 it begins from nothing and
-# leaves nothing, because what long runs have left takes longer to read than a short one lasts.
+# fuzz.sh TARGET FILE runs one input again. fuzz.sh build only builds the targets.
+#
+# The corpus stays in the cache, and the next run begins with it. An input that fails is left there
+# as well, and its name is printed. IOMMUFD_FUZZ_SECONDS=n ends a run earlier. With
+# IOMMUFD_FUZZ_FRESH=1 a run begins with an empty corpus and does not store its own: reading the
+# corpus of long runs takes longer than a short run.
 . "$(dirname "$0")/../vm/lib.sh"
 in_toolchain "$0" "$@"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* QEMU's "edu" device; see the header. */
+/* QEMU's "edu" device */
 #include <errno.h>
 #include <string.h>
 #include <time.h>
@@ -14,7 +14,7 @@
 #define CMD_START 1
 #define CMD_TO_RAM 2
 
-/* Where the device's buffer lies in its own view of addresses */
+/* Address of the device's buffer in a transfer */
 #define BUFFER_ADDR 0x40000
 
 /* The device takes a tenth of a second, if the emulator has the time. */
@@ -69,7 +69,7 @@ int edu_write_ram(struct vfio_dev *dev, uint64_t iova, size_t length)
 	return rc ? rc : edu_wait(dev);
 }
 
-/* Each call gives other bytes, so that what an earlier one left is not taken */
+/* Each call creates another pattern, so that leftovers of an earlier one differ */
 static void next_pattern(unsigned char *p, size_t length)
 {
 	static unsigned int seed;
@@ -79,7 +79,7 @@ static void next_pattern(unsigned char *p, size_t length)
 		p[i] = i * 7 + (i >> 8) * 13 + seed * 101;
 }
 
-/* Puts a new pattern into @memory and, to compare with, @pattern */
+/* Writes a new pattern to @memory, and to @pattern for a later comparison */
 static bool fill(unsigned char pattern[EDU_BUFFER_SIZE], void *memory,
 		 size_t length)
 {

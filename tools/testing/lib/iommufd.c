@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The commands of /dev/iommu as C functions; see the header. */
+/* The commands of /dev/iommu as C functions */
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/ioctl.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* How a test gets hold of a device; see the header. */
+/* Setup of devices for tests */
 #include <unistd.h>
 
 #include "iommufd.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What the rest of the system says and needs; see the header. */
+/* System state and settings for tests */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -16,7 +16,7 @@
 
 #define MIB2 (2UL << 20)
 
-/* The number after "@key" at the start of a line of @path, or -1 */
+/* The number after @key at the start of a line of @path, or -1 */
 static int64_t read_number(const char *path, const char *key)
 {
 	size_t len = strlen(key);
@@ -37,7 +37,7 @@ static int64_t read_number(const char *path, const char *key)
 	return val;
 }
 
-/* CPUs count for themselves and add up now and then; make them do so now */
+/* Adds the per-CPU counters to the global ones, which happens only now and then */
 static void refresh_vmstat(void)
 {
 	FILE *f = fopen("/proc/sys/vm/stat_refresh", "r");
@@ -82,7 +82,7 @@ uint64_t phys_of(const void *va)
 	return (entry & ((1ULL << 55) - 1)) * page + (uintptr_t)va % page;
 }
 
-/* Anonymous memory that begins on a multiple of 2 MiB */
+/* Allocates anonymous memory that is aligned to 2 MiB */
 static void *alloc_aligned(size_t length, int advice)
 {
 	char *p = mmap(NULL, length + MIB2, PROT_READ | PROT_WRITE,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* QEMU's "iommu-testdev"; see the header. */
+/* QEMU's "iommu-testdev" */
 #include "testdev.h"
 
 #define REG_TRIGGER 0x00	/* reading it starts the transfer */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * QEMU's "iommu-testdev" (1b36:0005): writes one known word to an IOVA through
- * the IOMMU, then looks past the IOMMU whether it has arrived at the physical
- * address that was expected. Unlike edu it says when a transfer was refused.
+ * QEMU's "iommu-testdev" (1b36:0005), which writes a fixed word to an IOVA. Then it
+ * bypasses the IOMMU and checks whether the word is at a given physical address.
+ * Unlike edu, it reports whether the IOMMU refused the write.
  */
 #ifndef TESTING_LIB_TESTDEV_H
 #define TESTING_LIB_TESTDEV_H
@@ -20,7 +20,10 @@
 #define TESTDEV_DMA_FAULT 0xdead0002u
 #define TESTDEV_MISMATCH 0xdead0004u
 
-/* Writes the word to @iova; the device's own verdict is returned */
+/*
+ * Writes the word to @iova. Returns the device's result: TESTDEV_OK, TESTDEV_DMA_FAULT,
+ * or TESTDEV_MISMATCH if the word is not at @phys.
+ */
 uint32_t testdev_write(struct vfio_dev *dev, uint64_t iova, uint64_t phys);
 
 #endif

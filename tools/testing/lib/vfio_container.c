@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The ioctls of VFIO's container; see the header. */
+/* The ioctls of VFIO's container */
 #include <linux/vfio.h>
 #include <sys/ioctl.h>
 

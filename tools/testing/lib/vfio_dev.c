@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* One PCI device driven from userspace; see the header. */
+/* A PCI device that is driven from userspace */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -90,7 +90,7 @@ static int by_bdf(const void *a, const void *b)
 		      ((const struct vfio_dev *)b)->bdf);
 }
 
-/* All devices of one kind, sorted; how many, or a negative errno */
+/* Finds all devices of one kind, sorted by address; returns their number or -errno */
 static int find_all(struct vfio_dev *devs, uint16_t vendor, uint16_t device)
 {
 	DIR *dir = opendir(PCI_DEVICES);
@@ -166,7 +166,7 @@ int vfio_dev_find_pair(struct vfio_dev pair[2], uint16_t vendor,
 	return n < 0 ? n : -ENODEV;
 }
 
-/* devtmpfs makes the node a moment after sysfs shows the device */
+/* devtmpfs creates the node shortly after the device appears in sysfs */
 static int wait_for_node(const char *path)
 {
 	struct timespec ms = { .tv_nsec = 1000000 };

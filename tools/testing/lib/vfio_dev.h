@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * One PCI device driven from userspace: found in sysfs, bound to vfio-pci,
- * opened as /dev/vfio/devices/vfioN, bound to an iommufd, attached to an
- * address space, its BAR 0 mapped and its bus mastering switched on.
+ * A PCI device that is driven from userspace. The functions find it in sysfs, bind it
+ * to vfio-pci, open it as /dev/vfio/devices/vfioN, bind it to an iommufd, attach it to
+ * an IOAS, map its BAR 0 and enable bus mastering.
  *
- * Functions return 0 or a negative errno.
+ * They return 0 or a negative errno.
  */
 #ifndef TESTING_LIB_VFIO_DEV_H
 #define TESTING_LIB_VFIO_DEV_H
@@ -18,44 +18,47 @@ struct vfio_dev {
 	uint16_t vendor;
 	uint16_t device;
 	int group;	/* number of the IOMMU group, -1 if there is none */
-	char cdev[64];	/* /dev/vfio/devices/vfioN, once it is on vfio-pci */
+	char cdev[64];	/* /dev/vfio/devices/vfioN, set by vfio_dev_claim() */
 	int fd;		/* of the cdev, -1 while closed */
-	uint32_t id;	/* the device's object ID, once bound to an iommufd */
+	uint32_t id;	/* object ID of the device, set by vfio_dev_bind() */
 	void *bar0;
 	size_t bar0_size;
 };
 
 #define VFIO_DEV_CLOSED { .group = -1, .fd = -1 }
 
-/* The @nth device of this kind (from 0) in order of address: -ENODEV if none */
+/* Finds the @nth device of this kind (from 0) in order of address; -ENODEV if none */
 int vfio_dev_find(struct vfio_dev *dev, uint16_t vendor, uint16_t device,
 		  unsigned int nth);
 
-/* The first one that shares its IOMMU group with no other of its kind */
+/* Finds the first device that is the only one of its kind in its IOMMU group */
 int vfio_dev_find_single(struct vfio_dev *dev, uint16_t vendor,
 			 uint16_t device);
 
-/* The first two that share an IOMMU group with each other */
+/* Finds the first two devices of this kind that are in the same IOMMU group */
 int vfio_dev_find_pair(struct vfio_dev pair[2], uint16_t vendor,
 		       uint16_t device);
 
-/* Fills in a device whose address is known */
+/* Initialises @dev for the device at a given address */
 int vfio_dev_from_bdf(struct vfio_dev *dev, const char *bdf);
 
-/* Hands the device to vfio-pci unless that has it already; finds its cdev */
+/* Binds the device to vfio-pci unless it is bound already, and finds its cdev */
 int vfio_dev_claim(struct vfio_dev *dev);
 
 int vfio_dev_open(struct vfio_dev *dev);
 int vfio_dev_bind(struct vfio_dev *dev, int iommufd);
 
-/* @pt_id: in an IOAS or HWPT, out the HWPT. Attached already: replaces. */
+/*
+ * Attaches the device, or replaces its page table if it is attached already.
+ * @pt_id: in, an IOAS or HWPT; out, the HWPT.
+ */
 int vfio_dev_attach(struct vfio_dev *dev, uint32_t *pt_id);
 int vfio_dev_detach(struct vfio_dev *dev);
 
-/* After bind: makes @bar0 usable and lets the device master the bus */
+/* Maps BAR 0 to @bar0 and enables bus mastering; must be called after bind */
 int vfio_dev_enable(struct vfio_dev *dev);
 
-/* Undoes everything since vfio_dev_open(); harmless on a closed device */
+/* Unmaps BAR 0 and closes the device; may be called for a closed device */
 void vfio_dev_close(struct vfio_dev *dev);
 
 #endif

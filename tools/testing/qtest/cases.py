@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The document that says what QEMU shall walk, and what is to come of it.
+"""The cases: page tables that QEMU walks, and the expected results.
+
+A case is read from a JSON document:
 
     {"cases": [{
        "name": "vtd-ss4-2m",
@@ -14,23 +16,27 @@
        "queries": [{"iova": "0x...", "expect": {"phys": "0x..."}},
                    {"iova": "0x...", "expect": {"fault": {...}}}]}]}
 
-"memory" holds 64-bit words, each a number in hexadecimal, at consecutive addresses
-from ADDRESS on; memory that is not named reads as zero. A query is a write of four
-bytes. A fault is {"reason": "0x.."} for VT-d, {"event": "0x10", "s2": bool,
-"class": 0..2, "ipa": "0x.."} for SMMUv3, "ipa" without the offset in its 4 KiB page;
-what is null or absent is not compared.
+"memory" holds 64-bit words in hexadecimal, at consecutive addresses starting at
+ADDRESS. All other memory is zero. A query is a write of four bytes. A fault is
+{"reason": "0x.."} for VT-d, and {"event": "0x10", "s2": bool, "class": 0..2,
+"ipa": "0x.."} for SMMUv3, where "ipa" is the address of a 4 KiB page. A field that is
+null or absent is not compared.
 
-With both stages, "root" is an IPA and so is the address that the SMMU fetches the
-context descriptor from. The comparer writes it, 64 bytes, to "cd_phys"; the case's
-stage 2 leads "cd_ipa" there, or fails to if that is what the case is about.
+With both stages, "root" is an IPA, and so is the address that the SMMU fetches the
+context descriptor from. The comparer writes the descriptor (64 bytes) to "cd_phys".
+Stage 2 of the case maps "cd_ipa" to that address, unless the case tests the fault
+that occurs if it does not.
 
-A document that breaks a rule is refused as a whole, before anything runs: a table
-or target outside the machine's windows (machines.py), a target in a page that holds
-a table, an IOVA that bypasses the IOMMU; and what QEMU's emulation is wrong about: a
-stage 2 whose first table is concatenated (it indexes the first part only), and with
-smmu-s2 an IOVA of more than 44 bits (it records no event). Where QEMU records
-another fault than the specifications say, the document has the specifications';
-Vtd.as_recorded and Smmuv3.as_recorded know the difference.
+The whole document is refused before the first query if a case has
+
+- a table or a target outside the machine's windows (machines.py),
+- a target in a page that holds a table,
+- an IOVA that bypasses the IOMMU,
+- a stage 2 whose first table is concatenated: QEMU indexes the first part only,
+- with smmu-s2, an IOVA of more than 44 bits: QEMU records no event for it.
+
+If QEMU records another fault than the specification requires, the document has the
+fault of the specification. Vtd.as_recorded and Smmuv3.as_recorded translate it.
 """
 
 import dataclasses
@@ -40,7 +46,7 @@ from machines import KINDS
 
 PAGE = 0x1000
 CD_BYTES = 64
-OUTPUT_BITS = 44  # what QEMU's SMMU has (IDR5.OAS)
+OUTPUT_BITS = 44  # of QEMU's SMMU (IDR5.OAS)
 GRANULES = (12, 14, 16)
 S1_FIELDS = ("granule", "ia_bits", "root")
 S2_FIELDS = ("s2_granule", "s2_ia_bits", "s2_start_level", "s2_root")
@@ -58,12 +64,12 @@ FAULT_FIELDS = {"reason": ("reason",), "event": ("event", "s2", "class", "ipa")}
 
 
 class DocumentError(Exception):
-    """The document is not one that this program can run."""
+    """The document is malformed or breaks one of the rules above."""
 
 
 @dataclasses.dataclass
 class Query:
-    """Either `phys` or `fault` is what is expected; the other is None."""
+    """One write. Either `phys` or `fault` is the expected result; the other is None."""
 
     iova: int
     phys: int | None
@@ -72,7 +78,7 @@ class Query:
 
 @dataclasses.dataclass
 class Case:
-    """Tables in memory and the questions about them. A field that the mode does
+    """Tables in memory and the queries to run on them. A field that the mode does
     not have is 0. `memory` is a list of (address, words)."""
 
     name: str
@@ -91,7 +97,7 @@ class Case:
     cd_phys: int = 0
 
     def table_pages(self):
-        """Addresses of the 4 KiB pages that something is written to before the queries."""
+        """Returns the addresses of the 4 KiB pages that are written before the queries."""
         spans = [(address, 8 * len(words)) for address, words in self.memory]
         if self.cd_phys:
             spans.append((self.cd_phys, CD_BYTES))
@@ -100,7 +106,7 @@ class Case:
 
 
 def load(stream):
-    """The cases of a JSON document."""
+    """Returns the cases of a JSON document."""
     try:
         return [checked(case(entry)) for entry in json.load(stream)["cases"]]
     except (KeyError, TypeError, ValueError) as error:
@@ -141,7 +147,7 @@ def checked(item):
 
 
 def problems(item):
-    """Pairs of a rule, as it holds or not, and what to say if it does not."""
+    """Yields pairs: whether the case complies with a rule, and the message if not."""
     kind = KINDS[item.mode]
 
     def inside(first, size):
@@ -153,22 +159,23 @@ def problems(item):
     for granule in (item.granule, item.s2_granule):
         yield granule in (0, *GRANULES), f"no granule has {granule} bits"
     if item.s2_granule:
-        # Each level resolves three bits less than the granule has, level 3 the lowest.
+        # Each level resolves three bits less than the granule has. Level 3 is the last.
         stride = item.s2_granule - 3
         most = item.s2_granule + stride * (4 - item.s2_start_level)
         yield most - stride < item.s2_ia_bits <= most, (
-            f"{item.s2_ia_bits} bits of IPA are not one table's from level {item.s2_start_level} on")
+            f"{item.s2_ia_bits} bits of IPA do not fit one table at level {item.s2_start_level}")
     for address, words in item.memory:
         yield address % 8 == 0 and inside(address, 8 * len(words)), f"memory at {address:#x}"
     yield not item.cd_phys or inside(item.cd_phys, CD_BYTES), f"cd_phys {item.cd_phys:#x}"
     yield item.cd_phys % CD_BYTES == 0 and item.cd_ipa % CD_BYTES == 0, "misaligned descriptor"
     tables = item.table_pages()
     low, end = kind.untranslated
-    for ask in item.queries:
-        yield ask.iova % 4 == 0 and ask.iova < 1 << 64, f"iova {ask.iova:#x} is not that of a word"
-        yield not low <= ask.iova < end, f"iova {ask.iova:#x} bypasses the IOMMU"
-        yield item.mode != "smmu-s2" or ask.iova < 1 << OUTPUT_BITS, (
-            f"QEMU records nothing about iova {ask.iova:#x}")
-        if ask.phys is not None:
-            yield inside(ask.phys, 4) and ask.phys % 4 == 0, f"target {ask.phys:#x}"
-            yield ask.phys & -PAGE not in tables, f"target {ask.phys:#x} is in a table"
+    for request in item.queries:
+        yield request.iova % 4 == 0 and request.iova < 1 << 64, (
+            f"iova {request.iova:#x} is not the address of a word")
+        yield not low <= request.iova < end, f"iova {request.iova:#x} bypasses the IOMMU"
+        yield item.mode != "smmu-s2" or request.iova < 1 << OUTPUT_BITS, (
+            f"QEMU records no event for iova {request.iova:#x}")
+        if request.phys is not None:
+            yield inside(request.phys, 4) and request.phys % 4 == 0, f"target {request.phys:#x}"
+            yield request.phys & -PAGE not in tables, f"target {request.phys:#x} is in a table"

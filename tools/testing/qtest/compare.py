@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Does QEMU's emulated IOMMU read our page tables as we do?
+"""Compares how QEMU's emulated IOMMU walks our page tables with what we expect.
 
     compare.py <vectors.json    the document is described in cases.py
 
-Puts the tables of each case into a machine's memory, lets a device write to each
-IOVA and compares where the word lands, or which fault is recorded, with what the
-document expects. Each translation is a walk: the IOTLB is emptied before it. Prints
-one KTAP line for a query. Exits with 1 if one is not as expected, 2 if the
-comparison could not be made.
+Writes the tables of each case to the memory of a machine and makes a device write to
+each IOVA. The address of the write, or the fault that is recorded, is compared with
+the one in the document. The IOTLB is invalidated before each write, so that each
+translation is a page walk. Prints one KTAP line for each query. Exits with 1 if a
+query has another result than expected, 2 if the comparison could not be made.
 """
 
 import itertools
@@ -21,14 +21,14 @@ from machines import KINDS
 from qtest import QtestError
 
 PAGE = cases.PAGE
-# What the memory around a target holds: any change shows, zeros written too
+# Fills the memory around a target. It is not 0, so that zeros written there show too.
 FILL = 0xa5
 # The walker may set Accessed and Dirty in first-stage entries (VT-d 3.6.3).
 ACCESSED_DIRTY = 0x60
 
 
 class Walk:
-    """One case in one machine, from laying out its tables to taking them away."""
+    """One case in one machine, from writing its tables to clearing them."""
 
     def __init__(self, machine, case):
         self.machine = machine
@@ -44,36 +44,36 @@ class Walk:
         return [self.machine.qemu.read(page, PAGE) for page in self.tables]
 
     def end(self):
-        """Leaves the memory as zero as it was found."""
+        """Clears the tables, so that the memory is zero as it was before."""
         for page in self.tables:
             self.machine.qemu.clear(page, PAGE)
 
-    def ask(self, query):
-        """Runs one query; says in words how the answer differs, or nothing."""
-        self.machine.iommu.forget()
+    def run(self, query):
+        """Runs one query. Returns how the result differs, in words; empty if it does not."""
+        self.machine.iommu.flush_tlb()
         around = self.surroundings(query.phys) if query.phys is not None else []
         for page in around:
-            self.machine.qemu.ask("memset", page, PAGE, FILL)
-        # If a fault is expected, where the word would lie does not matter.
+            self.machine.qemu.send("memset", page, PAGE, FILL)
+        # If a fault is expected, the device does not get to check the physical address.
         result = self.machine.device.write(query.iova, query.phys or 0)
         faults = self.machine.iommu.take_faults()
         if query.fault is not None:
-            answer = self.judge_fault(query, result, faults)
+            answer = self.check_fault(query, result, faults)
         else:
-            answer = self.judge_hit(query.phys, result, faults, around)
+            answer = self.check_hit(query.phys, result, faults, around)
         for page in around:
             self.machine.qemu.clear(page, PAGE)
-        return answer or self.judge_tables()
+        return answer or self.check_tables()
 
     def surroundings(self, phys):
-        """The target's page and its neighbours, as far as they are a case's to use and
-        hold no table."""
+        """Returns the target's page and its neighbours that are inside the machine's
+        windows and hold no table."""
         middle = phys & -PAGE
         return [page for page in (middle - PAGE, middle, middle + PAGE)
                 if page not in self.tables
                 and any(low <= page < end for low, end in self.windows)]
 
-    def judge_hit(self, phys, result, faults, around):
+    def check_hit(self, phys, result, faults, around):
         if faults:
             return "fault " + ", ".join(show_fields(fault.fields) for fault in faults)
         if result == testdev.MISMATCH:
@@ -88,19 +88,19 @@ class Walk:
                 return f"bytes other than the word changed at {page:#x}"
         return ""
 
-    def judge_fault(self, query, result, faults):
+    def check_fault(self, query, result, faults):
         if not faults:
             return f"no fault, the device's result is {result:#x}"
         if len(faults) > 1:
             return "faults " + ", ".join(show_fields(fault.fields) for fault in faults)
         if result != testdev.DMA_FAULT:
-            return f"a fault, and yet the device's result is {result:#x}"
+            return f"a fault, but the device's result is {result:#x}"
         iommu = self.machine.iommu
         return faults[0].differs(
             iommu.rid, query.iova, iommu.as_recorded(self.case.mode, query.fault))
 
-    def judge_tables(self):
-        """A walk changes no table, but for what hardware may set in it."""
+    def check_tables(self):
+        """Checks that the walk changed no entry, except for bits that hardware may set."""
         allowed = ACCESSED_DIRTY if self.case.mode == "vtd-scalable-fs" else 0
         for page, before, after in zip(self.tables, self.before, self.table_memory()):
             if before == after:
@@ -119,9 +119,9 @@ def expectation(query):
 
 
 def results(document):
-    """Asks every query of a list of cases, machine by machine; yields the case, the
-    query, and in words how QEMU's answer differs."""
-    # Modes in the table's order: those that share a machine stand together.
+    """Runs all queries of a list of cases, machine by machine. Yields the case, the
+    query, and how QEMU's result differs, in words."""
+    # Modes that share a machine are adjacent in KINDS, as groupby() requires.
     for kind, modes in itertools.groupby(KINDS, key=KINDS.get):
         modes = list(modes)
         group = [case for case in document if case.mode in modes]
@@ -131,18 +131,18 @@ def results(document):
             for case in group:
                 walk = Walk(machine, case)
                 for query in case.queries:
-                    yield case, query, walk.ask(query)
+                    yield case, query, walk.run(query)
                 walk.end()
 
 
 def compare(document):
-    """Prints the results; returns the exit status."""
+    """Prints the results. Returns the exit status."""
     planned = sum(len(case.queries) for case in document)
     print(f"1..{planned}")
     failed = 0
     for number, (case, query, answer) in enumerate(results(document), 1):
         what = f"{number} {case.name} iova {query.iova:#x} -> {expectation(query)}"
-        print(f"not ok {what}; QEMU says {answer}" if answer else f"ok {what}")
+        print(f"not ok {what}; QEMU: {answer}" if answer else f"ok {what}")
         failed += bool(answer)
     print(f"# {planned - failed} passed, {failed} failed")
     return 1 if failed or not planned else 0

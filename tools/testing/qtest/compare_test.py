@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Does the comparer notice? QEMU agrees with the fixtures; with each expectation of
-theirs falsified, it must not.
+"""Tests of the comparer: the fixtures pass, and fail if an expectation is changed.
 
     compare_test.py    needs both QEMUs, as compare.py does
 """
@@ -17,8 +16,8 @@ import fixtures
 import testdev
 
 
-# The fault of a root table that is all zero
-NOTHING_THERE = {
+# The fault that a root table of zeros causes
+EMPTY_TABLE_FAULTS = {
     "vtd-legacy-ss": ("reason", "0x5"),
     "vtd-scalable-ss": ("reason", "0x79"),
     "vtd-scalable-fs": ("reason", "0x71"),
@@ -33,14 +32,14 @@ def load(document):
 
 
 def answers(document):
-    """A name for each query, and how QEMU's answer differs."""
+    """Yields the name of each query, the query, and how QEMU's result differs."""
     for case, query, answer in compare.results(load(document)):
         name = f"{case.name} iova {query.iova:#x} -> {compare.expectation(query)}"
         yield name, query, answer
 
 
-def falsified(expect, code):
-    """Expectations that differ from the true one in one thing each."""
+def wrong_expectations(expect, code):
+    """Yields expectations that each differ from the correct one in one respect."""
     if "phys" in expect:
         phys = int(expect["phys"], 16)
         yield {"phys": hex(phys ^ 4)}
@@ -51,7 +50,7 @@ def falsified(expect, code):
     yield {"phys": "0x70000000"}  # no fixture has a table there
     for name, value in fault.items():
         if name == "s2" and fault["class"] == 1:
-            continue  # what QEMU has wrong itself; Smmuv3.as_recorded
+            continue  # not compared; see Smmuv3.as_recorded
         if isinstance(value, bool):
             yield {"fault": fault | {name: not value}}
         elif isinstance(value, int):
@@ -61,7 +60,8 @@ def falsified(expect, code):
 
 
 def moved(case):
-    """The case with nothing but its first query, whose page lies 1 MiB further up."""
+    """Returns the case with only its first query, and with the page of that query mapped
+    to a physical address 1 MiB higher."""
     query = case["queries"][0]
     phys = int(query["expect"]["phys"], 16)
 
@@ -75,37 +75,37 @@ def moved(case):
 
 
 def empty(case):
-    """The case with its first query, and all of its memory zero."""
-    code, value = NOTHING_THERE[case["mode"]]
+    """Returns the case with only its first query, and with all of its memory zero."""
+    code, value = EMPTY_TABLE_FAULTS[case["mode"]]
     query = case["queries"][0] | {"expect": {"fault": {code: value}}}
     return case | {"memory": [], "queries": [query]}
 
 
 class Comparer(unittest.TestCase):
-    """What compare.py makes of QEMU's answers."""
+    """Tests compare.py with a running QEMU."""
 
-    def test_fixtures_agree(self):
+    def test_fixtures_pass(self):
         for name, _, answer in answers(fixtures.document()):
             self.assertEqual(answer, "", name)
 
-    def test_every_falsehood_is_noticed(self):
+    def test_each_wrong_expectation_fails(self):
         document = fixtures.document()
         for case in document["cases"]:
             code = cases.FAULT_CODES[case["mode"].split("-")[0]]
             case["queries"] = [
                 {"iova": query["iova"], "expect": wrong}
-                for query in case["queries"] for wrong in falsified(query["expect"], code)]
+                for query in case["queries"] for wrong in wrong_expectations(query["expect"], code)]
         for name, _, answer in answers(document):
             self.assertNotEqual(answer, "", name)
 
-    def test_one_case_leaves_nothing_for_the_next(self):
+    def test_cases_are_independent(self):
         both = [each for case in fixtures.document()["cases"]
                 if "phys" in case["queries"][0]["expect"]
                 for each in (case, moved(case), empty(case))]
         for name, _, answer in answers({"cases": both}):
             self.assertEqual(answer, "", name)
 
-    def test_bytes_beside_the_word_are_noticed(self):
+    def test_extra_bytes_written_are_detected(self):
         write = testdev.Testdev.write
 
         def write_twice_as_much(device, iova, phys):
@@ -114,17 +114,17 @@ class Comparer(unittest.TestCase):
 
         with mock.patch.object(testdev.Testdev, "write", write_twice_as_much):
             for name, query, answer in answers(fixtures.document()):
-                # At the end of a page the second half is a transfer of its own.
+                # At the end of a page, QEMU splits the write into two transfers.
                 if query.phys is not None and query.phys & 0xfff != 0xffc:
                     self.assertIn("bytes other than the word", answer, name)
 
-    def test_a_change_in_a_table_is_noticed(self):
+    def test_table_change_is_detected(self):
         document = {"cases": [fixtures.vtd_first_stage()]}
         with mock.patch.object(compare, "ACCESSED_DIRTY", 0):
             _, _, answer = next(answers(document))
         self.assertIn("the entry at", answer)
 
-    def test_documents_that_cannot_run_are_refused(self):
+    def test_invalid_documents_are_refused(self):
         true = fixtures.smmu_one_stage("smmu-s2", 12, 39, 1)
         query = {"iova": "0x5000", "expect": {"phys": "0x50000000"}}
         for change in (

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What an IOMMU says when it refuses an access, whichever IOMMU it is."""
+"""Faults as an IOMMU records them, independent of the type of IOMMU."""
 
 import dataclasses
 
@@ -8,9 +8,9 @@ import dataclasses
 class Fault:
     """One fault record or event.
 
-    `fields` is what a case's expectation may name: "reason" for VT-d; "event", "s2",
-    "class" and "ipa" for SMMUv3. `page` is the IOVA's 4 KiB page and `write` the
-    direction; both are None where the record has no such field.
+    `fields` has the fields that a case can expect: "reason" for VT-d; "event", "s2",
+    "class" and "ipa" for SMMUv3. `page` is the 4 KiB page of the IOVA and `write` the
+    direction. Both are None if the record has no such field.
     """
 
     fields: dict
@@ -19,8 +19,9 @@ class Fault:
     write: bool | None
 
     def differs(self, rid, iova, expected):
-        """What is not as expected, in words; empty if all is. A None expected is not
-        compared. The access was a write of the device `rid`."""
+        """Returns how the fault differs from that of a write to `iova` by the device
+        `rid`, in words; empty if it does not. A field of `expected` that is None is not
+        compared."""
         wrong = [f"{name} {show(self.fields.get(name))}" for name, value in expected.items()
                  if value is not None and self.fields.get(name) != value]
         if self.rid != rid:
@@ -33,7 +34,7 @@ class Fault:
 
 
 def show(value):
-    """Numbers in hexadecimal, as the specifications have them."""
+    """Formats a value, a number in hexadecimal as in the specifications."""
     if value is None or isinstance(value, bool):
         return str(value).lower()
     return hex(value)

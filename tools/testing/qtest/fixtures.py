@@ -1,17 +1,17 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Tables written by hand, a few for each mode: do the comparer and QEMU agree at all?
+"""Hand-written page tables for each mode, to test the comparer itself.
 
     fixtures.py | compare.py
 
-They owe nothing to our page-table code: every entry is spelled out from the
-specifications, so that a disagreement here is the comparer's or QEMU's. Each
-mode has hits of every leaf size that it is asked for, and one fault of each kind.
+The entries are composed here from the specifications, without our page-table code. So
+a query that fails here shows an error in the comparer or in QEMU. For each mode there
+are successful accesses with leaves of every size, and one fault of each kind.
 """
 
 import json
 
-# VT-d second stage, 9.8: permissions are R and W; a leaf above level 1 has PS
+# VT-d second stage, 9.8. PS marks a leaf above level 1.
 R = 1
 RW = 3
 PS = 1 << 7
@@ -35,8 +35,9 @@ MIB = 1 << 20
 
 
 def case(name, mode, tables, queries, **fields):
-    """`tables` maps a table's address to {index: entry}; a query is an IOVA with the
-    physical address or the fault that is expected."""
+    """Returns a case as it stands in the document. `tables` maps the address of a table
+    to {index: entry}. A query is a pair of an IOVA and the expected physical address or
+    fault."""
     memory = [[hex(address + 8 * index), f"{entry:016x}"]
               for address, entries in tables.items() for index, entry in entries.items()]
     return {
@@ -57,7 +58,8 @@ def event(code, s2=False, of=2, ipa=None):
 
 
 def vtd_second_stage(mode, levels, codes):
-    """`codes`: the reasons for no write permission, a reserved bit, an IOVA too wide."""
+    """Returns a case for the second stage. `codes` are the fault reasons for a missing
+    write permission, a reserved bit that is set, and an IOVA that is too wide."""
     denied, reserved, too_wide = codes
     tables = {
         0x100_1000: {0: 0x100_2000 | RW, 1: 0x4000_0000 | PS | RW, 2: 0x100_4000 | R,
@@ -116,9 +118,10 @@ def vtd_first_stage():
 
 
 def smmu_one_stage(mode, granule, bits, level):
-    """Tables from `level` to 3 for an input of `bits`, the same for either stage: a
-    page and a block, both ways to be refused, no entry, no access flag, and in the
-    first table an address past the 44 bits of output."""
+    """Returns a case for stage 1 or stage 2, with tables from `level` to 3 for input
+    addresses of `bits`. The case has pages and blocks, some of them read-only, an entry
+    without access flag, one whose output address has more than 44 bits, and IOVAs
+    without an entry."""
     second = mode == "smmu-s2"
     leaf = AF | (S2_READ_WRITE if second else S1_USER)
     read_only = AF | (S2_READ if second else S1_USER | S1_READ_ONLY)
@@ -142,7 +145,7 @@ def smmu_one_stage(mode, granule, bits, level):
     ]
     for iova, code in ((6 * page, 0x13), (7 * page, 0x12), (9 * page, 0x11), (10 * page, 0x10),
                        (2 * size[2] + 0x4000, 0x13), (3 * size[2], 0x10), (1 << bits, 0x10)):
-        # With stage 2 alone, QEMU records nothing past its 44 bits; see cases.py.
+        # With stage 2 alone, QEMU records no event for an IOVA of more than 44 bits.
         if not second or iova < 1 << 44:
             queries.append((iova, event(code, s2=second, ipa=iova if second else None)))
     fields = {"granule": granule, "ia_bits": bits, "root": root}
@@ -159,7 +162,8 @@ def smmu_single_stages():
 
 
 def smmu_nested():
-    """Stage 1 has its tables at IPA 256 MiB, and pages at IPA 258 MiB."""
+    """Yields cases for both stages. Stage 1 has its tables at IPA 256 MiB and maps pages
+    at IPA 258 MiB."""
     leaf = AF | S2_READ_WRITE
     page = AF | S1_USER | PAGE
     stage_2 = {

@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The QEMU machines that walk tables: their devices, and whose each piece of RAM is.
+"""The QEMU machines that walk tables: their devices and the layout of their RAM.
 
-A case may have its tables and the pages that they lead to anywhere in a machine's
-`windows`, pairs of a first address and an end (exclusive), in bytes. The comparer's
-own structures lie below them, where no case may point.
+The tables of a case and the pages that they map must be inside the machine's
+`windows`, which are pairs of a first address and an end (exclusive), in bytes. The
+comparer's own structures are below the windows, where a case cannot overwrite them.
 
     vtd-*    x86 q35:     0x0100_0000..0x8000_0000 and 0x1_0000_0000..0x1_8000_0000
     smmu-*   arm64 virt:  0x4100_0000..0x1_4000_0000
 
-One QEMU serves all cases of a mode; the SMMUv3 modes share one. RAM costs the host
-only what is touched.
+One QEMU process runs all cases of a mode; the SMMUv3 modes share one. The host
+allocates only the RAM that is accessed.
 """
 
 import contextlib
@@ -25,7 +25,7 @@ RAM = ["-m", "4G"]
 DEVICE = ["-device", "iommu-testdev,addr=04.0"]
 
 Q35_WINDOWS = ((0x100_0000, 0x8000_0000), (0x1_0000_0000, 0x1_8000_0000))
-Q35_OWN = 0x10_0000  # above what a PC keeps below 1 MiB
+Q35_OWN = 0x10_0000  # above the first MiB, where a PC has firmware and VGA memory
 Q35_BAR0 = 0xe000_0000
 # Writes to these IOVAs are interrupts, never translated (VT-d 3.14); end exclusive
 Q35_INTERRUPTS = (0xfee0_0000, 0xfef0_0000)
@@ -47,8 +47,8 @@ class Machine:
 
 @dataclasses.dataclass(frozen=True)
 class Kind:
-    """What there is to know of a machine before it runs. `untranslated` is the range
-    of IOVAs (end exclusive) that bypass the IOMMU."""
+    """A kind of machine: its RAM windows and a function that starts it. `untranslated`
+    is the range of IOVAs (end exclusive) that bypass the IOMMU."""
 
     windows: tuple
     start: object
@@ -68,7 +68,7 @@ def q35(options, scalable):
 
 @contextlib.contextmanager
 def virt():
-    # A 64-bit processor, though it never runs: with a 32-bit one the ECAM moves.
+    # The processor never runs, but with a 32-bit one the ECAM is at another address.
     command = ["qemu-system-aarch64", "-machine", "virt,gic-version=3,iommu=smmuv3",
                "-cpu", "max", *RAM, *DEVICE]
     with Qemu(command) as qemu:

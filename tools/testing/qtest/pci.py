@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
-"""As much of PCI as it takes to reach one device on bus 0 without firmware.
+"""Minimal PCI support, to use one device on bus 0 without firmware.
 
-Owns the two ways to configuration space (PCI Local Bus 3.0 3.2.2.3.2, PCI Express
-Base 7.2.2) and the placing of a device's BAR 0. Places nothing else: the rest of
-the bus stays as QEMU's reset left it.
+Implements both access methods of configuration space (PCI Local Bus 3.0 3.2.2.3.2,
+PCI Express Base 7.2.2) and assigns an address to BAR 0 of the device. All other
+registers of the bus keep their reset values.
 """
 
 from qtest import QtestError
@@ -15,7 +15,7 @@ DEVICES_PER_BUS = 32
 
 
 class PortConfig:
-    """Through the ports 0xcf8 and 0xcfc, as on every PC."""
+    """Configuration space through the ports 0xcf8 and 0xcfc, as on every PC."""
 
     ADDRESS = 0xcf8
     DATA = 0xcfc
@@ -34,7 +34,7 @@ class PortConfig:
 
 
 class EcamConfig:
-    """Through the memory-mapped window at `base`."""
+    """Configuration space through the memory-mapped window at `base`."""
 
     def __init__(self, qemu, base):
         self.qemu = qemu
@@ -48,9 +48,9 @@ class EcamConfig:
 
 
 def enable(config, vendor, device, bar0):
-    """Finds the device, puts its BAR 0 at the address `bar0` and lets it do DMA.
+    """Finds the device, sets its BAR 0 to the address `bar0` and enables DMA.
 
-    Returns its requester ID, which the IOMMUs know it by.
+    Returns its requester ID, which identifies it to the IOMMU.
     """
     for slot in range(DEVICES_PER_BUS):
         rid = slot << 3

@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0
-"""An Arm SMMUv3, programmed far enough to put one device behind a case's tables.
+"""A minimal driver for Arm SMMUv3 that attaches one device to the tables of a case.
 
-Owns the registers and, in the memory given to it, a linear stream table, the
-command and event queues and the context descriptor of a case without stage 2.
-Never touches the tables of a case. Sections are those of IHI0070.
+Owns the registers and, in the memory that the caller provides, a linear stream table,
+the command and event queues and the context descriptor of a case without stage 2. It
+never writes to the tables of a case. Section numbers refer to IHI0070.
 """
 
 from fault import Fault
 from qtest import QtestError
 
-UNIT = 0x9050000  # where `-M virt,iommu=smmuv3` has it
+UNIT = 0x9050000  # with `-M virt,iommu=smmuv3`
 
-# Registers, 6.3; the event queue's indices are in page 1
+# Registers, 6.3. The indices of the event queue are in page 1.
 CR0 = 0x20
 CR0ACK = 0x24
 GERROR = 0x60
@@ -36,7 +36,7 @@ COMMAND_BYTES = 16
 EVENT_BYTES = 32
 STE_BYTES = 64
 
-# Commands, 4.1: the opcode, and in the second word the range "all streams"
+# Commands, 4.1, as two words: the opcode, and for CFGI_ALL the range "all streams"
 CFGI_ALL = (0x04, 31)
 TLBI_NSNH_ALL = (0x30, 0)
 SYNC = (0x46, 0)
@@ -49,7 +49,7 @@ STE_S2SL0_SHIFT = 38
 STE_S2TG_SHIFT = 46
 STE_S2PS_SHIFT = 48
 STE_S2AA64 = 1 << 51
-STE_S2R = 1 << 58  # record stage 2's faults
+STE_S2R = 1 << 58  # record faults of stage 2
 
 # Context descriptor, 5.4
 CD_TG0_SHIFT = 6
@@ -57,16 +57,16 @@ CD_EPD1 = 1 << 30
 CD_V = 1 << 31
 CD_IPS_SHIFT = 32
 CD_AA64 = 1 << 41
-CD_R = 1 << 45  # record stage 1's faults
-CD_A = 1 << 46  # and end them with an abort
+CD_R = 1 << 45  # record faults of stage 1
+CD_A = 1 << 46  # abort accesses with faults of stage 1
 CD_ASID_SHIFT = 48
 
-GRANULE_CODE = {12: 0, 16: 1, 14: 2}  # TG0 and S2TG alike
-OUTPUT_44_BITS = 4  # IPS and S2PS; the emulation's OAS
+GRANULE_CODE = {12: 0, 16: 1, 14: 2}  # for TG0 and S2TG
+OUTPUT_44_BITS = 4  # for IPS and S2PS; the OAS of QEMU's SMMU
 ASID = 1
 VMID = 1
 
-# Events, 7.3, from F_TRANSLATION to F_PERMISSION: those that a walk ends in
+# Events that a page walk can cause, 7.3: F_TRANSLATION to F_PERMISSION
 WALK_EVENTS = range(0x10, 0x14)
 CLASS_TT = 1
 CLASS_IN = 2
@@ -78,8 +78,8 @@ IPA_MASK = (1 << 52) - (1 << 12)
 class Smmuv3:
     """The SMMU of a virt machine.
 
-    `memory` is the address of the room for its structures, 64 KiB aligned to its
-    size; `rid` the device whose translations are to be walked.
+    `memory` is the address of 64 KiB of memory for its structures, aligned to 64 KiB.
+    `rid` is the requester ID of the device.
     """
 
     def __init__(self, qemu, memory, rid):
@@ -103,10 +103,10 @@ class Smmuv3:
         wanted = CR0_CMDQEN | CR0_EVENTQEN | CR0_SMMUEN
         self.qemu.write32(UNIT + CR0, wanted)
         if self.qemu.read32(UNIT + CR0ACK) != wanted:
-            raise QtestError("SMMUv3: it does not start")
+            raise QtestError("SMMUv3: cannot be enabled")
 
     def attach(self, case):
-        """Lets the device go through the case's tables and forgets all that was cached."""
+        """Attaches the device to the tables of the case and invalidates all caches."""
         context = 0
         if case.mode != "smmu-s2":
             context = self._context(case)
@@ -119,10 +119,10 @@ class Smmuv3:
         self._run(CFGI_ALL, TLBI_NSNH_ALL)
 
     def _context(self, case):
-        """Writes the context descriptor; its address as the stream table has it."""
+        """Writes the context descriptor. Returns its address for the stream table."""
         phys, address = self.descriptor, self.descriptor
         if case.mode == "smmu-nested":
-            # With a second stage below it, the SMMU fetches it by IPA.
+            # With stage 2 enabled, the SMMU fetches the descriptor by IPA.
             phys, address = case.cd_phys, case.cd_ipa
         self.qemu.write_words(
             phys,
@@ -133,7 +133,7 @@ class Smmuv3:
 
     @staticmethod
     def _second_stage(case):
-        # S2SL0 counts up from the lowest level that a walk may start at (5.2).
+        # S2SL0 is 0 for the last level that a walk can start at, 1 for the one above (5.2).
         lowest = 2 if case.s2_granule == 12 else 3
         return (
             VMID | 64 - case.s2_ia_bits << STE_S2T0SZ_SHIFT
@@ -142,33 +142,33 @@ class Smmuv3:
             | OUTPUT_44_BITS << STE_S2PS_SHIFT | STE_S2AA64 | STE_S2R,
             case.s2_root)
 
-    def forget(self):
-        """Empties the TLB, so that the next translation is a walk."""
+    def flush_tlb(self):
+        """Invalidates the TLB, so that the next translation is a page walk."""
         self._run(TLBI_NSNH_ALL)
 
     def _run(self, *commands):
         for command in (*commands, SYNC):
             slot = self.prod % (1 << CMDQ_LOG2)
             self.qemu.write_words(self.commands + slot * COMMAND_BYTES, *command)
-            # One bit more than the index has tells a full queue from an empty one.
+            # The wrap bit above the index distinguishes a full queue from an empty one.
             self.prod = (self.prod + 1) % (2 << CMDQ_LOG2)
         self.qemu.write32(UNIT + CMDQ_PROD, self.prod)
         cons = self.qemu.read32(UNIT + CMDQ_CONS)
         if cons != self.prod or self._global_errors():
-            raise QtestError(f"SMMUv3: the command queue stands at {cons:#x} of {self.prod:#x}")
+            raise QtestError(f"SMMUv3: the command queue stopped at {cons:#x} of {self.prod:#x}")
 
     def _global_errors(self):
         return self.qemu.read32(UNIT + GERROR) ^ self.qemu.read32(UNIT + GERRORN)
 
     @staticmethod
     def as_recorded(_mode, fault):
-        """What the emulation records for what the specification calls `fault`: QEMU
-        11.1.3 leaves S2 out when stage 2 fails for one of stage 1's tables, unless that
-        is the first one; so there it is not compared."""
+        """Returns the fault that QEMU records where the specification requires `fault`.
+        If stage 2 faults on the address of a stage 1 table other than the first one,
+        QEMU 11.1.3 does not set S2, so S2 is not compared."""
         return fault | {"s2": None} if fault.get("class") == CLASS_TT else fault
 
     def take_faults(self):
-        """The events since the last call, oldest first."""
+        """Returns the events since the last call, oldest first."""
         faults = []
         prod = self.qemu.read32(UNIT + EVENTQ_PROD)
         cons = self.qemu.read32(UNIT + EVENTQ_CONS)
@@ -184,7 +184,8 @@ class Smmuv3:
 
 
 def decode(event):
-    """An event record as a Fault; only the events of a walk have more than a number."""
+    """Converts an event record to a Fault. Only the event number is decoded, unless the
+    event is one that a page walk can cause."""
     head, flags, address, ipa = (
         int.from_bytes(event[at:at + 8], "little") for at in range(0, EVENT_BYTES, 8))
     fields = {"event": head & 0xff}
@@ -193,6 +194,6 @@ def decode(event):
     s2 = bool(flags & EVENT_S2)
     of = flags >> 40 & 3
     fields |= {"s2": s2, "class": of, "ipa": ipa & IPA_MASK if s2 or of == CLASS_TT else None}
-    # The SMMU's own fetches are reads, whatever the device was about to do.
+    # Fetches of tables and descriptors are reads, regardless of the device's access.
     write = not flags & EVENT_READ if of == CLASS_IN else None
     return Fault(fields=fields, rid=head >> 32, page=address & ~0xfff, write=write)

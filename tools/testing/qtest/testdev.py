@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0
-"""QEMU's iommu-testdev (1b36:0005): one write through the IOMMU, on command.
+"""QEMU's iommu-testdev (1b36:0005), which writes one word through the IOMMU.
 
-The device writes a known word to an IOVA, then looks past the IOMMU for it at the
-physical address it was told. It never reads through the IOMMU, so read permission
-cannot be tried with it. The registers are those of tools/testing/lib/testdev.c.
+The device writes a fixed word to an IOVA. Then it bypasses the IOMMU and checks
+whether the word is at a given physical address. It never reads through the IOMMU, so
+it cannot be used to test read permission. The registers are the same as in
+tools/testing/lib/testdev.c.
 """
 
 VENDOR = 0x1b36
 DEVICE = 0x0005
 
-# What it writes, as it lies in memory
+# The word that the device writes, as bytes in memory
 WORD = (0x12345678).to_bytes(4, "little")
 
 REG_TRIGGER = 0x00  # reading it starts the transfer
@@ -31,15 +32,15 @@ MISMATCH = 0xdead0004
 
 
 class Testdev:
-    """The device whose BAR 0 lies at `bar0`."""
+    """The device with BAR 0 at `bar0`."""
 
     def __init__(self, qemu, bar0):
         self.qemu = qemu
         self.bar0 = bar0
 
     def write(self, iova, phys):
-        """Writes WORD to `iova`; the result is OK, DMA_FAULT, or MISMATCH if no fault
-        stopped it and yet it is not at `phys`."""
+        """Writes WORD to `iova`. Returns OK, DMA_FAULT, or MISMATCH if there was no fault
+        but the word is not at `phys`."""
         for register, value in (
                 (REG_IOVA_LO, iova & 0xffffffff),
                 (REG_IOVA_HI, iova >> 32),

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The same memory in every format: which pages it takes, and how many tables.
+//! The pages and the number of tables for the same memory in every format.
 //!
 //! In `tools/testing/host`: `cargo run --example compare_formats`
 //!
-//! The memory is 1 GiB in one piece, and after that 16 pieces of 64 KiB that are not neighbours.
+//! The memory is 1 GiB in one piece, followed by 16 pieces of 64 KiB that are not adjacent.
 
 #![forbid(unsafe_code)]
 
-use iommu_pagetable_pure::{
+use iommu_pagetable::{
     memory::HostMemory,
     vmsa::{Granule16K, Granule4K, Granule64K, Stage1, Stage2},
     vtd::{FirstStage, SecondStage},
@@ -19,7 +19,7 @@ use std::{collections::BTreeMap, ops::ControlFlow};
 const KIB: u64 = 1 << 10;
 const GIB: u64 = 1 << 30;
 
-/// Both are multiples of 1 GiB, or no page of that size could be used.
+/// Both addresses are multiples of 1 GiB, so that a page of that size can be used.
 const IOVA: u64 = 4 * GIB;
 const PHYS: u64 = 8 * GIB;
 
@@ -36,7 +36,7 @@ fn runs() -> Vec<PhysRun> {
         .collect()
 }
 
-/// Bytes, for people.
+/// Returns a number of bytes as text.
 fn size(bytes: u64) -> String {
     match bytes {
         GIB.. => format!("{}G", bytes / GIB),

@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A page table from its first map to its last flush: Intel VT-d's second stage, 4 levels.
+//! All operations on a page table of Intel VT-d's second stage with 4 levels.
 //!
 //! In `tools/testing/host`: `cargo run --example map_and_lookup`
 //!
-//! The tables lie in this program's own memory, which is all that the library asks for; there is no
-//! device to walk them, so we say ourselves what it would have to forget.
+//! The tables are in the memory of this program. No device walks them, so the program prints the
+//! invalidations that a driver would send to the IOMMU.
 
 #![forbid(unsafe_code)]
 
-use iommu_pagetable_pure::{
+use iommu_pagetable::{
     memory::HostMemory,
     vtd::{SecondStage, SecondStageOptions},
     Access, Error, Gather, Limits, MemoryKind, PageTable, PhysRun,
 };
 use std::ops::ControlFlow;
 
-/// The format is a type: another one here, and everything below is compiled for that.
+/// The format is a type. With another one here, everything below is compiled for that.
 type Table = PageTable<SecondStage<4>, HostMemory>;
 
 const PAGE: u64 = 4 << 10;
@@ -30,7 +30,7 @@ fn run(phys: u64, length: u64, kind: MemoryKind) -> PhysRun {
     }
 }
 
-/// Prints every page, and how many tables it takes to say so.
+/// Prints every page, and the number of tables.
 fn show(table: &Table) {
     let mut pages = 0;
 
@@ -51,14 +51,14 @@ fn show(table: &Table) {
     println!("  {pages} pages, {} tables\n", table.memory().live());
 }
 
-/// What a driver does with a gather: its device forgets, then tables may be used again.
+/// Does what a driver does with a gather: it invalidates caches, and then tables can be freed.
 fn flush(table: &Table, gather: Gather<HostMemory>) {
     gather.flush(&table, |gather| {
         println!(
-            "  the IOTLB forgets {:#x?}{}",
+            "  invalidate the IOTLB for {:#x?}{}",
             gather.range(),
             if gather.has_tables() {
-                ", and which tables there were"
+                ", and the caches of tables"
             } else {
                 ""
             }
@@ -67,7 +67,7 @@ fn flush(table: &Table, gather: Gather<HostMemory>) {
 }
 
 fn main() -> Result<(), Error> {
-    // What the driver has read in the hardware's capabilities: addresses of 46 bits, no 1 GiB pages.
+    // The capabilities of the hardware: addresses of 46 bits, no pages of 1 GiB.
     let limits = Limits {
         output_bits: 46,
         page_sizes: PAGE | LARGE,
@@ -84,8 +84,8 @@ fn main() -> Result<(), Error> {
     }
     .into();
 
-    // Memory as a user's buffer has it: two pages from anywhere, 4 MiB in one piece, a register page.
-    // They follow each other in IOVA, and large pages are used where both addresses allow it.
+    // Memory as in a buffer of a user: two scattered pages, 4 MiB in one piece, a page of
+    // registers. Their IOVAs are adjacent, and large pages are used where both addresses allow it.
     let iova = 2 * LARGE - 2 * PAGE;
     let runs = [
         run(0x7000, PAGE, MemoryKind::Normal),
@@ -103,20 +103,20 @@ fn main() -> Result<(), Error> {
 
     for at in [iova + 0x10, iova + 3 * PAGE + 4, iova - 1] {
         match table.translate(at) {
-            Some(phys) => println!("{at:#x} leads to {phys:#x}"),
-            None => println!("{at:#x} leads nowhere"),
+            Some(phys) => println!("{at:#x} is translated to {phys:#x}"),
+            None => println!("{at:#x} is not mapped"),
         }
     }
 
     let mut gather = Gather::new();
 
-    println!("\nMapping over it is refused:");
+    println!("\nMapping a page over it is refused:");
     let again = table.map(iova + PAGE, &runs[..1], permissions, (), &mut gather);
     println!("  {again:?}\n");
     flush(&table, gather);
 
-    // The page is part of a large one, which is replaced in one step by 512 small ones first. A device
-    // that is using the rest of it notices nothing.
+    // The page is part of a large one, which is first replaced in one step by 512 small ones. A
+    // device can use the rest of it all the time.
     let mut gather = Gather::new();
 
     println!("Unmapping one page in the middle of a large one:");
@@ -126,7 +126,7 @@ fn main() -> Result<(), Error> {
     flush(&table, gather);
     show(&table);
 
-    // Nobody need remember what was mapped where: the table knows.
+    // The caller need not remember what was mapped where: unmap() returns it.
     let mut gather = Gather::new();
 
     println!("Unmapping all of it:");

@@ -1,45 +1,45 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A guest's page table under its host's, walked as an SMMUv3 does it; and what the SMMU records when
-//! the host takes a page away.
+//! A page table of a guest under that of the host, walked as an SMMUv3 does, and the event that the
+//! SMMU records after the host has unmapped a page.
 //!
 //! In `tools/testing/host`: `cargo run --example nested_walk`
 //!
 //! ```text
-//! IOVA ──stage 1, the guest's──► IPA ──stage 2, the host's──► physical address
+//! IOVA --(stage 1 of the guest)--> IPA --(stage 2 of the host)--> physical address
 //! ```
 //!
-//! What a guest takes for physical addresses are IPAs, those of its tables too. So each entry of stage
-//! 1 that the SMMU reads is itself first looked up in stage 2.
+//! The physical addresses of the guest are IPAs, including those of its tables. Stage 2 therefore
+//! translates the address of each entry of stage 1 before the SMMU reads it.
 
 #![forbid(unsafe_code)]
 
-use iommu_pagetable_pure::{
+use iommu_pagetable::{
     vmsa::{Granule4K, Stage1, Stage2},
-    walk::{vmsa as smmu, Access, BusError, Request, WalkMemory},
     window::WindowMemory,
     Error, Format, Gather, Limits, MemoryKind, PageTable, Permissions, PhysRun,
 };
+use iommu_walk::{vmsa as smmu, Access, BusError, Request, WalkMemory};
 
-/// 39 bits each: three levels, the first one being Arm's level 1. The host's SMMU has BBML 2 (`true`);
-/// on others a page that was mapped as one of a row cannot be taken away alone.
+/// Both tables have 39 bits and three levels, of which the first is Arm's level 1. The SMMU has
+/// BBML 2 (`true`); on others, a page of a group cannot be unmapped alone.
 type GuestTable<'w> = PageTable<Stage1<Granule4K, 39>, &'w WindowMemory>;
 type HostTable<'w> = PageTable<Stage2<Granule4K, 39, true>, &'w WindowMemory>;
 
 const PAGE: u64 = 4 << 10;
-/// How much of it there is of tables, on either side.
+/// The size of the memory for tables, on either side.
 const BYTES: u64 = 64 << 10;
-/// Where the host has its tables.
+/// The address of the tables of the host.
 const HOST_TABLES: u64 = 0x1000_0000;
-/// Where the guest believes to have its tables, and where they really are.
+/// The IPA of the tables of the guest, and their physical address.
 const GUEST_TABLES: u64 = 0x4000_0000;
 const GUEST_TABLES_PHYS: u64 = 0x8_8000_0000;
-/// A page of data: for the device, for the guest, and really.
+/// The IOVA, the IPA and the physical address of a page of data.
 const IOVA: u64 = 0x12_3456_7000;
 const IPA: u64 = 0x4800_0000;
 const PHYS: u64 = 0x9_0000_3000;
 
-/// The memory of the machine, as far as there are tables in it.
+/// The memory of the machine that contains tables.
 struct Machine<'w> {
     host: &'w WindowMemory,
     guest: &'w WindowMemory,
@@ -56,7 +56,7 @@ impl WalkMemory for Machine<'_> {
     }
 }
 
-/// Maps memory in one piece, for everything.
+/// Maps memory in one piece, with all permissions.
 fn map<F: Format>(
     table: &PageTable<F, &WindowMemory>,
     from: u64,
@@ -81,8 +81,8 @@ fn map<F: Format>(
     result
 }
 
-/// Takes a page out of the host's table.
-fn take_away(table: &HostTable<'_>, ipa: u64) -> Result<(), Error> {
+/// Unmaps a page in the table of the host.
+fn unmap_page(table: &HostTable<'_>, ipa: u64) -> Result<(), Error> {
     let mut gather = Gather::new();
     let result = table.unmap(ipa, PAGE, (), &mut gather, |_| ());
 
@@ -90,7 +90,7 @@ fn take_away(table: &HostTable<'_>, ipa: u64) -> Result<(), Error> {
     result.map(|_| ())
 }
 
-/// The SMMU, with the fields that a driver writes into the CD and the STE for these tables.
+/// Creates the walker from the fields that a driver writes into the CD and the STE.
 fn walker(guest: &GuestTable<'_>, host: &HostTable<'_>) -> Result<smmu::Nested, smmu::ConfigError> {
     let stage1 = smmu::Stage1::new(smmu::Stage1Config {
         lower: Some(smmu::TableConfig {
@@ -110,7 +110,7 @@ fn walker(guest: &GuestTable<'_>, host: &HostTable<'_>) -> Result<smmu::Nested, 
     let stage2 = smmu::Stage2::new(smmu::Stage2Config {
         base: host.root(),
         size_offset: 64 - 39,
-        // With this granule 1 says that the walk begins at Arm's level 1.
+        // With this granule, 1 means that the walk begins at Arm's level 1.
         start_field: 1,
         granule: smmu::Granule::K4,
         output_bits: 44,
@@ -150,9 +150,9 @@ fn main() -> Result<(), Error> {
         }
     };
 
-    // The guest maps a page for its device, and writes IPAs only.
+    // The guest maps a page for its device. Its tables contain only IPAs.
     map(&guest, IOVA, IPA, PAGE)?;
-    walk("The host has mapped nothing");
+    walk("The host has mapped no page");
 
     map(&host, GUEST_TABLES, GUEST_TABLES_PHYS, BYTES)?;
     walk("The host has mapped the guest's tables");
@@ -160,7 +160,7 @@ fn main() -> Result<(), Error> {
     map(&host, IPA, PHYS, PAGE)?;
     walk("The host has mapped the page as well");
 
-    take_away(&host, guest.root())?;
-    walk("The host has taken away the guest's first table");
+    unmap_page(&host, guest.root())?;
+    walk("The host has unmapped the guest's first table");
     Ok(())
 }

@@ -6,8 +6,9 @@
 //! thorough tests of the same source are the host's, in `drivers/iommu/pagetable/tests`.
 
 use core::ops::ControlFlow;
-use iommu_pagetable::{
-    Error, Format, Gather, Limits, MemoryKind, PageTable, Permissions, PhysRun, TableMemory,
+use kernel_ext::iommu::{
+    table::{Error, Format, Gather, Limits, PageTable, Permissions, TableMemory},
+    MemoryKind, PhysRun,
 };
 
 /// Pages of the window in which things are mapped at random.

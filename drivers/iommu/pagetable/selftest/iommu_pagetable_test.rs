@@ -14,10 +14,10 @@ use exercise::{exercise, Failure, WINDOW};
 use iommu_pagetable::{
     vmsa::{Granule16K, Granule4K, Granule64K, Stage1, Stage2},
     vtd::{FirstStage, SecondStage},
-    Format, Mock,
+    Mock,
 };
 use kernel::{device::Device, faux, fmt, prelude::*};
-use kernel_ext::iommu::{IommuPages, TableAllocation};
+use kernel_ext::iommu::{table::Format, IommuPages, TableAllocation};
 use race::race;
 
 module! {

@@ -3,7 +3,6 @@
 //! Several CPUs in one page table, each with pages of its own among those of the others.
 
 use crate::exercise::{Failure, Numbers, ALL};
-use iommu_pagetable::{Format, Gather, Limits, MemoryKind, PageTable, PhysRun, TableMemory};
 use kernel::{
     prelude::*,
     sync::{
@@ -11,6 +10,10 @@ use kernel::{
         Arc, Completion,
     },
     workqueue,
+};
+use kernel_ext::iommu::{
+    table::{Format, Gather, Limits, PageTable, TableMemory},
+    MemoryKind, PhysRun,
 };
 
 /// How many do it at once.

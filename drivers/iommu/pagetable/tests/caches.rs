@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the device may have cached of tables that are gone, and who must have it forgotten.
+//! The caches of tables: an operation must request their invalidation if the device may have cached
+//! a table that was removed.
 
 #![forbid(unsafe_code)]
 
-use iommu_pagetable_pure::{
+use iommu_pagetable::{
     memory::HostMemory,
     vmsa::{Granule4K, Stage2, Stage2Options},
     vtd::SecondStage,
@@ -49,25 +50,25 @@ fn unmap<F: Format>(table: &Table<F>, iova: u64, length: u64) -> Gather<HostMemo
 
     table
         .unmap(iova, length, (), &mut gather, |_| ())
-        .expect("nothing to cut");
+        .expect("no page to cut");
     gather
 }
 
-/// The device knows the way to the table of page 5 when that is removed. Page 6 is mapped in the same
-/// place before the device was told: it must be told for page 6, too.
+/// The device has cached the table of page 5 when that is removed. Page 6 is mapped in its place
+/// before the invalidation, so the range of page 6 must be invalidated too.
 #[test]
 fn a_page_where_a_table_was() {
     let table = table::<SecondStage<4>>();
 
     map(&table, 5 * PAGE, PAGE)
         .expect("free")
-        .flush(&table, |_| panic!("nothing was cached"));
+        .flush(&table, |_| panic!("no invalidation is required"));
     let pending = unmap(&table, 5 * PAGE, PAGE);
     let gather = map(&table, 6 * PAGE, PAGE).expect("free");
 
     assert!(gather.has_tables());
     assert!(gather.range().contains(&(6 * PAGE)));
-    // So must whoever maps below the table that was just put there, and did not put it there.
+    // The same applies to a map below the new table, even though it has not created that table.
     let neighbour = map(&table, 8 * PAGE, PAGE).expect("free");
 
     assert!(neighbour.has_tables());
@@ -79,7 +80,7 @@ fn a_page_where_a_table_was() {
     gather.flush(&table, |_| flushed += 1);
     pending.flush(&table, |_| flushed += 1);
     assert_eq!(flushed, 2);
-    // All is told: what comes now needs nothing.
+    // After the flushes, another map requires no invalidation.
     unmap(&table, 6 * PAGE, PAGE).flush(&table, |_| ());
     assert!(map(&table, 7 * PAGE, PAGE).expect("free").is_empty());
 }
@@ -91,7 +92,7 @@ fn a_large_page_where_a_table_was() {
 
     map(&table, 0, PAGE)
         .expect("free")
-        .flush(&table, |_| panic!("nothing was cached"));
+        .flush(&table, |_| panic!("no invalidation is required"));
     let pending = unmap(&table, 0, PAGE);
     let gather = map(&table, 0, LARGE).expect("free");
 
@@ -103,9 +104,10 @@ fn a_large_page_where_a_table_was() {
     assert!(map(&table, 0, LARGE).expect("free").is_empty());
 }
 
-/// A group with a page in it already is not marked as one: its neighbours would change with it.
+/// A group that already contains a page is not marked, because the device might use that page for
+/// all of it.
 #[test]
-fn no_group_around_somebody_else() {
+fn no_group_around_another_page() {
     let table = table::<Stage2<Granule4K, 48>>();
     let marked = |table: &Table<Stage2<Granule4K, 48>>| {
         let page = table.unmap(0, PAGE, (), &mut Gather::new(), |_| ());
@@ -129,7 +131,8 @@ fn no_group_around_somebody_else() {
     assert!(!marked(&table));
 }
 
-/// In a group the hardware may note a write in any entry: where that is tracked there are none.
+/// No groups are made where writes are tracked, because hardware may record a write to a group in
+/// any of its entries.
 #[test]
 fn no_groups_where_writes_are_tracked() {
     let options = Stage2Options {

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Random steps in every format, against the model.
+//! Random operations in every format, compared with the model.
 
 #![forbid(unsafe_code)]
 
 mod model;
 
-use iommu_pagetable_pure::{
+use iommu_pagetable::{
     vmsa::{Granule16K, Granule4K, Granule64K, Stage1, Stage2},
     vtd::{FirstStage, SecondStage},
     Mock,
@@ -14,12 +14,13 @@ use iommu_pagetable_pure::{
 use model::{check, Care, RECORD};
 use proptest::{prelude::*, test_runner::TestRunner};
 
-/// Steps that a failure can be reduced to a few of.
+/// A sequence of steps, which proptest shrinks to the shortest that fails.
 fn records() -> impl Strategy<Value = Vec<[u8; RECORD]>> {
     prop::collection::vec(any::<[u8; RECORD]>(), 1..40)
 }
 
-/// A case is dozens of steps, so there are fewer than elsewhere; PROPTEST_CASES asks for more.
+/// The number of cases is smaller than elsewhere, because a case has dozens of steps.
+/// PROPTEST_CASES overrides it.
 fn config() -> ProptestConfig {
     let config = ProptestConfig::default();
 

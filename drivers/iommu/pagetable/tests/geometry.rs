@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! How many levels a table has and how large its root is, for every size of input.
+//! The number of levels and the size of the root of a page table, for every input size.
 //!
-//! For Arm this is what the tables of DDI 0487 say (D8.2), not what a formula gives: for which input
-//! sizes a walk begins at which level, and which is the lowest bit that this level resolves.
+//! For Arm this is what the tables of DDI 0487 say (D8.2), not what a formula gives: for which
+//! input sizes a walk begins at which level, and which is the lowest bit that this level resolves.
 
 #![forbid(unsafe_code)]
 
-use iommu_pagetable_pure::{
+use iommu_pagetable::{
     memory::HostMemory,
     vmsa::{Granule16K, Granule4K, Granule64K, Stage1, Stage2},
     vtd::{FirstStage, SecondStage},
@@ -28,8 +28,8 @@ const STAGE1_16K: Rows = &[
 ];
 const STAGE1_64K: Rows = &[(25..=29, 3, 16), (30..=42, 2, 29), (43..=52, 1, 42)];
 
-/// Stage 2: of the values of VTCR_EL2.SL0 that a size allows, the one that begins lowest, with up to
-/// 16 tables side by side.
+/// Stage 2: of the values of VTCR_EL2.SL0 that a size allows, the one that begins lowest, with up
+/// to 16 tables side by side.
 const STAGE2_4K: Rows = &[(25..=34, 2, 21), (35..=43, 1, 30), (44..=48, 0, 39)];
 const STAGE2_16K: Rows = &[(25..=29, 3, 14), (30..=40, 2, 25), (41..=48, 1, 36)];
 const STAGE2_64K: Rows = &[(25..=33, 3, 16), (34..=46, 2, 29), (47..=52, 1, 42)];
@@ -94,7 +94,7 @@ fn vtd() {
     assert_eq!(found::<Mock>(), (4, 512, 47));
 }
 
-/// A root lies where its size says, 64 bytes at the least (D8.2.3), and all of it is there.
+/// A root is aligned to its size, at least to 64 bytes (D8.2.3), and all of it is allocated.
 fn root<F: Format>(options: F::Options) {
     let memory: HostMemory = HostMemory::default();
     let table = PageTable::<F, _>::new(memory, options, Limits::default(), ()).expect("new");
@@ -118,7 +118,7 @@ fn roots() {
     root::<Stage2<Granule64K, 46>>(Default::default());
 }
 
-/// The sizes that are offered, a bit for each.
+/// Returns the page sizes of a format, or-ed together.
 fn page_sizes<F: Format>(options: F::Options) -> u64 {
     let memory: HostMemory = HostMemory::default();
 
@@ -150,7 +150,7 @@ fn sizes_of_pages_and_groups() {
         page_sizes::<Stage2<Granule64K, 48>>(Default::default()),
         0x4_2021_0000
     );
-    // No block is larger than a table that there is.
+    // No block is larger than what the root covers.
     assert_eq!(
         page_sizes::<Stage1<Granule4K, 30>>(Default::default()),
         0x0221_1000

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Every order in which two threads can change neighbouring pages, under a model checker.
+//! Two threads that change adjacent pages, in every order, under a model checker.
 //!
-//! The format is the smallest one in which tables come and go: three levels of two entries. With
+//! The format is the smallest one in which tables are created and removed: three levels of two
+//! entries. With
 //! `--cfg loom` the words of tables are loom's atomics, and each test runs once for each order of
 //! their accesses, and for each value that the memory model lets an access see. What is checked
 //! when a table is retired (it is empty, it was not retired before) is in the memory of the tests.
@@ -10,9 +11,9 @@
 #![cfg(loom)]
 #![forbid(unsafe_code)]
 
-use iommu_pagetable_pure::{
-    memory::HostMemory, CountField, Format, Gather, Limits, MemoryKind, PageTable, Permissions,
-    PhysRun, TableLayout,
+use iommu_pagetable::{
+    memory::HostMemory, AddressField, CountField, Format, Gather, LeafLayout, Limits, MemoryKind,
+    PageTable, Pattern, Permissions, PhysRun, TableLayout,
 };
 use loom::{
     sync::Arc,
@@ -22,6 +23,7 @@ use loom::{
 const PAGE: u64 = 1 << 12;
 const ADDRESS: u64 = (1 << 48) - (1 << 12);
 const DIRTY: u64 = 1 << 2;
+const MMIO: u64 = 1 << 3;
 
 /// Three levels of two entries: eight pages.
 struct Tiny;
@@ -43,47 +45,32 @@ impl TableLayout for Tiny {
     const VISIBLE: u64 = 1 << 62;
 }
 
+impl LeafLayout for Tiny {
+    const OUTPUT_BITS: u32 = 48;
+    const LEAF_LEVELS: u32 = 2;
+    const ADDRESS: AddressField = AddressField {
+        own: ADDRESS,
+        high: (0, 0),
+    };
+    const ATTRIBUTES: u64 = DIRTY | MMIO;
+    const PAGE_FLAGS: u64 = 2;
+    const LARGE_PAGE_FLAGS: u64 = 2;
+    const MMIO: Pattern = Pattern::set(MMIO);
+    const DIRTY: Pattern = Pattern::set(DIRTY);
+    const DIRTY_FLAG: u64 = DIRTY;
+}
+
 impl Format for Tiny {
     const NAME: &'static str = "tiny";
     type Options = ();
-    const OUTPUT_BITS: u32 = 48;
-    const LEAF_LEVELS: u32 = 2;
     const CAN_CUT: bool = true;
 
     fn attributes((): (), _: Permissions, _: MemoryKind) -> Option<u64> {
         Some(0)
     }
 
-    fn leaf(_level: u32, phys: u64, attributes: u64) -> u64 {
-        phys | attributes | 2
-    }
-
-    fn phys(leaf: u64) -> u64 {
-        leaf & ADDRESS
-    }
-
-    fn attributes_of(leaf: u64) -> u64 {
-        leaf & DIRTY
-    }
-
     fn permissions(_: u64) -> Permissions {
         RW
-    }
-
-    fn kind(_: u64) -> MemoryKind {
-        MemoryKind::Normal
-    }
-
-    fn is_dirty(leaf: u64) -> bool {
-        leaf & DIRTY != 0
-    }
-
-    fn cleaned(leaf: u64) -> u64 {
-        leaf & !DIRTY
-    }
-
-    fn dirtied(leaf: u64) -> u64 {
-        leaf | DIRTY
     }
 }
 
@@ -102,7 +89,7 @@ fn table() -> Arc<Table> {
     Arc::new(table.expect("no error is possible"))
 }
 
-/// Where the page with this number is mapped to.
+/// Returns the physical address of the page with this number.
 fn phys(page: u64) -> u64 {
     (page + 0x100) * PAGE
 }
@@ -140,7 +127,7 @@ fn spawn(table: &Arc<Table>, f: impl FnOnce(&Table) + Send + 'static) -> JoinHan
     thread::spawn(move || f(&table))
 }
 
-/// Empties the table, in which `left` are mapped, and looks for tables that were lost.
+/// Empties the table, in which `left` are mapped, and checks that no table was leaked.
 fn ends_with(table: &Table, left: &[u64]) {
     for page in 0..8 {
         assert_eq!(
@@ -159,7 +146,7 @@ fn ends_with(table: &Table, left: &[u64]) {
     );
 }
 
-/// Runs `f` in as many orders as can be had with so many preemptions.
+/// Runs `f` in every order that this number of preemptions allows.
 fn explore(f: impl Fn() + Sync + Send + 'static) {
     let mut model = loom::model::Builder::new();
 
@@ -302,7 +289,7 @@ fn dirt_is_not_lost() {
 
         map(&table, 0, 1);
         let other = spawn(&table, |table| {
-            // The device tries until the entry holds still.
+            // The device tries again until its update succeeds.
             while !table.mark_dirty(0) {}
         });
         let mut gather = Gather::new();

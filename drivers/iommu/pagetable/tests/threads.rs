@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Real threads that map and unmap their own pages, scattered between everybody else's.
+//! Threads that map and unmap their own pages, which lie between those of the other threads.
 //!
-//! What a model checker tries on a few words in every order, this does on whole tables in whatever
-//! order comes. Built with AddressSanitizer it also sees a table that is used after it was freed.
+//! A model checker tries every order on a few words; these tests use whole tables in the order that
+//! the scheduler chooses. Built with AddressSanitizer they also find a table that is used after it
+//! was freed.
 
 #![forbid(unsafe_code)]
 
-use iommu_pagetable_pure::{
+use iommu_pagetable::{
     memory::HostMemory,
     vmsa::{Granule4K, Stage1, Stage2},
     vtd::{FirstStage, SecondStage},
@@ -21,7 +22,7 @@ use std::{
 
 const THREADS: u64 = 4;
 const ROUNDS: u64 = 2_000;
-/// Pieces that a thread owns; a piece of one size of page lies between pieces of other threads.
+/// The number of pieces of a thread; they alternate with those of the other threads.
 const PIECES: u64 = 6;
 
 const RW: Permissions = Permissions {
@@ -33,7 +34,7 @@ const RW: Permissions = Permissions {
 
 type Table<F, const COHERENT: bool> = PageTable<F, HostMemory<COHERENT>>;
 
-/// Numbers without a pattern (xorshift64).
+/// A sequence of pseudo-random numbers (xorshift64).
 struct Noise(u64);
 
 impl Noise {
@@ -45,7 +46,7 @@ impl Noise {
     }
 }
 
-/// One thread's pieces: where they are, how large, and whether they are mapped.
+/// The pieces of one thread: their addresses, their size, and whether they are mapped.
 struct Owner<'t, F: Format, const COHERENT: bool> {
     table: &'t Table<F, COHERENT>,
     thread: u64,
@@ -54,7 +55,7 @@ struct Owner<'t, F: Format, const COHERENT: bool> {
 }
 
 impl<F: Format, const COHERENT: bool> Owner<'_, F, COHERENT> {
-    /// Pieces of all threads take turns, around a border of tables of all levels.
+    /// The pieces of the threads alternate, around a boundary of the tables of all levels.
     fn iova(&self, piece: u64) -> u64 {
         let middle = 1u64 << (F::INPUT_BITS - 1);
         let first = middle - PIECES / 2 * THREADS * self.size;
@@ -93,7 +94,7 @@ impl<F: Format, const COHERENT: bool> Owner<'_, F, COHERENT> {
         gather.flush(&self.table, |_| {});
     }
 
-    /// Everything of this thread is as it left it.
+    /// Checks that the pieces of this thread are as it has left them.
     fn look(&self) {
         for piece in 0..PIECES {
             let offset = self.size - 1;
@@ -118,7 +119,7 @@ impl<F: Format, const COHERENT: bool> Owner<'_, F, COHERENT> {
     }
 }
 
-/// Looks at everything as long as there is somebody to look at.
+/// Reads the whole page table until the other threads are done.
 fn watch<F: Format, const COHERENT: bool>(table: &Table<F, COHERENT>, done: &AtomicBool) {
     while !done.load(Ordering::Relaxed) {
         let mut last = None;
@@ -155,7 +156,7 @@ fn stress<F: Format, const COHERENT: bool>(options: F::Options, size: u64) {
         done.store(true, Ordering::Relaxed);
         assert!(results.iter().all(Result::is_ok), "a thread has failed");
     });
-    // Waits for nobody any more: the next table that goes takes all others along.
+    // No thread reads any more, so the next table that is freed takes all others along.
     let mut gather = Gather::new();
     let run = PhysRun {
         phys: 0,
@@ -170,7 +171,7 @@ fn stress<F: Format, const COHERENT: bool>(options: F::Options, size: u64) {
     assert_eq!(table.memory().live(), 1, "tables are left over");
 }
 
-/// Pieces of all kinds of sizes.
+/// Runs all threads with pieces of every size.
 fn stress_all<F: Format, const COHERENT: bool>(options: F::Options) {
     let page = 1u64 << F::GRANULE_BITS;
     let large = 1u64 << F::span_bits(1);

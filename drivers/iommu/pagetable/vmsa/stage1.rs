@@ -1,88 +1,76 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Stage 1: virtual to intermediate (or, without a stage 2, physical) addresses (D8.3.1.2).
+//! Stage 1: from virtual to intermediate physical addresses, or to physical ones where there is no
+//! stage 2 (D8.3.1.2).
 
-use super::{
-    get_phys, leaf_type, put_phys, table_address, table_layout, Granule, Start, ACCESS_FLAG,
-    CONTIGUOUS, DBM, IGNORED_VISIBLE, INNER_SHAREABLE, OUTER_SHAREABLE, SHAREABILITY,
-    TABLE_OR_PAGE, VALID,
-};
-use crate::{
-    base::{CountField, MemoryKind, TableLayout},
-    format::Format,
-    permissions::Permissions,
-};
-use core::marker::PhantomData;
+use super::{Stage, Vmsa};
+use crate::base::{Pattern, Permissions};
 
-/// AttrIndx, bits 4:2: which byte of [`MAIR`] says how the memory is cached.
+/// AttrIndx, bits 4:2: the byte of [`MAIR`] that says how the memory is cached.
 const ATTR_INDEX: u64 = 7 << 2;
 const ATTR_WRITE_BACK: u64 = 1 << 2;
 const ATTR_DEVICE: u64 = 2 << 2;
-/// AP\[1\]: unprivileged requests too.
+/// `AP[1]`: unprivileged requests are allowed as well.
 const UNPRIVILEGED: u64 = 1 << 6;
-/// AP\[2\]: not for writing. With DBM: not written yet.
-const READ_ONLY: u64 = 1 << 7;
-/// Of this ASID only.
+/// nG: the translation belongs to one ASID.
 const NOT_GLOBAL: u64 = 1 << 11;
-/// PXN: no instructions from here for privileged requests.
+/// PXN: privileged requests fetch no instructions from here.
 const PRIVILEGED_EXECUTE_NEVER: u64 = 1 << 53;
-/// UXN: no instructions from here for others, who need no AP\[1\] for that (D8.4).
+/// UXN: unprivileged requests fetch no instructions from here. Without it they can, even if
+/// `AP[1]` is clear (D8.4).
 const UNPRIVILEGED_EXECUTE_NEVER: u64 = 1 << 54;
 
-/// What the context descriptor's MAIR has to be for the AttrIndx that these tables use: normal
-/// memory non-cacheable, write-back; device memory nGnRE (IHI 0070, 5.4; DDI 0487, MAIR_EL1).
+/// The value that the MAIR field of the context descriptor must have for these tables.
+///
+/// AttrIndx 0 is normal memory that is not cached, 1 is normal memory with write-back caching, 2 is
+/// device memory of the type nGnRE (IHI 0070, 5.4; DDI 0487, MAIR_EL1).
 pub const MAIR: u64 = 0x44 | 0xff << 8 | 0x04 << 16;
 
-/// Stage 1 tables. `BBM2` says that the SMMU has SMMU_IDR3.BBML = 2, so that blocks in use may be
-/// replaced by tables.
-pub struct Stage1<G: Granule, const INPUT_BITS: u32, const BBM2: bool = false>(PhantomData<G>);
+/// The format of stage 1 tables; see [`Vmsa`] for `BBM2`.
+pub type Stage1<G, const INPUT_BITS: u32, const BBM2: bool = false> =
+    Vmsa<StageOne, G, INPUT_BITS, BBM2>;
 
-/// What a driver decides for a whole stage 1.
+/// Stage 1, as a parameter of [`Vmsa`].
+pub struct StageOne;
+
+/// The choices of a driver for a whole stage 1 table.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct Stage1Options {
-    /// Writable pages begin clean and are made dirty by the SMMU: HA and HD are set in the CD.
+    /// Writable pages begin clean, and the SMMU makes them dirty: HA and HD are set in the CD.
     pub track_dirty: bool,
 }
 
-table_layout!(Stage1, stage1);
-
-impl<G: Granule, const INPUT_BITS: u32, const BBM2: bool> Format for Stage1<G, INPUT_BITS, BBM2> {
-    const NAME: &'static str = match G::BITS {
-        12 => "vmsa-s1-4k",
-        14 => "vmsa-s1-16k",
-        _ => "vmsa-s1-64k",
+impl Stage for StageOne {
+    const NAMES: [&'static str; 3] = ["vmsa-s1-4k", "vmsa-s1-16k", "vmsa-s1-64k"];
+    const CONCATENATED_BITS: u32 = 0;
+    const ATTRIBUTES: u64 = ATTR_INDEX
+        | UNPRIVILEGED
+        | NOT_GLOBAL
+        | PRIVILEGED_EXECUTE_NEVER
+        | UNPRIVILEGED_EXECUTE_NEVER;
+    const MMIO: Pattern = Pattern {
+        mask: ATTR_INDEX,
+        value: ATTR_DEVICE,
     };
+    /// `AP[2]` forbids writing.
+    const WRITABLE: u64 = 0;
     type Options = Stage1Options;
-    const OUTPUT_BITS: u32 = G::OUTPUT_BITS;
-    const LEAF_LEVELS: u32 = G::LEAF_LEVELS;
-    const CAN_CUT: bool = BBM2;
 
+    #[inline(always)]
     fn tracks_dirty(options: Stage1Options) -> bool {
         options.track_dirty
     }
 
     #[inline(always)]
-    fn group_bits(level: u32) -> u32 {
-        G::GROUP_BITS.get(level as usize).copied().unwrap_or(0)
+    fn normal(_options: Stage1Options) -> u64 {
+        ATTR_WRITE_BACK
     }
 
-    fn attributes(
-        options: Stage1Options,
-        permissions: Permissions,
-        kind: MemoryKind,
-    ) -> Option<u64> {
-        let mut bits = ACCESS_FLAG | NOT_GLOBAL;
+    /// Every page that can be written can be read: the format has no other way.
+    #[inline(always)]
+    fn rights(permissions: Permissions) -> u64 {
+        let mut bits = NOT_GLOBAL;
 
-        bits |= match kind {
-            MemoryKind::Normal => ATTR_WRITE_BACK | INNER_SHAREABLE,
-            MemoryKind::Mmio => ATTR_DEVICE | OUTER_SHAREABLE,
-        };
-        // What can be written can be read: the format knows no other way.
-        bits |= match (permissions.write, options.track_dirty) {
-            (true, false) => 0,
-            (true, true) => READ_ONLY | DBM,
-            (false, _) => READ_ONLY,
-        };
         if permissions.privileged {
             bits |= UNPRIVILEGED_EXECUTE_NEVER;
         } else {
@@ -91,64 +79,16 @@ impl<G: Granule, const INPUT_BITS: u32, const BBM2: bool> Format for Stage1<G, I
         if !permissions.execute {
             bits |= PRIVILEGED_EXECUTE_NEVER | UNPRIVILEGED_EXECUTE_NEVER;
         }
-        (permissions.read || permissions.write).then_some(bits)
+        bits
     }
 
     #[inline(always)]
-    fn leaf(level: u32, phys: u64, attributes: u64) -> u64 {
-        put_phys::<G>(phys) | attributes | leaf_type(level)
-    }
-
-    #[inline(always)]
-    fn grouped(leaf: u64) -> u64 {
-        leaf | CONTIGUOUS
-    }
-
-    #[inline(always)]
-    fn is_grouped(leaf: u64) -> bool {
-        leaf & CONTIGUOUS != 0
-    }
-
-    #[inline(always)]
-    fn phys(leaf: u64) -> u64 {
-        get_phys::<G>(leaf)
-    }
-
-    fn attributes_of(leaf: u64) -> u64 {
-        let access = UNPRIVILEGED | READ_ONLY | DBM;
-        let execute = PRIVILEGED_EXECUTE_NEVER | UNPRIVILEGED_EXECUTE_NEVER;
-
-        leaf & (ATTR_INDEX | SHAREABILITY | ACCESS_FLAG | NOT_GLOBAL | access | execute)
-    }
-
-    fn permissions(leaf: u64) -> Permissions {
+    fn permissions(leaf: u64, write: bool) -> Permissions {
         Permissions {
             read: true,
-            write: leaf & (READ_ONLY | DBM) != READ_ONLY,
+            write,
             execute: leaf & PRIVILEGED_EXECUTE_NEVER == 0,
             privileged: leaf & UNPRIVILEGED == 0,
         }
-    }
-
-    #[inline(always)]
-    fn kind(leaf: u64) -> MemoryKind {
-        if leaf & ATTR_INDEX == ATTR_DEVICE {
-            MemoryKind::Mmio
-        } else {
-            MemoryKind::Normal
-        }
-    }
-
-    #[inline(always)]
-    fn is_dirty(leaf: u64) -> bool {
-        leaf & (READ_ONLY | DBM) == DBM
-    }
-
-    fn cleaned(leaf: u64) -> u64 {
-        leaf | READ_ONLY
-    }
-
-    fn dirtied(leaf: u64) -> u64 {
-        leaf & !READ_ONLY
     }
 }

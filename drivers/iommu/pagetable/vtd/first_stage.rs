@@ -1,38 +1,37 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! VT-d's first-stage tables: those of x86-64 CPUs.
+//! VT-d's first-stage tables, which have the format of the page tables of x86-64 CPUs.
 //!
-//! Entries by level (9.7): FS-PTE 0, FS-PDE 1, FS-PDPE 2, FS-PML4E 3, FS-PML5E 4. IOVAs are the lower
-//! half of the canonical addresses; the upper half is not used.
+//! Entries by level (9.7): FS-PTE 0, FS-PDE 1, FS-PDPE 2, FS-PML4E 3, FS-PML5E 4. IOVAs are the
+//! lower half of the canonical addresses; the upper half is not used.
 
-use super::{ADDRESS, IGNORED_MMIO, PAGE_SIZE};
-use crate::{
-    base::{CountField, MemoryKind, TableLayout},
-    format::Format,
-    permissions::Permissions,
+use super::{ADDRESS, IGNORED_MMIO, PAGE_ADDRESS, PAGE_SIZE};
+use crate::base::{
+    AddressField, CountField, Format, LeafLayout, MemoryKind, Pattern, Permissions, TableLayout,
 };
 
 const PRESENT: u64 = 1 << 0;
 const WRITE: u64 = 1 << 1;
 const USER: u64 = 1 << 2;
-/// Written by the hardware at every level, if it is not set.
+/// The hardware sets it at every level if it is clear.
 const ACCESSED: u64 = 1 << 5;
-/// Written by the hardware in pages, if it is not set.
+/// The hardware sets it in pages if it is clear.
 const DIRTY: u64 = 1 << 6;
 /// Ignored at every level.
 const IGNORED_VISIBLE: u64 = 1 << 9;
-/// No instructions are fetched from here, if NXE is set in the PASID-table entry; else it must be 0.
+/// No instructions are fetched from here. It must be 0 unless NXE is set in the PASID-table entry.
 const EXECUTE_DISABLE: u64 = 1 << 63;
 
 /// First-stage tables of 4 or 5 levels: 47 or 56 bits of IOVA.
 pub struct FirstStage<const LEVELS: u32>;
 
-/// What a driver decides for a whole first-stage table.
+/// The choices of a driver for a whole first-stage table.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct FirstStageOptions {
-    /// The hardware heeds [`Permissions::execute`]: it has ECAP_REG.ERS, and NXE is set.
+    /// The hardware checks [`Permissions::execute`]: it has ECAP_REG.ERS, and NXE is set.
     pub no_execute: bool,
-    /// Pages begin clean. Else they are dirty from the start, which spares the hardware a write.
+    /// Pages begin clean. Otherwise they are dirty from the start, and the hardware has no flag to
+    /// set.
     pub track_dirty: bool,
 }
 
@@ -46,15 +45,27 @@ impl<const LEVELS: u32> TableLayout for FirstStage<LEVELS> {
     const ROOT_BITS: u32 = 9;
     const LINK_MASK: u64 = PRESENT | PAGE_SIZE;
     const LINK_TAG: u64 = PRESENT;
-    // Accessed from the start: then the hardware never writes to a link.
+    // ACCESSED is set from the start, so that the hardware never writes to a link.
     const LINK_FLAGS: u64 = WRITE | USER | ACCESSED;
     const LINK_ADDRESS: u64 = ADDRESS;
-    // 62:52 are ignored.
+    // The hardware ignores 62:52.
     const COUNT: CountField = CountField {
         low: (52, 10),
         high: (0, 0),
     };
     const VISIBLE: u64 = IGNORED_VISIBLE;
+}
+
+impl<const LEVELS: u32> LeafLayout for FirstStage<LEVELS> {
+    const OUTPUT_BITS: u32 = 52;
+    const LEAF_LEVELS: u32 = 3;
+    const ADDRESS: AddressField = PAGE_ADDRESS;
+    const ATTRIBUTES: u64 = WRITE | USER | ACCESSED | DIRTY | EXECUTE_DISABLE | IGNORED_MMIO;
+    const PAGE_FLAGS: u64 = PRESENT;
+    const LARGE_PAGE_FLAGS: u64 = PRESENT | PAGE_SIZE;
+    const MMIO: Pattern = Pattern::set(IGNORED_MMIO);
+    const DIRTY: Pattern = Pattern::set(DIRTY);
+    const DIRTY_FLAG: u64 = DIRTY;
 }
 
 impl<const LEVELS: u32> Format for FirstStage<LEVELS> {
@@ -63,10 +74,8 @@ impl<const LEVELS: u32> Format for FirstStage<LEVELS> {
         _ => "vtd-fs5",
     };
     type Options = FirstStageOptions;
-    /// Addresses in the upper half of the tables are sign-extended, so not ours.
+    /// Addresses in the upper half of the tables are sign-extended and not mapped.
     const INPUT_BITS: u32 = 11 + 9 * LEVELS;
-    const OUTPUT_BITS: u32 = 52;
-    const LEAF_LEVELS: u32 = 3;
     const CAN_CUT: bool = true;
 
     #[inline(always)]
@@ -77,7 +86,7 @@ impl<const LEVELS: u32> Format for FirstStage<LEVELS> {
     ) -> Option<u64> {
         let mut bits = ACCESSED;
 
-        // What can be written can be read: the format knows no other way.
+        // Every page that can be written can be read: the format has no other way.
         if permissions.write {
             bits |= WRITE;
             if !options.track_dirty {
@@ -96,22 +105,6 @@ impl<const LEVELS: u32> Format for FirstStage<LEVELS> {
         (permissions.read || permissions.write).then_some(bits)
     }
 
-    #[inline(always)]
-    fn leaf(level: u32, phys: u64, attributes: u64) -> u64 {
-        let size = if level == 0 { 0 } else { PAGE_SIZE };
-
-        PRESENT | phys | attributes | size
-    }
-
-    #[inline(always)]
-    fn phys(leaf: u64) -> u64 {
-        leaf & ADDRESS
-    }
-
-    fn attributes_of(leaf: u64) -> u64 {
-        leaf & (WRITE | USER | ACCESSED | DIRTY | EXECUTE_DISABLE | IGNORED_MMIO)
-    }
-
     fn permissions(leaf: u64) -> Permissions {
         Permissions {
             read: true,
@@ -119,27 +112,5 @@ impl<const LEVELS: u32> Format for FirstStage<LEVELS> {
             execute: leaf & EXECUTE_DISABLE == 0,
             privileged: leaf & USER == 0,
         }
-    }
-
-    #[inline(always)]
-    fn kind(leaf: u64) -> MemoryKind {
-        if leaf & IGNORED_MMIO != 0 {
-            MemoryKind::Mmio
-        } else {
-            MemoryKind::Normal
-        }
-    }
-
-    #[inline(always)]
-    fn is_dirty(leaf: u64) -> bool {
-        leaf & DIRTY != 0
-    }
-
-    fn cleaned(leaf: u64) -> u64 {
-        leaf & !DIRTY
-    }
-
-    fn dirtied(leaf: u64) -> u64 {
-        leaf | DIRTY
     }
 }

@@ -1,34 +1,33 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! VT-d's second-stage tables: guest-physical (or, in legacy mode, any) to host-physical addresses.
+//! VT-d's second-stage tables: from guest-physical addresses (in legacy mode, from any IOVA) to
+//! host-physical ones.
 //!
 //! Entries by level (9.8): SS-PTE 0, SS-PDE 1, SS-PDPE 2, SS-PML4E 3, SS-PML5E 4.
 
-use super::{ADDRESS, IGNORED_MMIO, PAGE_SIZE};
-use crate::{
-    base::{CountField, MemoryKind, TableLayout},
-    format::Format,
-    permissions::Permissions,
+use super::{ADDRESS, IGNORED_MMIO, PAGE_ADDRESS, PAGE_SIZE};
+use crate::base::{
+    AddressField, CountField, Format, LeafLayout, MemoryKind, Pattern, Permissions, TableLayout,
 };
 
 const READ: u64 = 1 << 0;
 const WRITE: u64 = 1 << 1;
-/// Written by the hardware if SSADE is set in the PASID-table entry.
+/// The hardware sets it if SSADE is set in the PASID-table entry.
 const DIRTY: u64 = 1 << 9;
 /// Ignored in SS-PDEs and above.
 const IGNORED_VISIBLE: u64 = 1 << 10;
-/// Requests through this page snoop the caches, whatever they ask for.
+/// All requests through this page snoop the caches.
 const SNOOP: u64 = 1 << 11;
 
 /// Second-stage tables of 3, 4 or 5 levels: 39, 48 or 57 bits of IOVA.
 pub struct SecondStage<const LEVELS: u32>;
 
-/// What a driver decides for a whole second-stage table.
+/// The choices of a driver for a whole second-stage table.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct SecondStageOptions {
-    /// Enforce cache coherency: needs ECAP_REG.SC.
+    /// Cache coherency is enforced, which needs ECAP_REG.SC.
     pub snoop: bool,
-    /// Refuse pages that cannot be written: the parent of a nested domain on hardware with erratum
+    /// Read-only pages are refused, as in the parent of a nested domain on hardware with erratum
     /// 772415.
     pub writable_only: bool,
 }
@@ -41,18 +40,30 @@ impl<const LEVELS: u32> TableLayout for SecondStage<LEVELS> {
     const GRANULE_BITS: u32 = 12;
     const INDEX_BITS: u32 = 9;
     const ROOT_BITS: u32 = 9;
-    // There is no present bit: an entry that lets neither read nor write is not present, and links
-    // always allow both.
+    // There is no present bit: an entry that allows neither reads nor writes is not present. Links
+    // allow both.
     const LINK_MASK: u64 = PAGE_SIZE | READ | WRITE;
     const LINK_TAG: u64 = READ | WRITE;
     const LINK_FLAGS: u64 = 0;
     const LINK_ADDRESS: u64 = ADDRESS;
-    // 60:52 and 63 are ignored.
+    // The hardware ignores 60:52 and 63.
     const COUNT: CountField = CountField {
         low: (52, 9),
         high: (63, 1),
     };
     const VISIBLE: u64 = IGNORED_VISIBLE;
+}
+
+impl<const LEVELS: u32> LeafLayout for SecondStage<LEVELS> {
+    const OUTPUT_BITS: u32 = 52;
+    const LEAF_LEVELS: u32 = 3;
+    const ADDRESS: AddressField = PAGE_ADDRESS;
+    const ATTRIBUTES: u64 = READ | WRITE | DIRTY | SNOOP | IGNORED_MMIO;
+    const PAGE_FLAGS: u64 = 0;
+    const LARGE_PAGE_FLAGS: u64 = PAGE_SIZE;
+    const MMIO: Pattern = Pattern::set(IGNORED_MMIO);
+    const DIRTY: Pattern = Pattern::set(DIRTY);
+    const DIRTY_FLAG: u64 = DIRTY;
 }
 
 impl<const LEVELS: u32> Format for SecondStage<LEVELS> {
@@ -62,8 +73,6 @@ impl<const LEVELS: u32> Format for SecondStage<LEVELS> {
         _ => "vtd-ss5",
     };
     type Options = SecondStageOptions;
-    const OUTPUT_BITS: u32 = 52;
-    const LEAF_LEVELS: u32 = 3;
     const CAN_CUT: bool = true;
 
     #[inline(always)]
@@ -90,22 +99,6 @@ impl<const LEVELS: u32> Format for SecondStage<LEVELS> {
         (write || read && !options.writable_only).then_some(bits)
     }
 
-    #[inline(always)]
-    fn leaf(level: u32, phys: u64, attributes: u64) -> u64 {
-        let size = if level == 0 { 0 } else { PAGE_SIZE };
-
-        phys | attributes | size
-    }
-
-    #[inline(always)]
-    fn phys(leaf: u64) -> u64 {
-        leaf & ADDRESS
-    }
-
-    fn attributes_of(leaf: u64) -> u64 {
-        leaf & (READ | WRITE | DIRTY | SNOOP | IGNORED_MMIO)
-    }
-
     fn permissions(leaf: u64) -> Permissions {
         Permissions {
             read: leaf & READ != 0,
@@ -113,27 +106,5 @@ impl<const LEVELS: u32> Format for SecondStage<LEVELS> {
             execute: leaf & READ != 0,
             privileged: false,
         }
-    }
-
-    #[inline(always)]
-    fn kind(leaf: u64) -> MemoryKind {
-        if leaf & IGNORED_MMIO != 0 {
-            MemoryKind::Mmio
-        } else {
-            MemoryKind::Normal
-        }
-    }
-
-    #[inline(always)]
-    fn is_dirty(leaf: u64) -> bool {
-        leaf & DIRTY != 0
-    }
-
-    fn cleaned(leaf: u64) -> u64 {
-        leaf & !DIRTY
-    }
-
-    fn dirtied(leaf: u64) -> u64 {
-        leaf | DIRTY
     }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A package needs a library or a program; what this one is for is in `benches`.
+//! An empty library, which cargo requires; the benchmarks are in `benches`.
 
 #![forbid(unsafe_code)]

@@ -54,7 +54,7 @@ static void bench_copy(int user, unsigned long command, const char *name, size_t
 	struct cost copy, empty;
 	int rc = 0;
 
-	/* At page after page, as somebody who has not been there does */
+	/* Page after page, each for the first time */
 	for (size_t i = 0; i < SHORT_ROUNDS && !rc; i++) {
 		rc = call(user, USER_NOTHING, 0, 0, &nothing);
 		if (!rc)
@@ -79,7 +79,7 @@ static void bench_copies(int user)
 	bench_copy(user, USER_READ, "read-64K", 16 * KIB4);
 }
 
-/* A user of an IOAS in which @memory is mapped; 0 or a negative errno */
+/* Measures a user of an IOAS in which @memory is mapped. Returns 0 or a negative errno. */
 static int open_user(const struct bench *bench, uint32_t ioas, int *user)
 {
 	struct user_attach attach = { .iommufd = bench->fd, .ioas = ioas };
@@ -94,7 +94,7 @@ static int open_user(const struct bench *bench, uint32_t ioas, int *user)
 	return rc;
 }
 
-/* With a page table that has the pages, and without any */
+/* Measures with a page table that has pinned the pages, and without */
 static void bench_both(const struct bench *bench, const struct memory *memory)
 {
 	uint32_t ioas;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What is measured, a function for each part of the report. All take an IOAS to
- * which a device is attached, with nothing mapped in it, and leave it so.
+ * The parts of the report, a function for each. All take an empty IOAS to which a
+ * device is attached, and leave it empty.
  */
 #ifndef BENCH_IOAS_BENCH_H
 #define BENCH_IOAS_BENCH_H
@@ -17,7 +17,7 @@ struct bench {
 	uint32_t other_ioas;	/* has a device of its own */
 };
 
-/* Where large ranges are mapped, aligned for every page size */
+/* The IOVA of large ranges, aligned for every page size */
 #define IOVA_BASE (4 * GIB)
 
 /* range.c: one large range: map, unmap, copy, a second page table */
@@ -26,16 +26,16 @@ void bench_ranges(const struct bench *bench);
 /* small.c: single pages, few and many */
 void bench_small(const struct bench *bench);
 
-/* growth.c: what a page costs as ranges grow, what a call costs as areas do */
+/* growth.c: the cost of a page by the length of a range, and of a call by the number of areas */
 void bench_growth(const struct bench *bench);
 
-/* kernel_memory.c: what the kernel needs to have a GiB mapped */
+/* kernel_memory.c: the kernel memory for a GiB that is mapped */
 void bench_kernel_memory(const struct bench *bench);
 
 /* access.c: pages that the kernel pins, reads and writes */
 void bench_access(const struct bench *bench);
 
-/* parallel.c: small mappings while a large one is being made */
+/* parallel.c: small mappings during a large one */
 void bench_parallel(const struct bench *bench);
 
 /* for_ever.c: one page, many pages one by one, many pages at once; do not return */

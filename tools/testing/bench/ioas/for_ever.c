@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The same calls over and over, for a look at where their instructions go; see bench.h. */
+/* The same calls over and over, for a profile of their instructions; see bench.h. */
 #include <stdio.h>
 
 #include "bench.h"

@@ -10,7 +10,7 @@
 #define SMALL_LONGEST GIB
 #define HUGE_LONGEST (64 * GIB)
 
-/* Once before, but for the longest, to whose length a first time adds nothing */
+/* Warms up, except for the longest range, where that makes no difference */
 static void one_length(const struct bench *bench, const struct memory *memory,
 		       const char *kind, size_t length)
 {
@@ -44,7 +44,7 @@ static void lengths(const struct bench *bench, bool huge)
 }
 
 #define MOST_AREAS 100000
-/* Every other page of IOVA, so that no area has a neighbour */
+/* Every other page of IOVA, so that no areas are adjacent */
 #define AREA_STRIDE (2 * KIB4)
 
 static void map_areas(const struct bench *bench, const char *va, uint32_t count,
@@ -60,7 +60,7 @@ static void map_areas(const struct bench *bench, const char *va, uint32_t count,
 	free(order);
 }
 
-/* One more page, where it is told to be or where the kernel finds room */
+/* One more page, at a fixed IOVA or where the kernel finds a free range */
 static void one_more(const struct bench *bench, const char *va, uint32_t count,
 		     bool fixed)
 {
@@ -69,7 +69,7 @@ static void one_more(const struct bench *bench, const char *va, uint32_t count,
 	char name[32];
 
 	for (int i = 0; i < WARM_UP + 11; i++) {
-		/* In the middle, between two that are there */
+		/* In the middle, between two existing areas */
 		uint64_t iova = IOVA_BASE + count / 2 * AREA_STRIDE + KIB4;
 		struct cost cost;
 

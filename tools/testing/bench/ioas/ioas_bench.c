@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What IO address spaces cost, seen from a program on /dev/iommu: the same
- * program measures the kernel's module and ours. Prints the lines that
+ * Measures the costs of IO address spaces from user space. The same program
+ * measures the kernel's module and ours. Prints the lines that
  * tools/testing/bench/ioas_report.py reads; see meter.h.
  *
  *   ioas_bench PART...		ranges small growth memory access parallel, ranges first;
@@ -52,7 +52,7 @@ static void (*find_part(const char *name))(const struct bench *bench)
 	die(name, -EINVAL);
 }
 
-/* With an IOAS of its own: what others did to theirs makes no difference */
+/* Measures with a new IOAS, so that the parts do not affect each other */
 static void run_part(struct rig *rig, uint32_t other_ioas, const char *name)
 {
 	void (*run)(const struct bench *bench) = find_part(name);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * /dev/iommufd_user: the functions that in-kernel users of an IOAS call, for a
- * program to call and measure. An open file is one such user.
+ * /dev/iommufd_user calls the functions of in-kernel users of an IOAS, so that a
+ * program can measure them. An open file is one such user.
  */
 #ifndef BENCH_IOAS_IOMMUFD_USER_H
 #define BENCH_IOAS_IOMMUFD_USER_H
@@ -30,10 +30,10 @@ struct user_range {
 /* Pins for writing; what is pinned must be unpinned in the same pieces */
 #define USER_PIN _IOW('B', 1, struct user_range)
 #define USER_UNPIN _IOW('B', 2, struct user_range)
-/* From and to a buffer that is always the same */
+/* Copies from and to a buffer of the module */
 #define USER_READ _IOW('B', 3, struct user_range)
 #define USER_WRITE _IOW('B', 4, struct user_range)
-/* Nothing: what the call itself costs */
+/* Does nothing: the cost of the ioctl itself */
 #define USER_NOTHING _IOW('B', 5, struct user_range)
 
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What the kernel needs to have a GiB of scattered memory mapped; see bench.h. */
+/* The kernel memory for a GiB of scattered memory that is mapped; see bench.h. */
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -14,8 +14,8 @@
 #define ROUNDS 3
 
 /*
- * GONE is every page that the page allocator has given out, whatever for; the
- * others say to whom, as far as the kernel counts it.
+ * GONE counts all pages that the page allocator has handed out. The others are
+ * the counters of the kernel for some of the uses.
  */
 enum counter { GONE, SLAB, TABLES, VMALLOC, PERCPU, COUNTERS };
 
@@ -27,7 +27,7 @@ struct usage {
 	int64_t kib[COUNTERS];
 };
 
-/* Gives caches back, and lets each CPU add its counts to those of all */
+/* Drops caches, and adds the counts of each CPU to the global ones */
 static void settle(void)
 {
 	FILE *f = fopen("/proc/sys/vm/drop_caches", "w");
@@ -98,8 +98,8 @@ static int64_t median(int64_t *values)
 }
 
 /*
- * At another IOVA each time: page tables may keep tables that have become
- * empty, and the next mapping there would find them.
+ * At another IOVA each time, because the next mapping at the same IOVA would
+ * use tables that were kept although they had become empty.
  */
 static void one_round(const struct bench *bench, const struct memory *memory, int round,
 		      int64_t grown[COUNTERS][ROUNDS], int64_t kept[COUNTERS][ROUNDS])

@@ -22,7 +22,7 @@ static struct memory memory_new(const char *name, void *va, size_t length)
 	return memory;
 }
 
-/* @length bytes of addresses from a multiple of 2 MiB on, with nothing there */
+/* Reserves @length bytes of unmapped addresses at a multiple of 2 MiB */
 static char *reserve_addresses(size_t length)
 {
 	char *va = mmap(NULL, length + MIB2, PROT_NONE,
@@ -88,9 +88,9 @@ static int by_phys(const void *a, const void *b)
 }
 
 /*
- * Where the page with the @rank-th address of @count is to be. A step that has
- * no divisor in common with @count visits all and puts none behind its
- * neighbour.
+ * Returns the new index of the page with the @rank-th address of @count. A step
+ * that has no divisor in common with @count visits all indices, and no page
+ * follows the one before it in memory.
  */
 static size_t place(size_t rank, size_t count, bool adjacent)
 {
@@ -105,7 +105,7 @@ struct memory memory_hugetlb(size_t length)
 	return memory;
 }
 
-/* The pages are sorted by physical address, and each is moved to its place */
+/* Sorts the pages by physical address, and moves each to its place */
 void memory_arrange(struct memory *memory, bool adjacent)
 {
 	size_t count = memory->length / MIB2;
@@ -185,7 +185,7 @@ struct memory memory_repeated(size_t length, bool huge)
 	return memory;
 }
 
-/* The entries of /proc/self/pagemap for all of it */
+/* Reads the entries of /proc/self/pagemap for all of it */
 static uint64_t *page_map(const struct memory *memory)
 {
 	size_t size = memory->length / KIB4 * sizeof(uint64_t);

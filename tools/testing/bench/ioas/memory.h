@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Memory of every kind that is mapped, touched, with its pages where its name
- * says that they are. The report has how many physically contiguous runs there
- * really were.
+ * The kinds of memory that are mapped. All pages are touched, and have the
+ * physical addresses that the name implies. The report has the actual number of
+ * physically contiguous runs.
  */
 #ifndef BENCH_IOAS_MEMORY_H
 #define BENCH_IOAS_MEMORY_H
@@ -23,33 +23,33 @@ struct memory {
 	int file;	/* to be mapped by MAP_FILE, else -1 */
 };
 
-/* Small pages, touched in disorder and in order */
+/* Small pages, touched in random order and in order */
 struct memory memory_scattered(size_t length);
 struct memory memory_sequential(size_t length);
 
 /* Transparent huge pages */
 struct memory memory_thp(size_t length);
 
-/* 2 MiB pages of hugetlbfs, which stand wherever they came from ... */
+/* 2 MiB pages of hugetlbfs, at any physical addresses ... */
 struct memory memory_hugetlb(size_t length);
 
-/* ... until each is put in front of the next in physical memory, or none is */
+/* ... until they are rearranged so that all are physically adjacent, or none */
 void memory_arrange(struct memory *memory, bool adjacent);
 
 /*
- * A file in memory of FILE_LENGTH bytes, made once and kept: small pages touched
- * in disorder, or 2 MiB pages.
+ * A file in memory of FILE_LENGTH bytes, created once and kept: small pages touched
+ * in random order, or 2 MiB pages.
  */
 #define FILE_LENGTH (128 * MIB)
 const struct memory *memory_file(bool huge);
 
 /*
- * @length bytes of addresses, which are plentiful where memory is not: behind
- * them there is that file over and over.
+ * @length bytes of addresses at which that file is mapped repeatedly, for ranges
+ * that are larger than memory.
  */
 struct memory memory_repeated(size_t length, bool huge);
 
-/* Says what came out */
+/* Prints the number of runs */
 void memory_report(const struct memory *memory);
 
 void memory_free(struct memory *memory);

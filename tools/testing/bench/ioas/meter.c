@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Measuring and reporting; see the header. */
+/* Measurements and reports; see the header. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,7 +12,7 @@
 #define LOOP_ROUNDS 100000UL
 #define LOOP_INSTRUCTIONS 2
 
-/* What measuring itself costs */
+/* The cost of a measurement itself */
 static struct cost overhead;
 
 static uint64_t now_ns(void)

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What a call costs: by the time-stamp counter, which counts instructions in a
+ * The cost of a call by the time-stamp counter, which counts instructions in a
  * VM with -icount, and by the clock. Figures go to stdout, one in a line:
  *
  *   cost WHAT MEMORY TICKS NANOSECONDS UNITS
  *
- * UNITS is what the cost is for together: pages of 4 KiB, or calls.
+ * UNITS is the number of pages of 4 KiB, or of calls, that the cost includes.
  */
 #ifndef BENCH_IOAS_METER_H
 #define BENCH_IOAS_METER_H
@@ -18,7 +18,7 @@ struct cost {
 	uint64_t ns;
 };
 
-/* The same call, many times over; the first WARM_UP are not noted */
+/* The same call, many times; the first WARM_UP are not recorded */
 #define MAX_ROUNDS 101
 #define WARM_UP 1
 
@@ -28,16 +28,16 @@ struct series {
 	unsigned int count;
 };
 
-/* Measures a loop of known length, and nothing; prints the first */
+/* Measures a loop of known length and an empty call, and prints the former */
 void meter_init(void);
 
 void meter_begin(struct cost *cost);
 void meter_end(struct cost *cost);
 
-/* Notes what a round of it cost */
+/* Records the cost of a round */
 void series_add(struct series *series, const struct cost *cost);
 
-/* The median of the ticks, the least of the times */
+/* Returns the median of the ticks and the minimum of the times */
 struct cost series_typical(const struct series *series);
 
 void report_cost(const char *what, const char *memory, struct cost cost,
@@ -45,10 +45,10 @@ void report_cost(const char *what, const char *memory, struct cost cost,
 void report_series(const char *what, const char *memory,
 		   const struct series *series, uint64_t units);
 
-/* "value WHAT MEMORY NUMBER": what is no cost */
+/* "value WHAT MEMORY NUMBER": a figure that is not a cost */
 void report_value(const char *what, const char *memory, int64_t value);
 
-/* "none WHAT MEMORY ERRNO": it cannot be done here */
+/* "none WHAT MEMORY ERRNO": an operation that is refused */
 void report_none(const char *what, const char *memory, int rc);
 
 /* Ends the program, with a message */
@@ -57,10 +57,10 @@ void die(const char *what, int rc) __attribute__((noreturn));
 /* Dies unless @rc, 0 or a negative errno, is 0 */
 void must(const char *what, int rc);
 
-/* Numbers that are the same in every run */
+/* Returns a pseudo-random number; the sequence is the same in every run */
 uint32_t next_random(uint32_t *state);
 
-/* The numbers below @count in disorder; the same in every run */
+/* Returns the numbers below @count in random order, the same in every run */
 uint32_t *shuffled(size_t count);
 
 #endif

@@ -41,7 +41,7 @@ static struct cost one_small(const struct bench *bench, const struct memory *mem
 	return cost;
 }
 
-/* The longest of those that were over before the large one was, and how many */
+/* Reports the longest of the small mappings that ended before the large one, and their number */
 void bench_parallel(const struct bench *bench)
 {
 	struct large large = { .bench = bench };

@@ -87,7 +87,7 @@ static int do_op(const struct bench *bench, const struct memory *memory, enum op
 	}
 }
 
-/* Without the one, the other cannot be */
+/* The operation that cannot be made if the given one is refused */
 static enum op opposite(enum op op)
 {
 	switch (op) {
@@ -102,7 +102,7 @@ static enum op opposite(enum op op)
 	}
 }
 
-/* One round of everything; what cannot be done is left out from then on */
+/* One round of all operations; one that is refused is left out from then on */
 static void round_of(const struct bench *bench, const struct memory *memory,
 		     struct series *series, int *refused)
 {
@@ -139,7 +139,7 @@ static void bench_range(const struct bench *bench, const struct memory *memory)
 			report_series(op_names[op], memory->name, &series[op], PAGES);
 }
 
-/* Memory that is given back afterwards */
+/* Measures memory that is freed afterwards */
 static void bench_passing(const struct bench *bench, struct memory memory)
 {
 	bench_range(bench, &memory);
@@ -159,7 +159,7 @@ static void set_large_pages(const struct bench *bench, bool allowed)
 	must("large pages", ioctl_errno(bench->fd, IOMMU_OPTION, &cmd));
 }
 
-/* As an old VFIO container has it: every page can be unmapped alone */
+/* Measures page tables in which every page can be unmapped alone, as in an old VFIO container */
 static void bench_divisible(const struct bench *bench)
 {
 	struct memory memory = memory_thp(LENGTH);
@@ -183,7 +183,7 @@ static void bench_hugetlb(const struct bench *bench)
 
 void bench_ranges(const struct bench *bench)
 {
-	/* First: memory that was given back in disorder comes out in disorder */
+	/* First, because memory that was freed in random order is allocated in random order */
 	bench_passing(bench, memory_sequential(LENGTH));
 	bench_passing(bench, memory_scattered(LENGTH));
 	bench_passing(bench, memory_thp(LENGTH));

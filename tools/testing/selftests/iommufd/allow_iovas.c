@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * IOMMU_IOAS_ALLOW_IOVAS: where the kernel places what has no IOVA of its own,
- * and that devices cannot take away what user space has been promised.
+ * Tests of IOMMU_IOAS_ALLOW_IOVAS: the kernel chooses IOVAs in the allowed ranges only,
+ * and a device that would have to reserve part of them cannot be attached.
  */
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -57,8 +57,8 @@ FIXTURE_TEARDOWN(allow)
 	close(self->fd);
 }
 
-/* Where @pages pages get mapped, or a negative errno */
-static int64_t place(FIXTURE_DATA(allow) *self, unsigned int pages)
+/* Maps pages; returns the IOVA that the kernel has chosen, or a negative errno */
+static int64_t map_anywhere(FIXTURE_DATA(allow) *self, unsigned int pages)
 {
 	uint64_t iova = 0;
 	int rc = iommufd_map(self->fd, self->ioas, MAP_RW, self->memory,
@@ -75,7 +75,7 @@ TEST_F(allow, bad_ranges)
 	struct iommu_iova_range *ranges;
 
 	EXPECT_EQ(-EINVAL, allow_one(self->fd, self->ioas, 0x1000, 0xfff));
-	/* A single address is no range */
+	/* A range must have at least two addresses */
 	EXPECT_EQ(-EINVAL, allow_one(self->fd, self->ioas, 0x1000, 0x1000));
 	EXPECT_EQ(-EINVAL, allow(self->fd, self->ioas, overlap, 3));
 	EXPECT_EQ(0, allow(self->fd, self->ioas, overlap, 2));
@@ -83,7 +83,7 @@ TEST_F(allow, bad_ranges)
 	EXPECT_EQ(-ENOENT, allow(self->fd, UNKNOWN_ID, NULL, 1));
 	EXPECT_EQ(-ENOENT, allow(self->fd, 0, overlap, 1));
 
-	/* Those that can be read are looked at first */
+	/* Readable ranges are checked before an unreadable one is reached */
 	ranges = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE,
 		      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	ASSERT_NE(MAP_FAILED, ranges);
@@ -93,53 +93,53 @@ TEST_F(allow, bad_ranges)
 	ranges->last = 1;
 	EXPECT_EQ(-EFAULT, allow(self->fd, self->ioas, ranges, UINT32_MAX));
 
-	/* What was allowed before still is */
-	EXPECT_EQ(0x10000, place(self, 1));
+	/* The failed calls have not changed the list */
+	EXPECT_EQ(0x10000, map_anywhere(self, 1));
 }
 
-TEST_F(allow, iovas_are_chosen_within)
+TEST_F(allow, chosen_iovas_are_allowed)
 {
 	struct iommu_iova_range ranges[] = {
 		{ 0x50000, 0x51fff }, { 0x20000, 0x20fff }, { 0x10800, 0x10fff },
 	};
 
 	ASSERT_EQ(0, allow(self->fd, self->ioas, ranges, 3));
-	EXPECT_EQ(0x20000, place(self, 1));
-	EXPECT_EQ(0x50000, place(self, 1));
-	EXPECT_EQ(0x51000, place(self, 1));
-	EXPECT_EQ(-ENOSPC, place(self, 1));
+	EXPECT_EQ(0x20000, map_anywhere(self, 1));
+	EXPECT_EQ(0x50000, map_anywhere(self, 1));
+	EXPECT_EQ(0x51000, map_anywhere(self, 1));
+	EXPECT_EQ(-ENOSPC, map_anywhere(self, 1));
 
-	/* Who names an IOVA may have any */
+	/* The list does not restrict IOVAs that the caller chooses */
 	EXPECT_EQ(0, iommufd_map_at(self->fd, self->ioas, self->memory, PAGE,
 				    0x100000));
-	/* None restricts nothing */
+	/* An empty list removes the restriction */
 	ASSERT_EQ(0, allow(self->fd, self->ioas, NULL, 0));
-	EXPECT_EQ(PAGE, place(self, 1));
+	EXPECT_EQ(PAGE, map_anywhere(self, 1));
 }
 
-TEST_F(allow, neighbours_are_one)
+TEST_F(allow, adjacent_ranges_are_joined)
 {
 	struct iommu_iova_range ranges[] = {
 		{ 0x22000, 0x23fff }, { 0x20000, 0x21fff },
 	};
 
 	ASSERT_EQ(0, allow(self->fd, self->ioas, ranges, 2));
-	EXPECT_EQ(0x20000, place(self, 4));
+	EXPECT_EQ(0x20000, map_anywhere(self, 4));
 }
 
 TEST_F(allow, ends_of_the_address_space)
 {
 	ASSERT_EQ(0, allow_one(self->fd, self->ioas, 0, 2 * PAGE - 1));
-	EXPECT_EQ(PAGE, place(self, 1));
-	EXPECT_EQ(-ENOSPC, place(self, 1));
+	EXPECT_EQ(PAGE, map_anywhere(self, 1));
+	EXPECT_EQ(-ENOSPC, map_anywhere(self, 1));
 	ASSERT_EQ(0, allow_one(self->fd, self->ioas, UINT64_MAX - 2 * PAGE + 1,
 			       UINT64_MAX));
-	EXPECT_EQ(-ENOSPC, place(self, 2));
+	EXPECT_EQ(-ENOSPC, map_anywhere(self, 2));
 	ASSERT_EQ(0, allow_one(self->fd, self->ioas, 0, UINT64_MAX));
-	EXPECT_EQ(2 * PAGE, place(self, 1));
+	EXPECT_EQ(2 * PAGE, map_anywhere(self, 1));
 }
 
-TEST_F(allow, what_can_be_mapped_is_told_as_before)
+TEST_F(allow, iova_ranges_are_unchanged)
 {
 	struct iommu_iova_range range;
 	uint32_t num = 1;
@@ -151,8 +151,8 @@ TEST_F(allow, what_can_be_mapped_is_told_as_before)
 	EXPECT_EQ(UINT64_MAX, range.last);
 }
 
-/* Many; each is looked at when the next is added */
-TEST_F(allow, thousands)
+/* Each new range is checked for overlaps with all others */
+TEST_F(allow, thousands_of_ranges)
 {
 	static struct iommu_iova_range ranges[20000];
 
@@ -161,8 +161,8 @@ TEST_F(allow, thousands)
 			(i + 1) * 4 * PAGE, (i + 1) * 4 * PAGE + PAGE - 1,
 		};
 	ASSERT_EQ(0, allow(self->fd, self->ioas, ranges, ARRAY_SIZE(ranges)));
-	EXPECT_EQ(4 * PAGE, place(self, 1));
-	EXPECT_EQ(-ENOSPC, place(self, 2));
+	EXPECT_EQ(4 * PAGE, map_anywhere(self, 1));
+	EXPECT_EQ(-ENOSPC, map_anywhere(self, 2));
 	EXPECT_EQ(0, allow(self->fd, self->ioas, NULL, 0));
 }
 
@@ -180,7 +180,7 @@ FIXTURE_TEARDOWN(device)
 	rig_close(&self->rig);
 }
 
-TEST_F(device, reserved_is_not_allowed)
+TEST_F(device, reserved_iovas_cannot_be_allowed)
 {
 	int fd = self->rig.fd;
 	uint32_t ioas = self->rig.ioas;
@@ -194,7 +194,7 @@ TEST_F(device, reserved_is_not_allowed)
 	EXPECT_EQ(0, allow(fd, ioas, NULL, 0));
 }
 
-TEST_F(device, allowed_is_not_reserved)
+TEST_F(device, allowed_iovas_cannot_be_reserved)
 {
 	int fd = self->rig.fd;
 	uint32_t ioas = self->rig.ioas;
@@ -205,7 +205,7 @@ TEST_F(device, allowed_is_not_reserved)
 	EXPECT_EQ(0, rig_attach(&self->rig, ioas));
 }
 
-TEST_F(device, allowed_is_translated)
+TEST_F(device, allowed_iovas_must_be_in_the_aperture)
 {
 	int fd = self->rig.fd;
 	uint32_t ioas = self->rig.ioas, num = 16;
@@ -215,12 +215,12 @@ TEST_F(device, allowed_is_translated)
 	ASSERT_EQ(0, iommufd_iova_ranges(fd, ioas, ranges, &num, NULL));
 	ASSERT_EQ(0, vfio_dev_detach(&self->rig.edu));
 	if (ranges[num - 1].last == UINT64_MAX)
-		SKIP(return, "page tables here translate all addresses");
+		SKIP(return, "the page tables of this IOMMU translate all addresses");
 	ASSERT_EQ(0, allow_one(fd, ioas, UINT64_MAX - 1, UINT64_MAX));
 	EXPECT_EQ(-EADDRINUSE, rig_attach(&self->rig, ioas));
 }
 
-TEST_F(device, allowed_stays_when_devices_come_and_go)
+TEST_F(device, list_is_kept_on_attach_and_detach)
 {
 	int fd = self->rig.fd;
 	uint32_t ioas = self->rig.ioas;

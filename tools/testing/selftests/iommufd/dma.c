@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What devices really reach: every byte arrives where the address space says,
- * with small, transparent huge and hugetlb pages, nothing arrives elsewhere,
- * and nothing at all once it is unmapped, detached or not permitted.
+ * Tests of DMA with small, transparent huge and hugetlb pages: every byte that a device
+ * writes arrives at the mapped address and no other memory changes. Accesses are refused
+ * after unmap, after detach and without permission.
  */
 #include <sys/mman.h>
 
@@ -26,14 +26,14 @@ FIXTURE(memory) {
 	struct rig rig;
 	struct vfio_dev testdev;
 	unsigned char *memory;
-	unsigned char *expect;	/* what @memory should hold */
+	unsigned char *expect;	/* expected contents of @memory */
 	int64_t vm_pin;
 };
 
 FIXTURE_VARIANT(memory) {
 	void *(*alloc)(size_t length);
 	bool thp;
-	unsigned long skew;	/* bytes by which IOVAs miss 2 MiB alignment */
+	unsigned long skew;	/* offset of the IOVA from a multiple of 2 MiB, in bytes */
 };
 
 FIXTURE_VARIANT_ADD(memory, small) { alloc_small, false, 0 };
@@ -70,7 +70,7 @@ FIXTURE_TEARDOWN(memory)
 	rig_close(&self->rig);
 }
 
-TEST_F(memory, every_byte_arrives_and_none_elsewhere)
+TEST_F(memory, only_the_written_bytes_change)
 {
 	struct {
 		uint64_t offset;
@@ -94,7 +94,7 @@ TEST_F(memory, every_byte_arrives_and_none_elsewhere)
 	}
 }
 
-TEST_F(memory, every_page_leads_to_its_physical_address)
+TEST_F(memory, every_page_has_its_physical_address)
 {
 	for (uint64_t i = 0; i < SIZE; i += PAGE)
 		ASSERT_EQ(TESTDEV_OK,
@@ -103,7 +103,7 @@ TEST_F(memory, every_page_leads_to_its_physical_address)
 					phys_of(self->memory + i)));
 }
 
-TEST_F(memory, neighbours_of_the_mapping_are_refused)
+TEST_F(memory, writes_beside_the_mapping_are_refused)
 {
 	EXPECT_EQ(TESTDEV_DMA_FAULT,
 		  testdev_write(&self->testdev, IOVA + variant->skew - 4, 0));
@@ -112,8 +112,8 @@ TEST_F(memory, neighbours_of_the_mapping_are_refused)
 				0));
 }
 
-/* The hardware has the translations cached by then */
-TEST_F(memory, nothing_is_reached_after_unmap)
+/* The first writes make the IOMMU cache the translations, which unmap must invalidate */
+TEST_F(memory, writes_after_unmap_are_refused)
 {
 	uint64_t iova = IOVA + variant->skew;
 
@@ -131,7 +131,7 @@ TEST_F(memory, nothing_is_reached_after_unmap)
 	EXPECT_TRUE(edu_reaches(&self->rig.edu, iova, self->memory, PAGE));
 }
 
-TEST_F(memory, the_same_memory_at_two_iovas)
+TEST_F(memory, one_memory_at_two_iovas)
 {
 	uint64_t second = IOVA + 4 * SIZE + variant->skew;
 
@@ -166,7 +166,7 @@ FIXTURE_TEARDOWN(dma)
 	EXPECT_EQ(0, rig_pins(&self->rig));
 }
 
-TEST_F(dma, nothing_is_reached_before_attach)
+TEST_F(dma, writes_before_attach_are_refused)
 {
 	ASSERT_EQ(0, map_at(self->memory, PAGE, IOVA));
 	EXPECT_TRUE(edu_write_refused(&self->rig.edu, IOVA, self->memory, PAGE));
@@ -174,7 +174,7 @@ TEST_F(dma, nothing_is_reached_before_attach)
 				      self->memory, PAGE));
 }
 
-TEST_F(dma, what_was_mapped_before_attach_is_reached)
+TEST_F(dma, mappings_made_before_attach_work)
 {
 	ASSERT_EQ(0, map_at(self->memory, 2 * PAGE, IOVA));
 	ASSERT_EQ(0, rig_attach(&self->rig, self->rig.ioas));
@@ -182,7 +182,7 @@ TEST_F(dma, what_was_mapped_before_attach_is_reached)
 				self->memory + PAGE / 2, PAGE));
 }
 
-TEST_F(dma, nothing_is_reached_after_detach)
+TEST_F(dma, writes_after_detach_are_refused)
 {
 	ASSERT_EQ(0, map_at(self->memory, PAGE, IOVA));
 	ASSERT_EQ(0, rig_attach(&self->rig, self->rig.ioas));
@@ -229,7 +229,7 @@ TEST_F(dma, writeable_is_not_readable)
 	EXPECT_NE(0x44, self->memory[PAGE]);
 }
 
-TEST_F(dma, replace_leads_to_other_memory)
+TEST_F(dma, replace_switches_to_other_memory)
 {
 	uint32_t ioas2;
 
@@ -251,8 +251,8 @@ TEST_F(dma, replace_leads_to_other_memory)
 	}
 }
 
-/* munmap() takes the memory from the process only; it is the device's still */
-TEST_F(dma, pinned_memory_outlives_munmap)
+/* munmap() removes the memory from the process only; the device still accesses it */
+TEST_F(dma, pinned_memory_remains_after_munmap)
 {
 	uint64_t phys;
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The life of an address space, again and again, and each time another memory
- * allocation fails: the first, the second, and so on until none is left. What
- * makes things may say ENOMEM, and must leave nothing behind then; what takes
- * them away must not fail.
+ * Tests of failing memory allocations. A scenario is repeated, and in each round another
+ * allocation fails: the first, the second, and so on until there is none left. Commands
+ * that create or map may fail with ENOMEM, and then must have no effect. Commands that
+ * destroy or unmap must not fail.
  *
- * Needs a kernel with failslab and fail_page_alloc; skips itself elsewhere.
+ * Requires a kernel with failslab and fail_page_alloc, and is skipped on others.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -23,19 +23,19 @@
 #define LARGE (2UL << 20)
 #define IOVA_SMALL 0x10000000UL
 #define IOVA_LARGE 0x20000000UL
-/* Far more allocations than the scenario can need: a loop that never ends is a bug */
+/* Far more than the allocations of the scenario, so that a loop without end fails */
 #define LIMIT 2000
-/* Fewer, and nothing was injected at all */
+/* Less than the allocations of the scenario, to check that failures are injected */
 #define AT_LEAST 30
 
 FIXTURE(fail_nth) {
 	struct rig rig;
 	char *small;
 	char *large;
-	int fd;		/* of this thread's fail-nth */
+	int fd;		/* of /proc/thread-self/fail-nth */
 };
 
-/* Every allocation may fail, also one that may sleep; and silently */
+/* Make all allocations fail, including those that may sleep, without log messages */
 static const struct {
 	const char *file;
 	const char *value;
@@ -90,21 +90,21 @@ static void arm(FIXTURE_DATA(fail_nth) *self, int nth)
 		abort();
 }
 
-/* Whether the allocation that was to fail did come; none fails afterwards */
+/* Stops the injection; returns whether an allocation has failed */
 static bool disarm(FIXTURE_DATA(fail_nth) *self)
 {
 	char number[16] = "";
-	bool came;
+	bool injected;
 
 	if (pread(self->fd, number, sizeof(number) - 1, 0) <= 0)
 		abort();
-	came = atoi(number) == 0;
+	injected = atoi(number) == 0;
 	arm(self, 0);
-	return came;
+	return injected;
 }
 
-/* Makes everything there is to be made; the first error ends it */
-static int make(FIXTURE_DATA(fail_nth) *self, uint32_t *second)
+/* Maps memory in two IOASes and attaches the device to each; stops at the first error */
+static int set_up(FIXTURE_DATA(fail_nth) *self, uint32_t *second)
 {
 	struct rig *rig = &self->rig;
 	uint64_t iova;
@@ -129,8 +129,8 @@ static int make(FIXTURE_DATA(fail_nth) *self, uint32_t *second)
 	return rc;
 }
 
-/* Takes everything away; none of it may fail, whatever was made */
-static int take_away(FIXTURE_DATA(fail_nth) *self, uint32_t second)
+/* Undoes set_up(), also after an error of it */
+static int tear_down(FIXTURE_DATA(fail_nth) *self, uint32_t second)
 {
 	struct rig *rig = &self->rig;
 	int rc = iommufd_unmap_all(rig->fd, rig->ioas, NULL);
@@ -143,44 +143,44 @@ static int take_away(FIXTURE_DATA(fail_nth) *self, uint32_t second)
 	return rc;
 }
 
-TEST_F_TIMEOUT(fail_nth, making, 300)
+TEST_F_TIMEOUT(fail_nth, set_up, 300)
 {
-	bool came = true;
+	bool injected = true;
 	int nth, rc = 0;
 
-	for (nth = 1; came && nth < LIMIT; nth++) {
+	for (nth = 1; injected && nth < LIMIT; nth++) {
 		uint32_t second = 0;
 
 		arm(self, nth);
-		rc = make(self, &second);
-		came = disarm(self);
+		rc = set_up(self, &second);
+		injected = disarm(self);
 		if (rc)
 			ASSERT_EQ(-ENOMEM, rc) TH_LOG("allocation %d", nth);
-		ASSERT_EQ(0, take_away(self, second));
+		ASSERT_EQ(0, tear_down(self, second));
 		ASSERT_EQ(0, rig_pins(&self->rig)) TH_LOG("allocation %d", nth);
 	}
 	EXPECT_EQ(0, rc);
 	EXPECT_LT(AT_LEAST, nth);
 	EXPECT_GT(LIMIT, nth);
-	TH_LOG("%d allocations have failed in turn", nth - 2);
+	TH_LOG("each of %d allocations has failed once", nth - 2);
 }
 
-TEST_F_TIMEOUT(fail_nth, taking_away, 300)
+TEST_F_TIMEOUT(fail_nth, tear_down, 300)
 {
-	bool came = true;
+	bool injected = true;
 	int nth;
 
-	for (nth = 1; came && nth < LIMIT; nth++) {
+	for (nth = 1; injected && nth < LIMIT; nth++) {
 		uint32_t second = 0;
 
-		ASSERT_EQ(0, make(self, &second));
+		ASSERT_EQ(0, set_up(self, &second));
 		arm(self, nth);
-		ASSERT_EQ(0, take_away(self, second)) TH_LOG("allocation %d", nth);
-		came = disarm(self);
+		ASSERT_EQ(0, tear_down(self, second)) TH_LOG("allocation %d", nth);
+		injected = disarm(self);
 		ASSERT_EQ(0, rig_pins(&self->rig)) TH_LOG("allocation %d", nth);
 	}
 	EXPECT_GT(LIMIT, nth);
-	TH_LOG("%d allocations have failed in turn", nth - 2);
+	TH_LOG("each of %d allocations has failed once", nth - 2);
 }
 
 TEST_HARNESS_MAIN

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Two devices behind one PCIe-to-PCI bridge, which the IOMMU cannot tell apart:
- * one group. They belong to one owner and one address space, together.
+ * Tests of an IOMMU group with two devices. They are behind one PCIe-to-PCI bridge, so
+ * the IOMMU cannot tell them apart. Both must have the same owner and the same IOAS.
  */
 #include <pthread.h>
 
@@ -27,8 +27,8 @@ FIXTURE(group) {
 	struct vfio_dev b;
 	uint32_t ioas;
 	uint32_t ioas2;
-	unsigned char *memory;	/* at IOVA in the first IOAS ... */
-	unsigned char *memory2;	/* ... and in the second */
+	unsigned char *memory;	/* mapped at IOVA in @ioas */
+	unsigned char *memory2;	/* mapped at IOVA in @ioas2 */
 };
 
 FIXTURE_SETUP(group)
@@ -74,21 +74,21 @@ static int bind(struct vfio_dev *dev, int fd)
 	return rc ? rc : vfio_dev_enable(dev);
 }
 
-TEST_F(group, it_is_one_group)
+TEST_F(group, both_devices_are_in_it)
 {
 	EXPECT_LE(0, self->a.group);
 	EXPECT_EQ(self->a.group, self->b.group);
 	EXPECT_NE(0, strcmp(self->a.bdf, self->b.bdf));
 }
 
-TEST_F(group, one_owner_takes_both)
+TEST_F(group, both_devices_bind_to_one_file)
 {
 	EXPECT_EQ(0, bind(&self->a, self->fd));
 	EXPECT_EQ(0, bind(&self->b, self->fd));
 	EXPECT_NE(self->a.id, self->b.id);
 }
 
-TEST_F(group, another_owner_is_eperm)
+TEST_F(group, bind_to_another_file_is_eperm)
 {
 	int other = iommufd_open();
 
@@ -97,7 +97,7 @@ TEST_F(group, another_owner_is_eperm)
 	EXPECT_EQ(-EPERM, vfio_dev_bind(&self->b, other));
 	ASSERT_EQ(0, vfio_dev_bind(&self->b, self->fd));
 
-	/* As long as either is bound, the group is taken */
+	/* The file owns the group as long as one of the devices is bound */
 	vfio_dev_close(&self->a);
 	ASSERT_EQ(0, vfio_dev_open(&self->a));
 	EXPECT_EQ(-EPERM, vfio_dev_bind(&self->a, other));
@@ -106,7 +106,7 @@ TEST_F(group, another_owner_is_eperm)
 	close(other);
 }
 
-TEST_F(group, one_address_space_for_both)
+TEST_F(group, both_devices_use_one_ioas)
 {
 	uint32_t a = self->ioas, b = self->ioas;
 
@@ -123,8 +123,8 @@ TEST_F(group, one_address_space_for_both)
 	EXPECT_TRUE(edu_reaches(&self->b, IOVA, self->memory, PAGE));
 }
 
-/* The refused device took nothing of the second address space with it */
-TEST_F(group, a_refused_attach_leaves_no_trace)
+/* A refused attach neither reserves IOVAs in the second IOAS nor pins its memory */
+TEST_F(group, refused_attach_has_no_effect)
 {
 	struct iommu_iova_range range;
 	uint32_t num = 1;
@@ -142,7 +142,7 @@ TEST_F(group, a_refused_attach_leaves_no_trace)
 	EXPECT_TRUE(edu_reaches(&self->b, IOVA, self->memory2, PAGE));
 }
 
-TEST_F(group, replace_moves_both)
+TEST_F(group, replace_applies_to_both)
 {
 	ASSERT_EQ(0, bind(&self->a, self->fd));
 	ASSERT_EQ(0, bind(&self->b, self->fd));
@@ -155,14 +155,14 @@ TEST_F(group, replace_moves_both)
 	EXPECT_EQ(0, iommufd_destroy(self->fd, self->ioas));
 	EXPECT_EQ(0, attach(&self->b, self->ioas2));
 
-	/* The second leaves first this time */
+	/* Detach in the opposite order */
 	EXPECT_EQ(0, vfio_dev_detach(&self->b));
 	EXPECT_EQ(-EBUSY, iommufd_destroy(self->fd, self->ioas2));
 	EXPECT_EQ(0, vfio_dev_detach(&self->a));
 	EXPECT_EQ(0, iommufd_destroy(self->fd, self->ioas2));
 }
 
-TEST_F(group, the_last_one_to_leave_turns_out_the_light)
+TEST_F(group, last_detach_unpins)
 {
 	ASSERT_EQ(0, bind(&self->a, self->fd));
 	ASSERT_EQ(0, bind(&self->b, self->fd));
@@ -174,7 +174,7 @@ TEST_F(group, the_last_one_to_leave_turns_out_the_light)
 					  PAGE, MSI));
 	EXPECT_TRUE(edu_reaches(&self->b, IOVA, self->memory, PAGE));
 
-	/* Back in: only where the other one is */
+	/* The device can be attached again, to the IOAS of the other one only */
 	EXPECT_EQ(-EINVAL, attach(&self->a, self->ioas2));
 	EXPECT_EQ(0, attach(&self->a, self->ioas));
 	vfio_dev_close(&self->b);
@@ -186,8 +186,8 @@ TEST_F(group, the_last_one_to_leave_turns_out_the_light)
 				    MSI));
 }
 
-/* The IOMMU sees no difference: attached is the group, bound or not */
-TEST_F(group, a_device_shares_what_its_neighbour_has)
+/* The whole group uses the page table, also a device that is not attached itself */
+TEST_F(group, attach_applies_to_the_whole_group)
 {
 	ASSERT_EQ(0, bind(&self->a, self->fd));
 	ASSERT_EQ(0, bind(&self->b, self->fd));
@@ -196,7 +196,7 @@ TEST_F(group, a_device_shares_what_its_neighbour_has)
 	EXPECT_TRUE(edu_reaches(&self->b, IOVA, self->memory, PAGE));
 }
 
-TEST_F(group, a_replace_that_collides_moves_none)
+TEST_F(group, failed_replace_has_no_effect)
 {
 	ASSERT_EQ(0, bind(&self->a, self->fd));
 	ASSERT_EQ(0, bind(&self->b, self->fd));
@@ -211,43 +211,46 @@ TEST_F(group, a_replace_that_collides_moves_none)
 					  PAGE, MSI));
 }
 
-struct wanderer {
+struct attacher {
 	struct vfio_dev *dev;
-	uint32_t spaces[2];
+	uint32_t ioas[2];
 	int unexpected;
 };
 
-/* Moves to and fro, detached in between; a neighbour elsewhere is -EINVAL */
-static void *wander(void *arg)
+/*
+ * Attaches the device to both IOASes in turn, and detaches it now and then. -EINVAL is
+ * expected while the other device of the group is attached to the other IOAS.
+ */
+static void *attach_repeatedly(void *arg)
 {
-	struct wanderer *w = arg;
+	struct attacher *a = arg;
 
-	for (int i = 0; i < ROUNDS && !w->unexpected; i++) {
-		int rc = attach(w->dev, w->spaces[i % 2]);
+	for (int i = 0; i < ROUNDS && !a->unexpected; i++) {
+		int rc = attach(a->dev, a->ioas[i % 2]);
 
 		if (rc && rc != -EINVAL)
-			w->unexpected = rc;
+			a->unexpected = rc;
 		if (i % 3 == 0)
-			vfio_dev_detach(w->dev);
+			vfio_dev_detach(a->dev);
 	}
-	vfio_dev_detach(w->dev);
+	vfio_dev_detach(a->dev);
 	return NULL;
 }
 
-TEST_F(group, neighbours_on_the_move)
+TEST_F(group, concurrent_attach_and_detach)
 {
-	struct wanderer a = { &self->a, { self->ioas, self->ioas2 }, 0 };
-	struct wanderer b = { &self->b, { self->ioas2, self->ioas }, 0 };
+	struct attacher a = { &self->a, { self->ioas, self->ioas2 }, 0 };
+	struct attacher b = { &self->b, { self->ioas2, self->ioas }, 0 };
 	pthread_t thread;
 
 	ASSERT_EQ(0, bind(&self->a, self->fd));
 	ASSERT_EQ(0, bind(&self->b, self->fd));
-	ASSERT_EQ(0, pthread_create(&thread, NULL, wander, &a));
-	wander(&b);
+	ASSERT_EQ(0, pthread_create(&thread, NULL, attach_repeatedly, &a));
+	attach_repeatedly(&b);
 	pthread_join(thread, NULL);
 	EXPECT_EQ(0, a.unexpected);
 	EXPECT_EQ(0, b.unexpected);
-	/* No page table has stayed behind */
+	/* All page tables have been freed */
 	EXPECT_EQ(0, pinned_pages() - self->pins);
 	EXPECT_EQ(0, iommufd_destroy(self->fd, self->ioas));
 	EXPECT_EQ(0, iommufd_destroy(self->fd, self->ioas2));

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Mapping into an address space that a device uses: what is pinned and for how
- * long, which IOVAs the hardware and the platform leave, which memory can be
- * mapped at all, and that a failure leaves everything as it was. Whether the
- * bytes really arrive is the subject of dma.c.
+ * Tests of mapping into an IOAS that a device uses: which pages are pinned and for how
+ * long, which IOVAs the hardware and the platform reserve, which memory can be mapped,
+ * and that a command that fails has no effect. dma.c tests the DMA itself.
  */
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -23,7 +22,7 @@
 
 FIXTURE(ioas_dma) {
 	struct rig rig;
-	char *memory;		/* SIZE bytes, with nothing mapped behind them */
+	char *memory;		/* SIZE bytes, followed by unmapped addresses */
 	int64_t vm_pin;
 };
 
@@ -45,7 +44,7 @@ FIXTURE_TEARDOWN(ioas_dma)
 	EXPECT_EQ(self->vm_pin, status_kib("VmPin"));
 }
 
-/* Shorthands for the one address space of most tests */
+/* Shorthands for the IOAS of the fixture */
 #define attach() rig_attach(&self->rig, self->rig.ioas)
 #define pins() rig_pins(&self->rig)
 #define vm_pin_pages() ((status_kib("VmPin") - self->vm_pin) * 1024 / (int)PAGE)
@@ -99,7 +98,7 @@ TEST_F(ioas_dma, pages_are_pinned_from_attach_to_detach)
 	}
 }
 
-TEST_F(ioas_dma, a_second_device_pins_nothing_more)
+TEST_F(ioas_dma, second_device_pins_no_more_pages)
 {
 	struct vfio_dev testdev = VFIO_DEV_CLOSED;
 	uint32_t first = self->rig.ioas, second = self->rig.ioas;
@@ -118,7 +117,7 @@ TEST_F(ioas_dma, a_second_device_pins_nothing_more)
 	EXPECT_EQ(-ENOENT, iommufd_destroy(self->rig.fd, first));
 }
 
-TEST_F(ioas_dma, unmap_of_several_and_of_half_covered_areas)
+TEST_F(ioas_dma, unmap_of_several_and_of_partly_covered_areas)
 {
 	uint64_t unmapped;
 
@@ -135,7 +134,7 @@ TEST_F(ioas_dma, unmap_of_several_and_of_half_covered_areas)
 	EXPECT_EQ(PAGES - 8, pins());
 }
 
-TEST_F(ioas_dma, alignment_is_told_and_enforced)
+TEST_F(ioas_dma, alignment_is_returned_and_enforced)
 {
 	struct iommu_iova_range ranges[MAX_RANGES];
 	uint64_t align, iova = 0;
@@ -156,7 +155,7 @@ TEST_F(ioas_dma, alignment_is_told_and_enforced)
 	EXPECT_EQ(0, map_at(self->memory, PAGE, IOVA));
 }
 
-TEST_F(ioas_dma, areas_of_worse_alignment_keep_devices_out)
+TEST_F(ioas_dma, attach_with_unaligned_areas_is_eaddrinuse)
 {
 	struct {
 		uint64_t offset, length, iova;
@@ -177,7 +176,7 @@ TEST_F(ioas_dma, areas_of_worse_alignment_keep_devices_out)
 	EXPECT_EQ(0, attach());
 }
 
-TEST_F(ioas_dma, the_msi_window_cannot_be_mapped)
+TEST_F(ioas_dma, msi_window_cannot_be_mapped)
 {
 	struct iommu_iova_range r[MAX_RANGES];
 	uint32_t num = MAX_RANGES;
@@ -199,7 +198,7 @@ TEST_F(ioas_dma, the_msi_window_cannot_be_mapped)
 	EXPECT_EQ(0, map_at(self->memory, PAGE, MSI + MSI_SIZE));
 }
 
-TEST_F(ioas_dma, a_mapping_in_the_msi_window_keeps_devices_out)
+TEST_F(ioas_dma, attach_with_area_in_msi_window_is_eaddrinuse)
 {
 	ASSERT_EQ(0, map_at(self->memory, PAGE, MSI));
 	ASSERT_EQ(0, map_at(self->memory, PAGE, IOVA));
@@ -211,7 +210,7 @@ TEST_F(ioas_dma, a_mapping_in_the_msi_window_keeps_devices_out)
 	EXPECT_EQ(1, pins());
 }
 
-TEST_F(ioas_dma, beyond_the_aperture)
+TEST_F(ioas_dma, iovas_outside_the_aperture)
 {
 	struct iommu_iova_range r[MAX_RANGES];
 	uint32_t num = MAX_RANGES;
@@ -222,7 +221,7 @@ TEST_F(ioas_dma, beyond_the_aperture)
 					 NULL));
 	end = r[num - 1].last + 1;
 	if (!end) {
-		/* This IOMMU translates all of them, up to the very last */
+		/* This IOMMU translates all addresses */
 		EXPECT_EQ(0, map_at(self->memory, PAGE, -PAGE));
 		EXPECT_EQ(-EOVERFLOW, map_at(self->memory, 2 * PAGE, -PAGE));
 		return;
@@ -238,7 +237,7 @@ TEST_F(ioas_dma, beyond_the_aperture)
 	EXPECT_TRUE(is_pristine(self->rig.fd, self->rig.ioas));
 }
 
-TEST_F(ioas_dma, chosen_iovas_avoid_what_is_taken)
+TEST_F(ioas_dma, chosen_iovas_are_free)
 {
 	uint64_t iova;
 
@@ -249,12 +248,12 @@ TEST_F(ioas_dma, chosen_iovas_avoid_what_is_taken)
 	EXPECT_EQ(PAGES + 1, pins());
 }
 
-TEST_F(ioas_dma, memory_that_is_not_there_is_efault)
+TEST_F(ioas_dma, map_of_missing_memory_is_efault)
 {
 	ASSERT_EQ(0, attach());
 	EXPECT_EQ(-EFAULT, map_at(self->memory + SIZE, PAGE, IOVA));
 	EXPECT_EQ(-EFAULT, map_at(NULL, PAGE, IOVA));
-	/* The first half is there and was pinned; it must not stay so */
+	/* The first half exists and is pinned; the error must unpin it */
 	EXPECT_EQ(-EFAULT, map_at(self->memory, 2 * SIZE, IOVA));
 	EXPECT_EQ(-EFAULT, map_at(self->memory + SIZE - PAGE, 2 * PAGE, IOVA));
 	ASSERT_EQ(0, mprotect(self->memory, PAGE, PROT_NONE));
@@ -265,7 +264,7 @@ TEST_F(ioas_dma, memory_that_is_not_there_is_efault)
 	EXPECT_EQ(0, map_at(self->memory + PAGE, PAGE, IOVA));
 }
 
-TEST_F(ioas_dma, registers_of_a_device_are_efault)
+TEST_F(ioas_dma, map_of_device_registers_is_efault)
 {
 	ASSERT_EQ(0, attach());
 	EXPECT_EQ(-EFAULT, map_at(self->rig.edu.bar0, PAGE, IOVA));
@@ -288,7 +287,7 @@ TEST_F(ioas_dma, read_only_memory_can_only_be_mapped_readable)
 	EXPECT_EQ(PAGES, pins());
 }
 
-TEST_F(ioas_dma, memory_that_is_gone_makes_attach_fail)
+TEST_F(ioas_dma, attach_with_missing_memory_is_efault)
 {
 	ASSERT_EQ(0, map_at(self->memory, SIZE, IOVA));
 	ASSERT_EQ(0, map_at(self->memory + SIZE, PAGE, IOVA + SIZE));
@@ -301,8 +300,8 @@ TEST_F(ioas_dma, memory_that_is_gone_makes_attach_fail)
 	EXPECT_EQ(PAGES, pins());
 }
 
-/* The new address space cannot be attached: the device stays in the old one */
-TEST_F(ioas_dma, a_failed_replace_changes_nothing)
+/* If the device cannot be attached to the new IOAS, it remains attached to the old one */
+TEST_F(ioas_dma, failed_replace_has_no_effect)
 {
 	uint32_t ioas2;
 
@@ -345,8 +344,8 @@ TEST_F(ioas_dma, replace_moves_pins_and_reserved_ranges)
 	EXPECT_EQ(0, iommufd_destroy(self->rig.fd, self->rig.ioas));
 }
 
-/* The memory is that of the process that maps, wherever the file came from */
-TEST_F(ioas_dma, a_child_maps_its_own_memory)
+/* MAP maps memory of the calling process, even if another process opened the file */
+TEST_F(ioas_dma, child_maps_its_own_memory)
 {
 	int status;
 	pid_t pid;
@@ -367,15 +366,15 @@ TEST_F(ioas_dma, a_child_maps_its_own_memory)
 	EXPECT_EQ(0, status);
 	EXPECT_EQ(-EFAULT, map_at(self->memory, PAGE, IOVA + PAGE));
 
-	/* The child is gone, its page stays until somebody unmaps it */
+	/* The child has exited, but its page is pinned until it is unmapped */
 	EXPECT_EQ(1, pins());
 	EXPECT_EQ(0, vm_pin_pages());
 	EXPECT_EQ(0, unmap(IOVA, PAGE, NULL));
 	EXPECT_EQ(0, pins());
 }
 
-/* An area whose process is gone before any page was pinned */
-TEST_F(ioas_dma, memory_of_a_dead_process_makes_attach_fail)
+/* The process that mapped the area has exited before its pages were pinned */
+TEST_F(ioas_dma, attach_with_memory_of_exited_process_is_efault)
 {
 	int status;
 	pid_t pid;

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * IOAS_MAP, IOAS_UNMAP and IOAS_IOVA_RANGES on an address space that no device
- * uses: which IOVAs are taken, what overlaps, what unmap takes with it, and
- * which IOVA the kernel chooses. Nothing is pinned here, so memory need not
- * even exist.
+ * Tests of IOAS_MAP, IOAS_UNMAP and IOAS_IOVA_RANGES on an IOAS without a device: which
+ * IOVAs can be mapped, which mappings unmap removes, and which IOVA the kernel chooses.
+ * No page is pinned, so the memory need not exist.
  */
 #include "iommufd.h"
 #include "kselftest_harness.h"
@@ -40,7 +39,7 @@ FIXTURE_TEARDOWN(ioas)
 	close(self->fd);
 }
 
-/* Shorthands: at a given IOVA; at one that the kernel chooses */
+/* Shorthands. map_at() maps at a given IOVA, map_any() at one that the kernel chooses. */
 #define map_at(iova, length) \
 	iommufd_map_at(self->fd, self->id, self->va, length, iova)
 #define map_any(va, length, iova) \
@@ -48,6 +47,14 @@ FIXTURE_TEARDOWN(ioas)
 #define unmap(iova, length, unmapped) \
 	iommufd_unmap(self->fd, self->id, iova, length, unmapped)
 #define unmap_all(unmapped) iommufd_unmap_all(self->fd, self->id, unmapped)
+
+/* Unmaps everything; how much that was */
+static uint64_t last_unmapped(int fd, uint32_t ioas)
+{
+	uint64_t unmapped = 0;
+
+	return iommufd_unmap_all(fd, ioas, &unmapped) ? 0 : unmapped;
+}
 
 TEST_F(ioas, fixed_iova)
 {
@@ -61,7 +68,7 @@ TEST_F(ioas, fixed_iova)
 	EXPECT_EQ(0, map_at(IOVA, PAGE));
 }
 
-TEST_F(ioas, any_byte_is_good_enough_without_a_device)
+TEST_F(ioas, alignment_is_one_byte_without_a_device)
 {
 	uint64_t unmapped;
 
@@ -73,7 +80,7 @@ TEST_F(ioas, any_byte_is_good_enough_without_a_device)
 	EXPECT_EQ(5, unmapped);
 }
 
-TEST_F(ioas, the_whole_range_of_iovas)
+TEST_F(ioas, first_and_last_iovas)
 {
 	EXPECT_EQ(0, map_at(0, PAGE));
 	EXPECT_EQ(0, map_at(UINT64_MAX - PAGE + 1, PAGE));
@@ -109,16 +116,16 @@ TEST_F(ioas, lengths)
 	EXPECT_EQ(-EINVAL, map_any(self->va, 0, &iova));
 	EXPECT_EQ(-EOVERFLOW, map_at(IOVA, UINT64_MAX));
 	EXPECT_EQ(-EOVERFLOW, map_any(self->va, UINT64_MAX, &iova));
-	/* Address plus length must not wrap, not even to 0 */
+	/* Address plus length must not wrap to 0 */
 	EXPECT_EQ(-EOVERFLOW, map_at(0, -(uint64_t)(uintptr_t)self->va));
 	EXPECT_EQ(-EINVAL, iommufd_map_at(self->fd, self->id, NULL,
 					  UINT64_MAX - 1, 0));
-	/* The kernel does not look for half the address space or more */
+	/* The kernel chooses no IOVA for half of the address space or more */
 	EXPECT_EQ(-EOVERFLOW, map_any(NULL, UINT64_MAX / 2, &iova));
 	EXPECT_EQ(0, map_any(NULL, UINT64_MAX / 4 + 1, &iova));
 }
 
-TEST_F(ioas, memory_is_not_looked_at_without_a_device)
+TEST_F(ioas, memory_is_not_accessed_without_a_device)
 {
 	EXPECT_EQ(0, iommufd_map_at(self->fd, self->id, NULL, PAGE, IOVA));
 	EXPECT_EQ(0, iommufd_map_at(self->fd, self->id, NULL, 1UL << 62,
@@ -137,7 +144,7 @@ TEST_F(ioas, overlaps_are_eexist)
 	EXPECT_EQ(0, map_at(IOVA + 4 * PAGE, PAGE));
 }
 
-TEST_F(ioas, unmap_takes_several_areas_and_skips_holes)
+TEST_F(ioas, unmap_removes_several_areas_and_skips_holes)
 {
 	uint64_t unmapped;
 
@@ -150,8 +157,8 @@ TEST_F(ioas, unmap_takes_several_areas_and_skips_holes)
 	EXPECT_EQ(-ENOENT, unmap(0, 100 * IOVA, NULL));
 }
 
-/* The lengths add up to 2^64, which no 64-bit counter shows */
-TEST_F(ioas, areas_may_fill_the_address_space)
+/* The lengths add up to 2^64, so the 64-bit counter of unmapped bytes wraps to 0 */
+TEST_F(ioas, areas_fill_the_address_space)
 {
 	const uint64_t half = 1UL << 63;
 	uint64_t unmapped = 1;
@@ -179,7 +186,7 @@ TEST_F(ioas, unmap_everything)
 	EXPECT_EQ(0, unmapped);
 }
 
-/* All but the one special form is an ordinary range */
+/* Only IOVA 0 with a length of all ones stands for the whole IOAS */
 TEST_F(ioas, unmap_of_nearly_everything)
 {
 	ASSERT_EQ(0, map_at(UINT64_MAX - PAGE + 1, PAGE));
@@ -191,7 +198,7 @@ TEST_F(ioas, unmap_of_nearly_everything)
 	EXPECT_EQ(0, unmap(UINT64_MAX - 1 - PAGE, PAGE + 2, NULL));
 }
 
-TEST_F(ioas, half_covered_areas_stay_whole)
+TEST_F(ioas, partly_covered_areas_are_not_unmapped)
 {
 	ASSERT_EQ(0, map_at(IOVA, 4 * PAGE));
 	EXPECT_EQ(-ENOENT, unmap(IOVA, 4 * PAGE - 1, NULL));
@@ -201,8 +208,8 @@ TEST_F(ioas, half_covered_areas_stay_whole)
 	EXPECT_EQ(0, unmap(IOVA, 4 * PAGE, NULL));
 }
 
-/* What lies below the half-covered area is gone, what lies above is not */
-TEST_F(ioas, unmap_stops_at_a_half_covered_area)
+/* Areas below the partly covered one are removed, areas above it are not */
+TEST_F(ioas, unmap_stops_at_a_partly_covered_area)
 {
 	struct iommu_ioas_unmap cmd = {
 		.size = sizeof(cmd),
@@ -220,7 +227,7 @@ TEST_F(ioas, unmap_stops_at_a_half_covered_area)
 	EXPECT_EQ(0, map_at(IOVA + 2 * PAGE, PAGE));
 	EXPECT_EQ(-EEXIST, map_at(IOVA + 4 * PAGE, PAGE));
 
-	/* From the other side nothing goes, for the first one met is cut */
+	/* If the first area is the one partly covered, none is removed */
 	EXPECT_EQ(-ENOENT, unmap(IOVA + 1, 10 * PAGE, NULL));
 	EXPECT_EQ(-EEXIST, map_at(IOVA + 2 * PAGE, PAGE));
 	EXPECT_EQ(-EEXIST, map_at(IOVA + 4 * PAGE, PAGE));
@@ -246,10 +253,10 @@ TEST_F(ioas, chosen_iovas_keep_alignment_up_to_a_huge_page)
 {
 	uint64_t iova;
 
-	/* The length rounded up to a power of two ... */
+	/* The alignment is that of the length rounded up to a power of two */
 	ASSERT_EQ(0, map_any(self->va, 3 * PAGE, &iova));
 	EXPECT_EQ(4 * PAGE, iova);
-	/* ... or what the address has, if that is less */
+	/* If the alignment of the address is less, it is used */
 	ASSERT_EQ(0, map_any(self->va + PAGE, 3 * PAGE, &iova));
 	EXPECT_EQ(PAGE, iova);
 	ASSERT_EQ(0, map_any(self->va, MIB2, &iova));
@@ -258,7 +265,7 @@ TEST_F(ioas, chosen_iovas_keep_alignment_up_to_a_huge_page)
 	EXPECT_EQ(2 * MIB2, iova);
 	ASSERT_EQ(0, map_any(self->va, 2 * PAGE, &iova));
 	EXPECT_EQ(8 * PAGE, iova);
-	/* Address 0 sets no limit of its own, the size of a huge page does */
+	/* Address 0 has any alignment, so only the size of a huge page limits it */
 	ASSERT_EQ(0, map_any(NULL, 1UL << 30, &iova));
 	EXPECT_EQ(4 * MIB2, iova);
 }
@@ -274,8 +281,8 @@ TEST_F(ioas, chosen_iovas_keep_the_offset_in_the_page)
 }
 
 /*
- * With an odd address any byte would do, and from a hole that begins inside a
- * page, here at 0x1223, the choice is its begin with the offset's bits set.
+ * An odd address requires no alignment, so a free range that begins inside a page can be
+ * used. The kernel chooses its start, here 0x1223, ORed with the offset in the page.
  */
 TEST_F(ioas, chosen_iova_of_an_odd_address_in_a_used_page)
 {
@@ -303,7 +310,7 @@ TEST_F(ioas, chosen_iovas_end_before_the_last_page)
 	EXPECT_EQ(0, map_at(length + 3 * PAGE, PAGE));
 }
 
-TEST_F(ioas, ranges_of_a_fresh_one_are_everything)
+TEST_F(ioas, iova_ranges_without_a_device)
 {
 	struct iommu_iova_range range[2] = { {}, { 7, 9 } };
 	uint32_t num = 2;
@@ -320,7 +327,7 @@ TEST_F(ioas, ranges_of_a_fresh_one_are_everything)
 	EXPECT_EQ(9, range[1].last);
 }
 
-TEST_F(ioas, ranges_with_too_little_room_are_emsgsize)
+TEST_F(ioas, iova_ranges_with_a_short_array_are_emsgsize)
 {
 	uint64_t align = 0;
 	uint32_t num = 0;
@@ -346,6 +353,24 @@ TEST_F(ioas, many_areas)
 	EXPECT_EQ(n / 2 * PAGE, unmapped);
 	EXPECT_EQ(0, unmap_all(&unmapped));
 	EXPECT_EQ(n / 2 * PAGE, unmapped);
+}
+
+/* The pages of the memory are counted, from the start of the first to the end of the last */
+TEST_F(ioas, more_bytes_than_can_be_counted_in_pages)
+{
+	const uint64_t most = -2 * PAGE + PAGE - 1;
+	char *const zero = NULL;
+
+	EXPECT_EQ(0, iommufd_map_at(self->fd, self->id, zero, most, 0));
+	EXPECT_EQ(most, last_unmapped(self->fd, self->id));
+	EXPECT_EQ(0, iommufd_map_at(self->fd, self->id, zero + 1, most, 0));
+	EXPECT_EQ(most, last_unmapped(self->fd, self->id));
+	EXPECT_EQ(-EOVERFLOW, iommufd_map_at(self->fd, self->id, zero + 2, most, 0));
+	EXPECT_EQ(-EOVERFLOW, iommufd_map_at(self->fd, self->id, zero + PAGE - 1, most, 0));
+	EXPECT_EQ(-EINVAL, iommufd_map_at(self->fd, self->id, zero, most + 1, 0));
+	/* Other mistakes are told first */
+	ASSERT_EQ(0, map_at(IOVA, PAGE));
+	EXPECT_EQ(-EEXIST, iommufd_map_at(self->fd, self->id, zero + 2, most, 0));
 }
 
 TEST_HARNESS_MAIN

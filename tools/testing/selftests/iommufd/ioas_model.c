@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Random sequences of everything that can be done with IO address spaces, against a
- * model in user space: after every step the errno, the accounting, the pins of each
- * page and the mappings have to be what the model says. And processes that are
- * killed in the middle of it.
+ * Compares random sequences of operations on IO address spaces with a model in user
+ * space. After every step, the errno, the accounting, the pins of each page and the
+ * mappings must be those of the model. Other tests kill a process during such a
+ * sequence, or check the memory that an exited process has mapped.
  *
- * IOAS_MODEL_SEED=N does the sequence of that seed only, IOAS_MODEL_STEPS=N so many
- * steps of each, IOAS_MODEL_SEQUENCES=N so many, IOAS_MODEL_TRACE=1 prints them. Needs modules with the mock IOMMU, and skips without them.
+ * Environment variables:
+ *   IOAS_MODEL_SEED=N       runs only the sequence of this seed
+ *   IOAS_MODEL_STEPS=N      number of steps of each sequence
+ *   IOAS_MODEL_SEQUENCES=N  number of sequences
+ *   IOAS_MODEL_TRACE=1      prints each step
+ *
+ * Requires modules with the mock IOMMU, and is skipped without them.
  */
 #include <fcntl.h>
 #include <signal.h>
@@ -23,7 +28,7 @@
 
 #define SEQUENCES 4
 #define STEPS 200
-#define LIMIT 300	/* pages: now and then too few */
+#define LIMIT 300	/* of locked memory, in pages; some steps exceed it */
 #define ROUNDS 6
 #define BIG 8192	/* pages */
 
@@ -31,14 +36,14 @@
 
 static struct run run;
 
-static uint64_t number(const char *name, uint64_t otherwise)
+static uint64_t env_number(const char *name, uint64_t default_value)
 {
 	const char *value = getenv(name);
 
-	return value ? strtoull(value, NULL, 0) : otherwise;
+	return value ? strtoull(value, NULL, 0) : default_value;
 }
 
-/* -ENOTTY without a mock IOMMU */
+/* Prepares the mock IOMMU; -ENOTTY if the modules have none */
 static int check_mock(void)
 {
 	int fd, rc = load_modules();
@@ -61,9 +66,9 @@ FIXTURE_VARIANT(sequence) {
 	enum account account;
 };
 
-FIXTURE_VARIANT_ADD(sequence, nobody_pays) { ACCOUNT_NONE };
-FIXTURE_VARIANT_ADD(sequence, the_user_pays) { ACCOUNT_USER };
-FIXTURE_VARIANT_ADD(sequence, the_process_pays) { ACCOUNT_PROCESS };
+FIXTURE_VARIANT_ADD(sequence, no_limit) { ACCOUNT_NONE };
+FIXTURE_VARIANT_ADD(sequence, limit_of_the_user) { ACCOUNT_USER };
+FIXTURE_VARIANT_ADD(sequence, limit_of_the_process) { ACCOUNT_PROCESS };
 
 FIXTURE_SETUP(sequence)
 {
@@ -81,24 +86,21 @@ FIXTURE_TEARDOWN(sequence)
 
 TEST_F_TIMEOUT(sequence, random_steps, 900)
 {
-	uint64_t sequences = number("IOAS_MODEL_SEQUENCES", SEQUENCES);
-	uint64_t seed = number("IOAS_MODEL_SEED", 0);
+	uint64_t sequences = env_number("IOAS_MODEL_SEQUENCES", SEQUENCES);
+	uint64_t seed = env_number("IOAS_MODEL_SEED", 0);
 	uint64_t first = seed ? seed : 1 + variant->account * sequences;
 	uint64_t last = seed ? seed : first + sequences - 1;
 
 	for (seed = first; seed <= last; seed++) {
 		ASSERT_EQ(0, run_sequence(&run, variant->account, LIMIT, seed,
-					  number("IOAS_MODEL_STEPS", STEPS)));
+					  env_number("IOAS_MODEL_STEPS", STEPS)));
 		TH_LOG("seed %lu: %u steps", seed, run.step);
 		ASSERT_FALSE(run.failed);
 		EXPECT_EQ(self->pins, pinned_pages());
 	}
 }
 
-/*
- * A context with an IOAS and one mock device, which is attached unless @attach is
- * false. All of it goes with the descriptor.
- */
+/* An open file with an IOAS and at most one mock device */
 struct context {
 	int fd;
 	uint32_t ioas;
@@ -133,7 +135,7 @@ static int map_file_at(const struct context *c, int file, uint64_t start, uint64
 			     pages * PAGE, &iova);
 }
 
-/* The exit status of a child that ends by itself, else -1 */
+/* Waits for a child; returns its exit status, or -1 if a signal has killed it */
 static int wait_for(pid_t pid)
 {
 	int status;
@@ -143,7 +145,7 @@ static int wait_for(pid_t pid)
 	return WEXITSTATUS(status);
 }
 
-/* Whether it was a signal that ended the child: nothing else may */
+/* Kills a child; returns false if it had exited before */
 static bool kill_child(pid_t pid)
 {
 	int status;
@@ -152,8 +154,11 @@ static bool kill_child(pid_t pid)
 	return waitpid(pid, &status, 0) == pid && WIFSIGNALED(status);
 }
 
-/* Whether the user can lock @limit pages, but no more: nothing is charged any longer */
-static bool nothing_is_charged(uint64_t limit)
+/*
+ * Whether no page is charged to the user. A child of the user, with a limit of @limit
+ * pages, must be able to map exactly that many.
+ */
+static bool user_has_no_charge(uint64_t limit)
 {
 	pid_t pid = fork();
 	struct context c;
@@ -189,26 +194,26 @@ FIXTURE_TEARDOWN(killed)
 {
 }
 
-static void tell(const FIXTURE_DATA(killed) *self)
+static void signal_ready(const FIXTURE_DATA(killed) *self)
 {
 	if (write(self->ready[1], "", 1) != 1)
 		_exit(1);
 }
 
-/* Waits for the child to be ready, then for as long as it comes */
-static bool wait_a_while(const FIXTURE_DATA(killed) *self, unsigned int most)
+/* Waits until the child is ready, then for a random time of less than @max_us */
+static bool wait_ready_and_sleep(const FIXTURE_DATA(killed) *self, unsigned int max_us)
 {
 	char c;
 
 	if (read(self->ready[0], &c, 1) != 1)
 		return false;
-	usleep(rand() % most);
+	usleep(rand() % max_us);
 	return true;
 }
 
 TEST_F_TIMEOUT(killed, in_a_random_sequence, 300)
 {
-	srand(number("IOAS_MODEL_SEED", 1));
+	srand(env_number("IOAS_MODEL_SEED", 1));
 	for (int round = 0; round < ROUNDS; round++) {
 		enum account account = round % 3;
 		pid_t pid = fork();
@@ -217,15 +222,15 @@ TEST_F_TIMEOUT(killed, in_a_random_sequence, 300)
 		if (!pid) {
 			if (run_begin(&run, account, LIMIT, 1000 + round))
 				_exit(1);
-			tell(self);
+			signal_ready(self);
 			while (!run.failed)
 				run_step(&run);
 			_exit(1);
 		}
-		EXPECT_TRUE(wait_a_while(self, 1500000));
+		EXPECT_TRUE(wait_ready_and_sleep(self, 1500000));
 		ASSERT_TRUE(kill_child(pid));
 		ASSERT_EQ(self->pins, pinned_pages());
-		ASSERT_TRUE(nothing_is_charged(LIMIT));
+		ASSERT_TRUE(user_has_no_charge(LIMIT));
 	}
 }
 
@@ -238,7 +243,7 @@ static void map_forever(const FIXTURE_DATA(killed) *self, bool file)
 	if (fd < 0 || ftruncate(fd, BIG * PAGE) || !memory || context_open(&c, true) ||
 	    become_user(BIG))
 		return;
-	tell(self);
+	signal_ready(self);
 	for (;;) {
 		if (file ? map_file_at(&c, fd, 0, BIG, AT) : map_at(&c, memory, BIG, AT))
 			return;
@@ -249,7 +254,7 @@ static void map_forever(const FIXTURE_DATA(killed) *self, bool file)
 
 TEST_F_TIMEOUT(killed, in_a_big_map, 300)
 {
-	srand(number("IOAS_MODEL_SEED", 1));
+	srand(env_number("IOAS_MODEL_SEED", 1));
 	for (int round = 0; round < ROUNDS; round++) {
 		pid_t pid = fork();
 
@@ -258,17 +263,17 @@ TEST_F_TIMEOUT(killed, in_a_big_map, 300)
 			map_forever(self, round % 2);
 			_exit(1);
 		}
-		EXPECT_TRUE(wait_a_while(self, 700000));
+		EXPECT_TRUE(wait_ready_and_sleep(self, 700000));
 		ASSERT_TRUE(kill_child(pid));
 		ASSERT_EQ(self->pins, pinned_pages());
-		ASSERT_TRUE(nothing_is_charged(LIMIT));
+		ASSERT_TRUE(user_has_no_charge(LIMIT));
 	}
 }
 
 /*
- * A context that several processes have: what one of them mapped, when it is no
- * more. The memory of such a process cannot be pinned any longer, but what is pinned
- * stays, and leads to the same bytes.
+ * Tests of a file that several processes share, after a process that mapped memory has
+ * exited. The memory of that process cannot be pinned any more. Pages that are pinned
+ * already remain pinned and keep their contents.
  */
 FIXTURE(inherited) {
 	int64_t pins;
@@ -310,7 +315,10 @@ FIXTURE_TEARDOWN(inherited)
 	EXPECT_EQ(0, status_kib("VmLck"));
 }
 
-/* A child that has mapped something, and waits; its memory is of @byte then */
+/*
+ * Forks a child that fills its memory with @byte, maps it or the file, and then waits.
+ * Returns when the child has mapped it.
+ */
 static pid_t child_maps(const FIXTURE_DATA(inherited) *self, char byte, bool file)
 {
 	pid_t pid = fork();
@@ -332,7 +340,8 @@ static pid_t child_maps(const FIXTURE_DATA(inherited) *self, char byte, bool fil
 
 #define EXPECT_PINNED(pages) EXPECT_EQ((int64_t)(pages), pinned_pages() - self->pins)
 
-static int reads(const FIXTURE_DATA(inherited) *self, uint64_t length, char byte)
+/* Reads through the access; -EIO if a byte is not @byte */
+static int read_and_check(const FIXTURE_DATA(inherited) *self, uint64_t length, char byte)
 {
 	int rc;
 
@@ -344,7 +353,7 @@ static int reads(const FIXTURE_DATA(inherited) *self, uint64_t length, char byte
 	return rc;
 }
 
-TEST_F(inherited, what_is_pinned_stays_when_the_process_dies)
+TEST_F(inherited, pinned_pages_remain_when_the_process_exits)
 {
 	uint32_t second, item;
 	pid_t pid;
@@ -353,19 +362,19 @@ TEST_F(inherited, what_is_pinned_stays_when_the_process_dies)
 	ASSERT_EQ(0, test_access_create(self->c.fd, self->c.ioas, true, &self->access));
 	pid = child_maps(self, 0x22, false);
 	ASSERT_LT(0, pid);
-	EXPECT_EQ(0, reads(self, 16, 0x22));
-	EXPECT_EQ(0, reads(self, 3 * PAGE, 0x22));
+	EXPECT_EQ(0, read_and_check(self, 16, 0x22));
+	EXPECT_EQ(0, read_and_check(self, 3 * PAGE, 0x22));
 	ASSERT_TRUE(kill_child(pid));
 
 	EXPECT_PINNED(PAGES);
 	EXPECT_EQ(0, status_kib("VmPin"));
-	EXPECT_EQ(0, reads(self, 16, 0x22));
-	EXPECT_EQ(0, reads(self, 3 * PAGE, 0x22));
+	EXPECT_EQ(0, read_and_check(self, 16, 0x22));
+	EXPECT_EQ(0, read_and_check(self, 3 * PAGE, 0x22));
 	memset(self->buffer, 0x33, 2 * PAGE);
 	EXPECT_EQ(0, test_access_rw(self->c.fd, self->access, AT, 2 * PAGE, self->buffer,
 				    RW_WRITE));
-	EXPECT_EQ(0, reads(self, PAGE, 0x33));
-	/* Another page table, and an access, get the pages from the first */
+	EXPECT_EQ(0, read_and_check(self, PAGE, 0x33));
+	/* Another page table and an access use the pages that the first one has pinned */
 	ASSERT_EQ(0, hwpt_alloc(self->c.fd, self->c.ids.idev, self->c.ioas, &second));
 	ASSERT_EQ(0, iommufd_destroy(self->c.fd, self->c.ids.stdev));
 	EXPECT_PINNED(PAGES);
@@ -374,14 +383,14 @@ TEST_F(inherited, what_is_pinned_stays_when_the_process_dies)
 	ASSERT_EQ(0, iommufd_destroy(self->c.fd, second));
 	EXPECT_PINNED(4);
 	EXPECT_EQ(-EFAULT, attach(&self->c));
-	EXPECT_EQ(-EFAULT, reads(self, 16, 0));
+	EXPECT_EQ(-EFAULT, read_and_check(self, 16, 0));
 	EXPECT_PINNED(4);
 	ASSERT_EQ(0, iommufd_unmap(self->c.fd, self->c.ioas, AT, PAGES * PAGE, NULL));
 	EXPECT_PINNED(0);
 	EXPECT_EQ(0, attach(&self->c));
 }
 
-TEST_F(inherited, what_is_not_pinned_is_lost_when_the_process_dies)
+TEST_F(inherited, other_pages_are_lost_when_the_process_exits)
 {
 	uint32_t other, item;
 	uint64_t iova = AT;
@@ -389,14 +398,14 @@ TEST_F(inherited, what_is_not_pinned_is_lost_when_the_process_dies)
 
 	ASSERT_LT(0, pid);
 	ASSERT_EQ(0, test_access_create(self->c.fd, self->c.ioas, true, &self->access));
-	EXPECT_EQ(0, reads(self, 16, 0x22));
-	EXPECT_EQ(0, reads(self, 3 * PAGE, 0x22));
+	EXPECT_EQ(0, read_and_check(self, 16, 0x22));
+	EXPECT_EQ(0, read_and_check(self, 3 * PAGE, 0x22));
 	EXPECT_PINNED(0);
 	ASSERT_TRUE(kill_child(pid));
 
 	EXPECT_EQ(-EFAULT, attach(&self->c));
-	EXPECT_EQ(-EFAULT, reads(self, 16, 0));
-	EXPECT_EQ(-EFAULT, reads(self, 3 * PAGE, 0));
+	EXPECT_EQ(-EFAULT, read_and_check(self, 16, 0));
+	EXPECT_EQ(-EFAULT, read_and_check(self, 3 * PAGE, 0));
 	EXPECT_EQ(-EFAULT, test_access_pin(self->c.fd, self->access, AT, PAGE, NULL, false, &item));
 	ASSERT_EQ(0, iommufd_ioas_alloc(self->c.fd, &other));
 	EXPECT_EQ(0, ioas_copy(self->c.fd, MAP_RW | IOMMU_IOAS_MAP_FIXED_IOVA, other, &iova,
@@ -406,7 +415,7 @@ TEST_F(inherited, what_is_not_pinned_is_lost_when_the_process_dies)
 	EXPECT_EQ(0, attach(&self->c));
 }
 
-TEST_F(inherited, files_outlive_the_process_that_mapped_them)
+TEST_F(inherited, files_can_be_pinned_after_the_process_exits)
 {
 	pid_t pid = child_maps(self, 0, true);
 
@@ -416,18 +425,13 @@ TEST_F(inherited, files_outlive_the_process_that_mapped_them)
 	ASSERT_EQ(0, attach(&self->c));
 	EXPECT_PINNED(PAGES);
 	EXPECT_EQ(0, status_kib("VmPin"));
-	EXPECT_EQ(0, reads(self, 3 * PAGE, 0));
+	EXPECT_EQ(0, read_and_check(self, 3 * PAGE, 0));
 }
 
-/*
- * There is nobody to charge. Linux 7.3.4's own module charges what is left of the
- * process, since it takes it for held while pages of a file are pinned; either way
- * nothing may stay.
- */
-TEST_F(inherited, a_process_that_pays_is_dead)
+/* The charge is made to what is left of the process; see limits.c for its limit. */
+TEST_F(inherited, charged_process_has_exited)
 {
 	pid_t pid;
-	int rc;
 
 	ASSERT_EQ(0, iommufd_destroy(self->c.fd, self->c.ioas));
 	ASSERT_EQ(0, option_set(self->c.fd, IOMMU_OPTION_RLIMIT_MODE, 0, 1));
@@ -437,15 +441,14 @@ TEST_F(inherited, a_process_that_pays_is_dead)
 	if (!pid)
 		_exit(become_user(LIMIT) || map_file_at(&self->c, self->file, 0, PAGES, AT));
 	ASSERT_EQ(0, wait_for(pid));
-	rc = attach(&self->c);
-	EXPECT_TRUE(!rc || rc == -EINVAL);
-	EXPECT_PINNED(rc ? 0 : PAGES);
+	EXPECT_EQ(0, attach(&self->c));
+	EXPECT_PINNED(PAGES);
 	ASSERT_EQ(0, iommufd_unmap(self->c.fd, self->c.ioas, AT, PAGES * PAGE, NULL));
 	EXPECT_PINNED(0);
 }
 
-/* By the process that has inherited the context; then it dies, and the charge with it */
-TEST_F(inherited, another_process_takes_the_charge_over)
+/* A child that has inherited the file calls CHANGE_PROCESS, then exits */
+TEST_F(inherited, change_process_moves_the_charge)
 {
 	pid_t pid;
 
@@ -457,7 +460,7 @@ TEST_F(inherited, another_process_takes_the_charge_over)
 	pid = fork();
 	ASSERT_LE(0, pid);
 	if (!pid) {
-		/* The same user, who cannot be charged for both at a time */
+		/* The same user; the limit does not allow a charge for both processes */
 		if (status_kib("VmPin") || become_root() || become_user(2 * PAGES))
 			_exit(2);
 		if (ioas_change_process(self->c.fd))
@@ -469,19 +472,19 @@ TEST_F(inherited, another_process_takes_the_charge_over)
 	ASSERT_EQ(0, become_root());
 	EXPECT_PINNED(PAGES);
 	ASSERT_EQ(0, become_user(PAGES));
-	/* The charge to the user stays while the pages are pinned */
+	/* The user remains charged while the pages are pinned */
 	EXPECT_EQ(-ENOMEM, map_at(&self->c, self->memory, 1, AT + PAGES * PAGE));
 	ASSERT_EQ(0, iommufd_unmap(self->c.fd, self->c.ioas, AT, PAGES * PAGE, NULL));
 	EXPECT_EQ(0, map_at(&self->c, self->memory, PAGES, AT));
-	/* Memory of a process stays with it */
+	/* The charge for memory of a process cannot be moved */
 	EXPECT_EQ(-EINVAL, ioas_change_process(self->c.fd));
 	ASSERT_EQ(0, become_root());
 	ASSERT_EQ(0, iommufd_unmap(self->c.fd, self->c.ioas, AT, PAGES * PAGE, NULL));
-	EXPECT_TRUE(nothing_is_charged(LIMIT));
+	EXPECT_TRUE(user_has_no_charge(LIMIT));
 }
 
-/* As a fuzzer does it, who knows no addresses */
-TEST_F(inherited, copies_of_an_area_by_number)
+/* COPY_NTH_AREA names the source by the index of its area, for fuzzers */
+TEST_F(inherited, copy_of_an_area_by_index)
 {
 	uint32_t flags = COPY_NTH_AREA | MAP_RW | IOMMU_IOAS_MAP_FIXED_IOVA;
 	uint64_t to = AT + 4 * PAGES * PAGE;
@@ -495,15 +498,15 @@ TEST_F(inherited, copies_of_an_area_by_number)
 	EXPECT_EQ(0, test_check_map(fd, self->c.ids.hwpt, to, PAGE,
 				    self->memory + 2 * PAGE));
 	to += PAGE;
-	/* No such area: address 0, where nothing is */
+	/* If there is no such area, the source is IOVA 0, which is not mapped */
 	EXPECT_EQ(-ENOENT, ioas_copy(fd, flags, self->c.ioas, &to, self->c.ioas,
 				     NTH_AREA(3, 0), PAGE));
 	EXPECT_EQ(-ENOENT, ioas_copy(fd, flags, self->c.ioas, &to, 0x7fffffff,
 				     NTH_AREA(0, 0), PAGE));
 }
 
-/* Found out when it is pinned, not before */
-TEST_F(inherited, files_that_are_no_memory)
+/* The type of the file is not checked before its pages are pinned */
+TEST_F(inherited, files_that_cannot_be_pinned)
 {
 	int pipes[2], null = open("/dev/null", O_RDWR);
 	uint32_t item;
@@ -516,7 +519,7 @@ TEST_F(inherited, files_that_are_no_memory)
 
 		ASSERT_EQ(0, map_file_at(&self->c, file, 0, PAGES, AT));
 		EXPECT_EQ(-EINVAL, attach(&self->c));
-		EXPECT_EQ(-EINVAL, reads(self, 16, 0));
+		EXPECT_EQ(-EINVAL, read_and_check(self, 16, 0));
 		EXPECT_EQ(-EINVAL, test_access_pin(self->c.fd, self->access, AT, PAGE, NULL,
 						   false, &item));
 		ASSERT_EQ(0, iommufd_unmap(self->c.fd, self->c.ioas, AT, PAGES * PAGE, NULL));
@@ -530,20 +533,20 @@ TEST_F(inherited, files_that_are_no_memory)
 	close(pipes[1]);
 }
 
-TEST_F(inherited, files_that_become_smaller)
+TEST_F(inherited, truncated_files)
 {
 	ASSERT_EQ(0, test_access_create(self->c.fd, self->c.ioas, true, &self->access));
 	ASSERT_EQ(0, map_file_at(&self->c, self->file, 0, PAGES, AT));
 	ASSERT_EQ(0, ftruncate(self->file, (PAGES - 1) * PAGE));
 	EXPECT_EQ(-EINVAL, attach(&self->c));
-	EXPECT_EQ(0, reads(self, PAGE, 0));
-	EXPECT_EQ(-EINVAL, reads(self, (PAGES - 1) * PAGE, 0));
+	EXPECT_EQ(0, read_and_check(self, PAGE, 0));
+	EXPECT_EQ(-EINVAL, read_and_check(self, (PAGES - 1) * PAGE, 0));
 	ASSERT_EQ(0, ftruncate(self->file, PAGES * PAGE));
 	ASSERT_EQ(0, attach(&self->c));
-	/* What is pinned stays */
+	/* Pinned pages remain after they are truncated */
 	ASSERT_EQ(0, ftruncate(self->file, 0));
 	EXPECT_PINNED(PAGES);
-	EXPECT_EQ(0, reads(self, (PAGES - 1) * PAGE, 0));
+	EXPECT_EQ(0, read_and_check(self, (PAGES - 1) * PAGE, 0));
 	ASSERT_EQ(0, iommufd_destroy(self->c.fd, self->c.ids.stdev));
 	EXPECT_EQ(-EINVAL, attach(&self->c));
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The rules by which every command's structure is read and written: sizes, zero
- * tails, flags, reserved members, bad pointers. No device is needed. The same
- * source is built once more for 32 bits, to go through compat_ioctl.
+ * Tests of the rules for the structures of all commands: sizes, zero tails, flags,
+ * reserved members and bad pointers. They need no device. This file is also compiled as a
+ * 32-bit program, ioctl_abi32, to test compat_ioctl.
  */
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -39,16 +39,16 @@ union argument {
 FIXTURE(command) {
 	int fd;
 	uint32_t ioas;
-	int memfd;		/* what MAP_MEMFD maps */
-	unsigned char *memory;	/* what MAP maps */
-	unsigned char *edge;	/* end of a page after which nothing is mapped */
+	int memfd;		/* mapped by MAP_MEMFD */
+	unsigned char *memory;	/* mapped by MAP */
+	unsigned char *edge;	/* end of a page, followed by an unmapped one */
 	struct iommu_iova_range range;
 };
 
 FIXTURE_VARIANT(command) {
 	enum command command;
 	unsigned long nr;
-	uint32_t size;		/* of the structure; smaller is EINVAL */
+	uint32_t size;		/* of the structure; a smaller one is EINVAL */
 };
 
 FIXTURE_VARIANT_ADD(command, destroy) {
@@ -125,7 +125,7 @@ FIXTURE_TEARDOWN(command)
 	close(self->fd);
 }
 
-/* Arguments with which the command succeeds; prepares what it acts upon */
+/* Sets the arguments so that the command succeeds, and creates what it needs */
 static int valid_argument(FIXTURE_DATA(command) *self,
 			  const FIXTURE_VARIANT(command) *variant,
 			  union argument *arg)
@@ -216,7 +216,7 @@ TEST_F(command, every_smaller_size_is_einval)
 	}
 }
 
-/* A size of 4 makes the kernel read no more than those 4 bytes */
+/* With a size of 4 the kernel must read 4 bytes only */
 TEST_F(command, too_small_at_the_end_of_memory_is_einval)
 {
 	uint32_t *size = (uint32_t *)(self->edge - sizeof(*size));
@@ -235,7 +235,7 @@ TEST_F(command, exact_size_at_the_end_of_memory_is_accepted)
 	EXPECT_EQ(0, ioctl_errno(self->fd, variant->nr, p));
 }
 
-TEST_F(command, zero_tail_is_accepted_and_left_alone)
+TEST_F(command, zero_tail_is_accepted_and_unchanged)
 {
 	uint32_t extra[] = { 1, 4, 8, 100, PAGE };
 
@@ -256,7 +256,7 @@ TEST_F(command, zero_tail_is_accepted_and_left_alone)
 	}
 }
 
-/* Each byte of the tail counts, and the command is not carried out */
+/* Every byte of the tail is checked, before the command has an effect */
 TEST_F(command, nonzero_tail_is_e2big)
 {
 	union argument arg, before;
@@ -275,7 +275,7 @@ TEST_F(command, nonzero_tail_is_e2big)
 	}
 }
 
-/* More than a page is no reason to refuse; a byte far out still is */
+/* A structure longer than a page is accepted, if all bytes of its tail are zero */
 TEST_F(command, nonzero_tail_beyond_a_page_is_e2big)
 {
 	unsigned char *p = self->edge - 2 * PAGE;
@@ -291,7 +291,7 @@ TEST_F(command, nonzero_tail_beyond_a_page_is_e2big)
 	EXPECT_EQ(0, ioctl_errno(self->fd, variant->nr, p));
 }
 
-TEST_F(command, bytes_behind_the_size_are_not_looked_at)
+TEST_F(command, bytes_after_the_size_are_ignored)
 {
 	union argument arg;
 
@@ -335,7 +335,7 @@ TEST_F(command, unaligned_structure_is_accepted)
 	EXPECT_EQ(0, ioctl_errno(self->fd, variant->nr, buf + 1));
 }
 
-/* The command is known by its whole number, not by the low byte alone */
+/* The whole ioctl number is compared, not only its low byte */
 TEST_F(command, other_direction_or_size_in_the_number_is_enotty)
 {
 	union argument arg;
@@ -356,7 +356,7 @@ static bool has_result(enum command command)
 	case DESTROY:
 	case ALLOW_IOVAS:
 	case CHANGE_PROCESS:
-	case VFIO_IOAS:	/* the choice; asking for it has one */
+	case VFIO_IOAS:	/* with IOMMU_VFIO_IOAS_SET */
 		return false;
 	default:
 		return true;
@@ -364,8 +364,8 @@ static bool has_result(enum command command)
 }
 
 /*
- * The results cannot be written. What has been done by then stays done, except
- * that a new object nobody can name is taken back.
+ * The results cannot be written. The command has taken effect all the same, except that a
+ * new object is destroyed, since its ID cannot be returned.
  */
 TEST_F(command, unwritable_structure)
 {
@@ -519,8 +519,8 @@ TEST_F(file, reserved_members_are_eopnotsupp)
 	}
 }
 
-/* Two bytes wide, in the commands that choose an operation */
-TEST_F(file, reserved_halves_and_unknown_operations_are_eopnotsupp)
+/* The commands with an operation have a reserved member of two bytes */
+TEST_F(file, unknown_operations_are_eopnotsupp)
 {
 	for (unsigned int bit = 0; bit < 16; bit++) {
 		struct iommu_option option = {
@@ -551,7 +551,7 @@ TEST_F(file, reserved_halves_and_unknown_operations_are_eopnotsupp)
 	}
 }
 
-/* With everything wrong at once, the first of these checks speaks */
+/* If several arguments are invalid, the first check in this order returns its error */
 TEST_F(file, order_of_the_checks_of_map)
 {
 	struct iommu_ioas_map map = {
@@ -572,7 +572,47 @@ TEST_F(file, order_of_the_checks_of_map)
 	EXPECT_EQ(-EINVAL, ioctl_errno(self->fd, IOMMU_IOAS_MAP, &map));
 }
 
-TEST_F(file, only_ioctls_are_offered)
+/*
+ * A kernel that is configured for iommufd's selftests has more numbers, up to that of
+ * IOMMU_TEST_CMD: their structure is looked at before it turns out that they do not exist.
+ */
+TEST_F(file, test_numbers_are_looked_at_where_the_kernel_has_them)
+{
+	int built = system("zcat /proc/config.gz | grep -q '^CONFIG_IOMMUFD_TEST=y'");
+	int expected = built ? -ENOTTY : -EFAULT;
+
+	for (unsigned int nr = 0x96; nr <= 0xa0; nr++)
+		EXPECT_EQ(expected, ioctl_errno(self->fd, _IO(IOMMUFD_TYPE, nr),
+						NULL));
+	EXPECT_EQ(-ENOTTY, ioctl_errno(self->fd, _IO(IOMMUFD_TYPE, 0x7f), NULL));
+	EXPECT_EQ(-ENOTTY, ioctl_errno(self->fd, _IO(IOMMUFD_TYPE, 0xa1), NULL));
+}
+
+/* The errno of mapping the file, 0 if it can be mapped */
+static int try_mmap(int fd, int prot, int flags, off_t offset)
+{
+	void *p = mmap(NULL, PAGE, prot, flags, fd, offset);
+
+	if (p == MAP_FAILED)
+		return -errno;
+	munmap(p, PAGE);
+	return 0;
+}
+
+/* No object here has memory to be mapped */
+TEST_F(file, mmap)
+{
+	const int exec = PROT_READ | PROT_EXEC;
+
+	EXPECT_EQ(-EINVAL, try_mmap(self->fd, PROT_READ, MAP_PRIVATE, 0));
+	EXPECT_EQ(-EINVAL, try_mmap(self->fd, exec, MAP_PRIVATE, 0));
+	EXPECT_EQ(-EPERM, try_mmap(self->fd, exec, MAP_SHARED, 0));
+	EXPECT_EQ(-ENXIO, try_mmap(self->fd, PROT_NONE, MAP_SHARED, 0));
+	EXPECT_EQ(-ENXIO, try_mmap(self->fd, PROT_READ | PROT_WRITE, MAP_SHARED,
+				   7 * PAGE));
+}
+
+TEST_F(file, read_write_and_mmap_fail)
 {
 	char c = 0;
 
@@ -580,8 +620,6 @@ TEST_F(file, only_ioctls_are_offered)
 	EXPECT_EQ(EINVAL, errno);
 	EXPECT_EQ(-1, write(self->fd, &c, 1));
 	EXPECT_EQ(EINVAL, errno);
-	EXPECT_EQ(MAP_FAILED, mmap(NULL, PAGE, PROT_READ, MAP_SHARED, self->fd,
-				   0));
 }
 
 TEST_HARNESS_MAIN

@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The charge for pinned pages against RLIMIT_MEMLOCK: what a user without
- * CAP_IPC_LOCK may pin, that a refusal leaves nothing behind, and whose charge
- * it is. Each test runs in a process of its own, so nothing has to be undone.
+ * Tests of the charge for pinned pages against RLIMIT_MEMLOCK: how much a user without
+ * CAP_IPC_LOCK can pin, that a refused command leaves no pin or charge, and which user is
+ * charged. Each test runs in its own process, so it need not restore limits and user IDs.
  */
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 
@@ -26,8 +30,8 @@ FIXTURE(limits) {
 };
 
 /*
- * From here on an ordinary user, with the devices open already. The saved user
- * ID stays 0, so that become_root() can look at the counters.
+ * Changes to an ordinary user, after the devices have been opened. The saved user ID
+ * stays 0, so that become_root() can change back.
  */
 static int become_user(uid_t uid)
 {
@@ -72,7 +76,7 @@ FIXTURE_TEARDOWN(limits)
 #define unmap(iova, pages) \
 	iommufd_unmap(self->rig.fd, self->rig.ioas, iova, (pages) * PAGE, NULL)
 
-/* Pinned pages of the system; needs root for a moment */
+/* Number of pinned pages; changes to root to read it */
 static int64_t count_pins(struct rig *rig)
 {
 	uid_t uid = getuid();
@@ -91,7 +95,7 @@ TEST_F(limits, root_is_not_limited)
 	EXPECT_EQ(PAGES * PAGE / 1024, status_kib("VmPin"));
 }
 
-TEST_F(limits, beyond_the_limit_is_enomem_and_leaves_nothing)
+TEST_F(limits, exceeding_the_limit_is_enomem)
 {
 	ASSERT_EQ(0, attach());
 	ASSERT_EQ(0, become_user(USER));
@@ -104,7 +108,7 @@ TEST_F(limits, beyond_the_limit_is_enomem_and_leaves_nothing)
 	EXPECT_EQ(LIMIT, count_pins(&self->rig));
 }
 
-TEST_F(limits, the_sum_counts)
+TEST_F(limits, mappings_are_added_up)
 {
 	ASSERT_EQ(0, attach());
 	ASSERT_EQ(0, become_user(USER));
@@ -112,12 +116,12 @@ TEST_F(limits, the_sum_counts)
 	EXPECT_EQ(-ENOMEM, map_at(LIMIT, 2, IOVA + PAGES * PAGE));
 	EXPECT_EQ(0, map_at(LIMIT, 1, IOVA + PAGES * PAGE));
 	EXPECT_EQ(-ENOMEM, map_at(LIMIT + 1, 1, IOVA + 2 * PAGES * PAGE));
-	/* The same memory again is charged again */
+	/* Memory that is mapped again is charged again */
 	EXPECT_EQ(-ENOMEM, map_at(0, 1, IOVA + 2 * PAGES * PAGE));
 	EXPECT_EQ(LIMIT, count_pins(&self->rig));
 }
 
-TEST_F(limits, unmap_and_detach_give_the_charge_back)
+TEST_F(limits, unmap_and_detach_release_the_charge)
 {
 	ASSERT_EQ(0, attach());
 	ASSERT_EQ(0, become_user(USER));
@@ -135,7 +139,7 @@ TEST_F(limits, unmap_and_detach_give_the_charge_back)
 	EXPECT_EQ(-ENOMEM, map_at(LIMIT, 1, IOVA + PAGES * PAGE));
 }
 
-TEST_F(limits, attach_charges_what_was_mapped_before)
+TEST_F(limits, attach_charges_existing_mappings)
 {
 	ASSERT_EQ(0, become_user(USER));
 	ASSERT_EQ(0, map_at(0, LIMIT, IOVA));
@@ -148,8 +152,8 @@ TEST_F(limits, attach_charges_what_was_mapped_before)
 	EXPECT_EQ(LIMIT, count_pins(&self->rig));
 }
 
-/* The pages before the hole were pinned and charged, and no longer are */
-TEST_F(limits, a_failed_attach_gives_the_charge_back)
+/* The pages before the hole are pinned and charged first; the error must release them */
+TEST_F(limits, failed_attach_releases_the_charge)
 {
 	uint32_t other;
 
@@ -166,8 +170,8 @@ TEST_F(limits, a_failed_attach_gives_the_charge_back)
 				    IOVA));
 }
 
-/* Who is charged is settled when the memory is mapped, not when it is pinned */
-TEST_F(limits, what_root_mapped_is_not_charged_to_the_user)
+/* The user that mapped the memory is charged, not the one that attaches the device */
+TEST_F(limits, mappings_of_root_are_not_charged_to_the_user)
 {
 	ASSERT_EQ(0, map_at(0, PAGES, IOVA));
 	ASSERT_EQ(0, become_user(USER));
@@ -176,7 +180,7 @@ TEST_F(limits, what_root_mapped_is_not_charged_to_the_user)
 				    LIMIT * PAGE, IOVA + PAGES * PAGE));
 }
 
-TEST_F(limits, another_file_draws_on_the_same_limit)
+TEST_F(limits, all_files_share_the_limit)
 {
 	int fd = iommufd_open();
 	uint32_t ioas;
@@ -196,7 +200,7 @@ TEST_F(limits, another_file_draws_on_the_same_limit)
 	EXPECT_EQ(0, map_at(0, 2, IOVA + PAGES * PAGE));
 }
 
-TEST_F(limits, another_user_has_a_limit_of_its_own)
+TEST_F(limits, each_user_has_a_limit)
 {
 	ASSERT_EQ(0, attach());
 	ASSERT_EQ(0, become_user(USER));
@@ -206,7 +210,7 @@ TEST_F(limits, another_user_has_a_limit_of_its_own)
 	ASSERT_EQ(0, become_user(OTHER_USER));
 	EXPECT_EQ(0, map_at(LIMIT, LIMIT, IOVA + LIMIT * PAGE));
 	EXPECT_EQ(-ENOMEM, map_at(0, 1, IOVA + PAGES * PAGE));
-	/* Whoever unmaps it, it was charged to the first user */
+	/* Unmap by another user releases the charge of the user that mapped */
 	ASSERT_EQ(0, unmap(IOVA, LIMIT));
 	EXPECT_EQ(-ENOMEM, map_at(0, 1, IOVA + PAGES * PAGE));
 	ASSERT_EQ(0, become_root());
@@ -214,8 +218,8 @@ TEST_F(limits, another_user_has_a_limit_of_its_own)
 	EXPECT_EQ(0, map_at(0, LIMIT, IOVA));
 }
 
-/* A user's charge outlives the process, as the pages do */
-TEST_F(limits, the_charge_of_a_dead_process_stays)
+/* The user is charged until the pages are unpinned, also after the process has exited */
+TEST_F(limits, charge_remains_after_exit)
 {
 	int status;
 	pid_t pid;
@@ -231,6 +235,167 @@ TEST_F(limits, the_charge_of_a_dead_process_stays)
 	EXPECT_EQ(-ENOMEM, map_at(0, 1, IOVA + PAGES * PAGE));
 	EXPECT_EQ(0, unmap(IOVA, LIMIT));
 	EXPECT_EQ(0, map_at(0, LIMIT, IOVA + PAGES * PAGE));
+}
+
+static int set_process_mode(int fd)
+{
+	struct iommu_option cmd = {
+		.size = sizeof(cmd),
+		.option_id = IOMMU_OPTION_RLIMIT_MODE,
+		.op = IOMMU_OPTION_OP_SET,
+		.val64 = 1,
+	};
+
+	return ioctl_errno(fd, IOMMU_OPTION, &cmd);
+}
+
+static int map_file(int iommufd, uint32_t ioas, int fd, unsigned long pages)
+{
+	struct iommu_ioas_map_file cmd = {
+		.size = sizeof(cmd),
+		.flags = IOMMU_IOAS_MAP_FIXED_IOVA | MAP_RW,
+		.ioas_id = ioas,
+		.fd = fd,
+		.length = pages * PAGE,
+		.iova = IOVA,
+	};
+
+	return ioctl_errno(iommufd, IOMMU_IOAS_MAP_FILE, &cmd);
+}
+
+struct part {
+	uint32_t ioas;
+	unsigned long pages;
+};
+
+/* By an ordinary user whose process is gone when this returns */
+static int map_files_and_exit(int iommufd, int fd, const struct part *parts, int count)
+{
+	pid_t pid = fork();
+	int status, rc;
+
+	if (!pid) {
+		rc = become_user(USER);
+		for (int i = 0; !rc && i < count; i++)
+			rc = map_file(iommufd, parts[i].ioas, fd, parts[i].pages);
+		_exit(!!rc);
+	}
+	if (pid < 0 || waitpid(pid, &status, 0) != pid)
+		return -ECHILD;
+	return status ? -EPROTO : 0;
+}
+
+/*
+ * A file outlives the process that mapped it, whose limit stays what it was. What it is
+ * charged once it has exited stays counted, and suffices for the same pages again.
+ */
+TEST(a_dead_process_is_charged_for_its_files)
+{
+	struct part parts[3] = { { .pages = LIMIT }, { .pages = 1 }, { .pages = LIMIT + 1 } };
+	struct vfio_dev edu = VFIO_DEV_CLOSED;
+	int fd, memfd;
+
+	ASSERT_EQ(0, setup_system());
+	ASSERT_EQ(0, set_limit(LIMIT));
+	fd = iommufd_open();
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, set_process_mode(fd));
+	ASSERT_EQ(0, setup_edu(&edu, fd));
+	memfd = memfd_create("limits", MFD_CLOEXEC);
+	ASSERT_LE(0, memfd);
+	ASSERT_EQ(0, ftruncate(memfd, PAGES * PAGE));
+	for (int i = 0; i < 3; i++)
+		ASSERT_EQ(0, iommufd_ioas_alloc(fd, &parts[i].ioas));
+
+	ASSERT_EQ(0, map_files_and_exit(fd, memfd, parts, 2));
+	for (int i = 0; i < 3; i++) {
+		ASSERT_EQ(0, vfio_dev_attach(&edu, &(uint32_t){ parts[0].ioas }));
+		ASSERT_EQ(0, vfio_dev_detach(&edu));
+		EXPECT_EQ(-ENOMEM, vfio_dev_attach(&edu, &(uint32_t){ parts[1].ioas }));
+	}
+
+	/* Another process, which has a limit of its own */
+	ASSERT_EQ(0, map_files_and_exit(fd, memfd, &parts[2], 1));
+	EXPECT_EQ(-ENOMEM, vfio_dev_attach(&edu, &(uint32_t){ parts[2].ioas }));
+	vfio_dev_close(&edu);
+	close(memfd);
+	close(fd);
+}
+
+/* The kernel limits such messages to a few in five seconds */
+#define RATELIMIT_SECONDS 6
+
+/* Lines of the kernel log that tell of a limit, from where @log is */
+static int count_reports(int log)
+{
+	char line[1024];
+	int count = 0;
+	ssize_t len;
+
+	while ((len = read(log, line, sizeof(line) - 1)) > 0) {
+		line[len] = '\0';
+		count += strstr(line, "cannot pin ") != NULL;
+	}
+	return count;
+}
+
+static int open_log(void)
+{
+	int log = open("/dev/kmsg", O_RDONLY | O_NONBLOCK);
+
+	if (log >= 0)
+		lseek(log, 0, SEEK_END);
+	return log;
+}
+
+/* Some programs take ENOMEM for an everyday answer, and go on */
+TEST_F(limits, a_limit_is_reported_once_per_file)
+{
+	int log = open_log();
+
+	ASSERT_LE(0, log);
+	sleep(RATELIMIT_SECONDS);
+	ASSERT_EQ(0, attach());
+	ASSERT_EQ(0, become_user(USER));
+	for (int i = 0; i < 5; i++) {
+		ASSERT_EQ(0, map_at(0, LIMIT, IOVA));
+		EXPECT_EQ(-ENOMEM, map_at(LIMIT, 1, IOVA + PAGES * PAGE));
+		ASSERT_EQ(0, unmap(IOVA, LIMIT));
+		EXPECT_EQ(-ENOMEM, map_at(0, LIMIT + 1, IOVA));
+	}
+	EXPECT_EQ(1, count_reports(log));
+
+	/* The limit of another user is another one */
+	ASSERT_EQ(0, become_root());
+	ASSERT_EQ(0, become_user(OTHER_USER));
+	for (int i = 0; i < 3; i++)
+		EXPECT_EQ(-ENOMEM, map_at(0, LIMIT + 1, IOVA));
+	EXPECT_EQ(1, count_reports(log));
+	close(log);
+}
+
+TEST_F(limits, each_file_reports_a_limit)
+{
+	int fd = iommufd_open(), log = open_log();
+	uint32_t ioas;
+
+	ASSERT_LE(0, fd);
+	ASSERT_LE(0, log);
+	sleep(RATELIMIT_SECONDS);
+	ASSERT_EQ(0, setup_testdev(&self->testdev, fd));
+	ASSERT_EQ(0, iommufd_ioas_alloc(fd, &ioas));
+	ASSERT_EQ(0, vfio_dev_attach(&self->testdev, &(uint32_t){ ioas }));
+	ASSERT_EQ(0, attach());
+	ASSERT_EQ(0, become_user(USER));
+	for (int i = 0; i < 3; i++) {
+		EXPECT_EQ(-ENOMEM, map_at(0, LIMIT + 1, IOVA));
+		EXPECT_EQ(-ENOMEM, iommufd_map_at(fd, ioas, self->memory,
+						  (LIMIT + 1) * PAGE, IOVA));
+	}
+	EXPECT_EQ(2, count_reports(log));
+	vfio_dev_close(&self->testdev);
+	close(fd);
+	close(log);
 }
 
 TEST_HARNESS_MAIN

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Memory that is not small pages of the caller: files, huge pages of hugetlbfs
- * whole and in part, and memory of a device behind a dma-buf. What is pinned,
- * whether the bytes arrive, and what is refused.
+ * Tests of mapping memory other than small pages of the process: files, hugetlb pages or
+ * parts of them, and device memory of a dma-buf. They check the number of pinned pages,
+ * the DMA, and the files and ranges that are refused.
  */
 #include <fcntl.h>
 #include <linux/vfio.h>
+#include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 
@@ -27,8 +28,8 @@
 
 FIXTURE(map_file) {
 	struct rig rig;
-	int fd;			/* to be mapped, else -1 */
-	char *memory;		/* LENGTH bytes, the file or not */
+	int fd;			/* the file to map, or -1 */
+	char *memory;		/* LENGTH bytes, of the file or anonymous */
 };
 
 FIXTURE_SETUP(map_file)
@@ -51,7 +52,9 @@ FIXTURE_TEARDOWN(map_file)
 }
 
 #define map_part(file, start, length, iova) \
-	map_file(self->rig.fd, self->rig.ioas, file, start, length, iova)
+	map_file(self->rig.fd, self->rig.ioas, file, READ_WRITE, start, length, iova)
+#define map_to_read(file, iova) \
+	map_file(self->rig.fd, self->rig.ioas, file, IOMMU_IOAS_MAP_READABLE, 0, PAGE, iova)
 #define map_memory(offset, length, iova) \
 	iommufd_map_at(self->rig.fd, self->rig.ioas, self->memory + (offset), length, iova)
 #define unmap(iova, length) \
@@ -59,12 +62,12 @@ FIXTURE_TEARDOWN(map_file)
 #define reaches(iova, offset) \
 	edu_reaches(&self->rig.edu, iova, self->memory + (offset), PAGE)
 
-static int map_file(int iommufd, uint32_t ioas, int fd, uint64_t start,
-		    uint64_t length, uint64_t iova)
+static int map_file(int iommufd, uint32_t ioas, int fd, uint32_t flags,
+		    uint64_t start, uint64_t length, uint64_t iova)
 {
 	struct iommu_ioas_map_file cmd = {
 		.size = sizeof(cmd),
-		.flags = IOMMU_IOAS_MAP_FIXED_IOVA | READ_WRITE,
+		.flags = IOMMU_IOAS_MAP_FIXED_IOVA | flags,
 		.ioas_id = ioas,
 		.fd = fd,
 		.start = start,
@@ -75,12 +78,12 @@ static int map_file(int iommufd, uint32_t ioas, int fd, uint64_t start,
 	return ioctl_errno(iommufd, IOMMU_IOAS_MAP_FILE, &cmd);
 }
 
-/* A memfd of LENGTH bytes, and its memory */
+/* Creates a memfd of LENGTH bytes and maps it to @memory */
 static int file_new(unsigned int flags, char **memory)
 {
 	int fd;
 
-	/* Asks for enough huge pages */
+	/* alloc_hugetlb() enlarges the pool of huge pages */
 	if (flags & MFD_HUGETLB)
 		munmap(alloc_hugetlb(LENGTH), LENGTH);
 	fd = memfd_create("map_file", flags);
@@ -104,7 +107,7 @@ TEST_F(map_file, memfd)
 {
 	self->fd = file_new(0, &self->memory);
 	ASSERT_LE(0, self->fd);
-	/* Pages that nobody has touched are made */
+	/* The pages of the file do not exist yet, so they are allocated */
 	ASSERT_EQ(0, map_part(self->fd, 0, LENGTH, IOVA));
 	EXPECT_PINNED(LENGTH);
 	EXPECT_TRUE(reaches(IOVA, 0));
@@ -116,7 +119,7 @@ TEST_F(map_file, memfd)
 	EXPECT_PINNED(2 * PAGE);
 }
 
-TEST_F(map_file, a_file_stays_when_it_is_closed)
+TEST_F(map_file, mapping_remains_when_the_file_is_closed)
 {
 	self->fd = file_new(0, &self->memory);
 	ASSERT_LE(0, self->fd);
@@ -126,7 +129,7 @@ TEST_F(map_file, a_file_stays_when_it_is_closed)
 	EXPECT_TRUE(reaches(IOVA + 15 * PAGE, 15 * PAGE));
 }
 
-/* Not at the beginning of a huge page, nor to the end of one */
+/* The range starts and ends inside huge pages */
 TEST_F(map_file, parts_of_huge_pages_of_a_file)
 {
 	self->fd = file_new(MFD_HUGETLB, &self->memory);
@@ -172,15 +175,15 @@ TEST_F(map_file, parts_of_huge_pages_of_a_process)
 	huge_pages_in_parts(_metadata, self);
 }
 
-TEST_F(map_file, huge_pages_that_nobody_has_touched)
+TEST_F(map_file, huge_pages_not_allocated_yet)
 {
 	self->memory = alloc_hugetlb(LENGTH);
 	ASSERT_NE(NULL, self->memory);
 	huge_pages_in_parts(_metadata, self);
 }
 
-/* Small pages, a huge one, and nothing behind it */
-TEST_F(map_file, huge_pages_among_others)
+/* Small pages, then a huge page, then small pages, then unmapped addresses */
+TEST_F(map_file, huge_page_between_small_pages)
 {
 	const size_t before = 70 * PAGE;
 	char *place, *huge;
@@ -204,14 +207,14 @@ TEST_F(map_file, huge_pages_among_others)
 	EXPECT_TRUE(reaches(IOVA + before + MIB2 + before - PAGE, 2 * MIB2 + before - PAGE));
 	ASSERT_EQ(0, unmap(IOVA, MIB2 + 2 * before));
 	EXPECT_PINNED(0UL);
-	/* From the huge page on, to beyond what there is */
+	/* From the huge page to the unmapped addresses */
 	EXPECT_EQ(-EFAULT, map_memory(MIB2, MIB2 + before + PAGE, IOVA));
 	EXPECT_PINNED(0UL);
 	ASSERT_EQ(0, map_memory(MIB2, MIB2 + before, IOVA));
 	EXPECT_PINNED(MIB2 + before);
 }
 
-TEST_F(map_file, what_is_no_memory)
+TEST_F(map_file, invalid_files_and_ranges)
 {
 	int pipes[2], proc;
 
@@ -233,14 +236,115 @@ TEST_F(map_file, what_is_no_memory)
 	EXPECT_EQ(-EINVAL, map_part(self->fd, -PAGE, PAGE, IOVA));
 	EXPECT_EQ(-EOVERFLOW, map_part(self->fd, -PAGE, PAGE + 1, IOVA));
 	EXPECT_PINNED(0UL);
-	/* None of them is in the way */
+	/* The IOVA is still free */
 	EXPECT_EQ(0, map_part(self->fd, LENGTH - PAGE, PAGE, IOVA));
 	close(pipes[0]);
 	close(pipes[1]);
 	close(proc);
 }
 
-/* A slice of the edu's first BAR; the descriptor, or a negative errno */
+static void file_opened_for_reading(struct __test_metadata *_metadata,
+				    FIXTURE_DATA(map_file) *self)
+{
+	char path[32];
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", self->fd);
+	fd = open(path, O_RDONLY);
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(-EPERM, map_part(fd, 0, PAGE, IOVA));
+	EXPECT_EQ(0, map_to_read(fd, IOVA));
+	EXPECT_EQ(0, map_part(self->fd, 0, PAGE, IOVA + PAGE));
+	EXPECT_TRUE(reaches(IOVA + PAGE, 0));
+	EXPECT_TRUE(edu_write_refused(&self->rig.edu, IOVA, self->memory, PAGE));
+	close(fd);
+}
+
+/* A descriptor that cannot be written through gives devices no more */
+TEST_F(map_file, memfd_opened_for_reading)
+{
+	self->fd = file_new(0, &self->memory);
+	ASSERT_LE(0, self->fd);
+	file_opened_for_reading(_metadata, self);
+}
+
+TEST_F(map_file, huge_memfd_opened_for_reading)
+{
+	self->fd = file_new(MFD_HUGETLB, &self->memory);
+	ASSERT_LE(0, self->fd);
+	file_opened_for_reading(_metadata, self);
+}
+
+static int seal(int fd, int seals)
+{
+	return fcntl(fd, F_ADD_SEALS, seals) ? -errno : 0;
+}
+
+static void sealed_file(struct __test_metadata *_metadata,
+			FIXTURE_DATA(map_file) *self, unsigned int flags, int seals)
+{
+	int fd = memfd_create("sealed", flags | MFD_ALLOW_SEALING);
+
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, ftruncate(fd, MIB2));
+	ASSERT_EQ(0, seal(fd, seals));
+	EXPECT_EQ(-EPERM, map_part(fd, 0, PAGE, IOVA));
+	EXPECT_EQ(0, map_to_read(fd, IOVA));
+	EXPECT_EQ(0, unmap(IOVA, PAGE));
+	close(fd);
+}
+
+TEST_F(map_file, sealed_memfd)
+{
+	sealed_file(_metadata, self, 0, F_SEAL_WRITE);
+	sealed_file(_metadata, self, 0, F_SEAL_FUTURE_WRITE);
+}
+
+TEST_F(map_file, sealed_huge_memfd)
+{
+	munmap(alloc_hugetlb(MIB2), MIB2);
+	sealed_file(_metadata, self, MFD_HUGETLB, F_SEAL_WRITE);
+	sealed_file(_metadata, self, MFD_HUGETLB, F_SEAL_FUTURE_WRITE);
+}
+
+TEST_F(map_file, other_seals_do_not_matter)
+{
+	int fd = memfd_create("sealed", MFD_ALLOW_SEALING);
+
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, ftruncate(fd, MIB2));
+	ASSERT_EQ(0, seal(fd, F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL));
+	EXPECT_EQ(0, map_part(fd, 0, PAGE, IOVA));
+	close(fd);
+}
+
+/*
+ * Neither can it be sealed while devices may write, be the pages pinned by now or
+ * not; for those that only read, it does not matter.
+ */
+TEST_F(map_file, sealing_waits_until_it_is_unmapped)
+{
+	int fd = memfd_create("sealed", MFD_ALLOW_SEALING);
+	uint32_t ioas, other;
+
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, ftruncate(fd, MIB2));
+	ASSERT_EQ(0, iommufd_ioas_alloc(self->rig.fd, &ioas));
+	ASSERT_EQ(0, map_file(self->rig.fd, ioas, fd, READ_WRITE, 0, PAGE, IOVA));
+	EXPECT_EQ(-EBUSY, seal(fd, F_SEAL_WRITE));
+	ASSERT_EQ(0, map_file(self->rig.fd, ioas, fd, READ_WRITE, 0, PAGE, IOVA + PAGE));
+	ASSERT_EQ(0, iommufd_unmap(self->rig.fd, ioas, IOVA, PAGE, NULL));
+	EXPECT_EQ(-EBUSY, seal(fd, F_SEAL_WRITE));
+	ASSERT_EQ(0, iommufd_destroy(self->rig.fd, ioas));
+
+	ASSERT_EQ(0, iommufd_ioas_alloc(self->rig.fd, &other));
+	ASSERT_EQ(0, map_file(self->rig.fd, other, fd, IOMMU_IOAS_MAP_READABLE, 0, PAGE, IOVA));
+	EXPECT_EQ(0, seal(fd, F_SEAL_WRITE));
+	EXPECT_EQ(-EPERM, map_part(fd, 0, PAGE, IOVA));
+	close(fd);
+}
+
+/* Exports part of BAR 0 as a dma-buf; returns its file descriptor or a negative errno */
 static int bar_export(struct vfio_dev *dev, uint64_t offset, uint64_t length)
 {
 	struct {
@@ -266,7 +370,7 @@ static int bar_export(struct vfio_dev *dev, uint64_t offset, uint64_t length)
 	return fd < 0 ? -errno : fd;
 }
 
-/* Whether the device's memory accesses are enabled decides whether it is revoked */
+/* Sets the memory enable bit of the device; vfio-pci revokes the dma-buf while it is 0 */
 static int enable_memory(struct vfio_dev *dev, bool enable)
 {
 	struct vfio_region_info config = {
@@ -287,7 +391,7 @@ TEST_F(map_file, dma_buf)
 
 	self->fd = bar_export(&self->rig.edu, PAGE, length);
 	if (self->fd == -ENOTTY || self->fd == -EOPNOTSUPP)
-		SKIP(return, "vfio-pci does not export this BAR here");
+		SKIP(return, "vfio-pci does not export this BAR");
 	ASSERT_LE(0, self->fd);
 	EXPECT_EQ(-EINVAL, map_part(self->fd, 0, length + PAGE, IOVA));
 	EXPECT_EQ(-EINVAL, map_part(self->fd, length, PAGE, IOVA));
@@ -299,7 +403,7 @@ TEST_F(map_file, dma_buf)
 	ASSERT_EQ(0, unmap(IOVA, length));
 	ASSERT_EQ(0, map_part(self->fd, 0, length, IOVA));
 
-	/* Revoked: no more, and what is mapped can still be unmapped */
+	/* A revoked dma-buf cannot be mapped, but its mappings can be unmapped */
 	ASSERT_EQ(0, enable_memory(&self->rig.edu, false));
 	EXPECT_EQ(-ENODEV, map_part(self->fd, 0, length, IOVA + MIB2));
 	EXPECT_EQ(0, unmap(IOVA, length));

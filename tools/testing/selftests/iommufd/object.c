@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Objects: their IDs, finding them by ID and type, destroying them while they
- * are in use and not, and closing files in any order with everything alive.
+ * Tests of objects: their IDs, lookup by ID and type, destroying objects in use and
+ * others, and closing files in any order while objects exist.
  */
 #include <fcntl.h>
 
@@ -15,7 +15,6 @@
 #define IOVA 0x200000UL
 #define UNKNOWN_ID 0x7ffffff0
 
-/* All commands that take the ID of an IOAS */
 static int map(int fd, uint32_t id, const void *va)
 {
 	return iommufd_map_at(fd, id, va, PAGE, IOVA);
@@ -48,7 +47,7 @@ FIXTURE_TEARDOWN(ids)
 	close(self->fd);
 }
 
-TEST_F(ids, the_lowest_free_one_is_given)
+TEST_F(ids, lowest_free_id_is_used)
 {
 	uint32_t id;
 
@@ -66,7 +65,7 @@ TEST_F(ids, the_lowest_free_one_is_given)
 	EXPECT_EQ(101, id);
 }
 
-TEST_F(ids, unknown_ones_are_enoent)
+TEST_F(ids, unknown_ids_are_enoent)
 {
 	uint32_t unknown[] = { 0, 2, UNKNOWN_ID, 0x80000000, UINT32_MAX };
 	uint32_t ioas;
@@ -84,7 +83,7 @@ TEST_F(ids, unknown_ones_are_enoent)
 	}
 }
 
-TEST_F(ids, a_destroyed_object_is_gone)
+TEST_F(ids, ids_of_destroyed_objects_are_enoent)
 {
 	uint32_t ioas;
 
@@ -95,7 +94,7 @@ TEST_F(ids, a_destroyed_object_is_gone)
 	EXPECT_EQ(-ENOENT, map(self->fd, ioas, self->memory));
 }
 
-TEST_F(ids, files_do_not_share_them)
+TEST_F(ids, each_file_has_its_own_ids)
 {
 	int other = iommufd_open();
 	uint32_t a, b, c;
@@ -111,7 +110,7 @@ TEST_F(ids, files_do_not_share_them)
 	close(other);
 }
 
-TEST_F(ids, closing_takes_whatever_is_left)
+TEST_F(ids, close_destroys_all_objects)
 {
 	uint32_t ioas;
 	int fd;
@@ -127,7 +126,7 @@ TEST_F(ids, closing_takes_whatever_is_left)
 	}
 }
 
-/* An attached edu: device, IOAS with memory in it, automatic HWPT */
+/* Objects of an attached edu: a device, an IOAS with a mapping, an automatic HWPT */
 FIXTURE(attached) {
 	struct rig rig;
 	uint32_t hwpt;
@@ -152,7 +151,7 @@ FIXTURE_TEARDOWN(attached)
 	EXPECT_EQ(0, rig_pins(&self->rig));
 }
 
-TEST_F(attached, each_object_has_an_id_of_its_own)
+TEST_F(attached, each_object_has_a_different_id)
 {
 	EXPECT_NE(0, self->rig.edu.id);
 	EXPECT_NE(self->rig.edu.id, self->rig.ioas);
@@ -160,7 +159,7 @@ TEST_F(attached, each_object_has_an_id_of_its_own)
 	EXPECT_NE(self->hwpt, self->rig.edu.id);
 }
 
-TEST_F(attached, the_wrong_type_is_enoent)
+TEST_F(attached, wrong_type_is_enoent)
 {
 	uint32_t wrong[] = { self->rig.edu.id, self->hwpt };
 
@@ -171,7 +170,7 @@ TEST_F(attached, the_wrong_type_is_enoent)
 	}
 }
 
-TEST_F(attached, nothing_in_use_can_be_destroyed)
+TEST_F(attached, destroy_of_objects_in_use_is_ebusy)
 {
 	EXPECT_EQ(-EBUSY, iommufd_destroy(self->rig.fd, self->rig.ioas));
 	EXPECT_EQ(-EBUSY, iommufd_destroy(self->rig.fd, self->hwpt));
@@ -197,7 +196,7 @@ TEST_F(attached, unbinding_destroys_the_device)
 	EXPECT_EQ(0, iommufd_destroy(self->rig.fd, self->rig.ioas));
 }
 
-TEST_F(attached, attach_to_what_is_no_address_space)
+TEST_F(attached, attach_to_invalid_ids)
 {
 	uint32_t id;
 
@@ -217,7 +216,7 @@ TEST_F(attached, attach_to_what_is_no_address_space)
 	EXPECT_EQ(0, rig_pins(&self->rig));
 }
 
-TEST_F(attached, attach_again_to_the_same_changes_nothing)
+TEST_F(attached, attach_to_the_same_ioas_again)
 {
 	uint32_t id = self->rig.ioas;
 
@@ -229,7 +228,7 @@ TEST_F(attached, attach_again_to_the_same_changes_nothing)
 	EXPECT_TRUE(edu_reaches(&self->rig.edu, IOVA, self->memory, PAGE));
 }
 
-/* The device keeps the file's objects alive: its DMA goes on */
+/* A bound device keeps the objects of the file alive, so its DMA goes on */
 TEST_F(attached, close_iommufd_before_the_device)
 {
 	close(self->rig.fd);
@@ -248,7 +247,7 @@ TEST_F(attached, close_the_device_before_iommufd)
 	self->rig.fd = -1;
 }
 
-TEST_F(attached, the_device_can_be_taken_again_and_again)
+TEST_F(attached, bind_and_attach_repeatedly)
 {
 	for (int i = 0; i < 10; i++) {
 		uint32_t id = self->rig.ioas;
@@ -262,7 +261,7 @@ TEST_F(attached, the_device_can_be_taken_again_and_again)
 	EXPECT_TRUE(edu_reaches(&self->rig.edu, IOVA, self->memory, PAGE));
 }
 
-TEST_F(attached, bind_needs_an_iommufd)
+TEST_F(attached, bind_requires_an_iommufd)
 {
 	int null = open("/dev/null", O_RDWR);
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Pinning memory may take as long as it likes: meanwhile others use the same
- * IOAS. A process whose memory cgroup is far beyond its memory.high sleeps for
- * up to two seconds for every 64 pages that it gets, wherever it gets them: here
- * in the middle of an IOAS_MAP of memory that is not there yet. Whoever waited
- * for it would wait for minutes, and the test would run out of time.
+ * Tests that the IOAS can be used while another process pins memory for it, however long
+ * that takes. The pinning is made slow by a memory cgroup: a process far above memory.high
+ * sleeps for up to two seconds for every 64 pages that it allocates, here in the middle of
+ * an IOAS_MAP of memory that is not present yet. A command that waited for it would take
+ * minutes, and the test would time out.
  */
 #include <fcntl.h>
 #include <signal.h>
@@ -31,7 +31,7 @@ FIXTURE(parallel) {
 	struct rig rig;
 	char *memory;
 	pid_t slow;
-	int go;		/* written to when the slow process may begin */
+	int go;		/* pipe; a byte written to it starts the slow process */
 };
 
 static int write_file(const char *path, const char *text)
@@ -47,7 +47,7 @@ static int write_file(const char *path, const char *text)
 	return rc;
 }
 
-/* Puts a process where memory comes slowly; 0 or a negative errno */
+/* Moves a process to a cgroup in which allocations are slow; 0 or a negative errno */
 static int slow_down(pid_t pid)
 {
 	char text[16];
@@ -62,14 +62,14 @@ static int slow_down(pid_t pid)
 	return rc ? rc : write_file(SLOW_GROUP "/memory.high", "0");
 }
 
-/* The slow process: maps memory that it has never touched */
-static int map_slowly(struct rig *rig, int may_go)
+/* Runs in the slow process: waits for a byte, then maps memory that is not present */
+static int map_slowly(struct rig *rig, int start)
 {
 	char *memory = alloc_small(SLOW_PAGES * PAGE);
 	char c;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (!memory || read(may_go, &c, 1) != 1)
+	if (!memory || read(start, &c, 1) != 1)
 		return 1;
 	return iommufd_map_at(rig->fd, rig->ioas, memory, SLOW_PAGES * PAGE, SLOW_IOVA) ? 1 : 0;
 }
@@ -79,7 +79,7 @@ static bool still_runs(pid_t pid)
 	return waitpid(pid, NULL, WNOHANG) == 0;
 }
 
-/* Waits until it has pinned its first pages; whether it is at it then */
+/* Waits until the process has pinned its first pages; returns whether it is still pinning */
 static bool is_pinning(struct rig *rig, pid_t pid)
 {
 	struct timespec ms = { .tv_nsec = 1000000 };
@@ -126,7 +126,7 @@ FIXTURE_TEARDOWN(parallel)
 	EXPECT_EQ(0, rig_pins(&self->rig));
 }
 
-TEST_F(parallel, others_map_and_unmap_meanwhile)
+TEST_F(parallel, map_and_unmap_elsewhere)
 {
 	for (uint64_t i = 0; i < ROUNDS; i++)
 		ASSERT_EQ(0, iommufd_map_at(self->rig.fd, self->rig.ioas, self->memory + i * PAGE,
@@ -137,7 +137,7 @@ TEST_F(parallel, others_map_and_unmap_meanwhile)
 	EXPECT_TRUE(still_runs(self->slow));
 }
 
-TEST_F(parallel, others_ask_what_is_free_meanwhile)
+TEST_F(parallel, iova_ranges)
 {
 	struct iommu_iova_range ranges[16];
 	uint32_t num = 16;
@@ -146,8 +146,8 @@ TEST_F(parallel, others_ask_what_is_free_meanwhile)
 	EXPECT_TRUE(still_runs(self->slow));
 }
 
-/* Its IOVA is taken already, and nobody else can give it back */
-TEST_F(parallel, what_is_being_mapped_is_taken)
+/* The IOVA of the area is in use, and the area cannot be unmapped yet */
+TEST_F(parallel, map_and_unmap_of_the_same_iova)
 {
 	EXPECT_EQ(-EEXIST, iommufd_map_at(self->rig.fd, self->rig.ioas, self->memory, PAGE,
 					  SLOW_IOVA));
@@ -156,7 +156,7 @@ TEST_F(parallel, what_is_being_mapped_is_taken)
 	EXPECT_TRUE(still_runs(self->slow));
 }
 
-TEST_F(parallel, a_killed_mapping_leaves_nothing)
+TEST_F(parallel, kill_during_map)
 {
 	ASSERT_EQ(0, kill(self->slow, SIGKILL));
 	ASSERT_EQ(self->slow, waitpid(self->slow, NULL, 0));

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Several threads and processes on the same objects, and processes that die in
- * the middle of a command. Which one wins is open; that every answer is one of
- * those the ABI allows, and that no page stays pinned, is not.
+ * Tests of races: several threads and processes use the same objects, and processes are
+ * killed during a command. The outcome of a race is not determined, but each result must
+ * be one that the ABI allows, and no page may remain pinned.
  */
 #include <pthread.h>
 #include <signal.h>
@@ -59,20 +59,20 @@ static int64_t now_us(void)
 	return ts.tv_sec * 1000000LL + ts.tv_nsec / 1000;
 }
 
-/* What the threads of one test share */
+/* Data that the threads of one test share */
 struct shared {
 	struct rig *rig;
 	const char *memory;
 	_Atomic uint32_t ioas;
 	atomic_bool stop;
-	atomic_int unexpected;	/* an errno that must not occur, 0 if none */
-	atomic_uint mapped;	/* commands that succeeded */
+	atomic_int unexpected;	/* an errno that is not allowed, or 0 */
+	atomic_uint mapped;	/* number of commands that succeeded */
 	atomic_uint destroyed;
 	int64_t stopped;	/* when the loops were told to end, in us */
 };
 
-/* Notes the answer; @allowed ends with 0, which is always allowed */
-static void judge(struct shared *s, int rc, const int *allowed)
+/* Checks a result; @allowed is a list of errnos that ends with 0 */
+static void check_result(struct shared *s, int rc, const int *allowed)
 {
 	if (!rc)
 		return;
@@ -91,7 +91,7 @@ static void *map_loop(void *arg)
 		int rc = iommufd_map_at(s->rig->fd, s->ioas, s->memory, SIZE,
 					IOVA + i % 3 * PAGE);
 
-		judge(s, rc, allowed);
+		check_result(s, rc, allowed);
 		s->mapped += !rc;
 	}
 	return NULL;
@@ -104,17 +104,17 @@ static void *unmap_loop(void *arg)
 
 	for (unsigned int i = 0; !s->stop; i++)
 		if (i % 2)
-			judge(s, iommufd_unmap(s->rig->fd, s->ioas, IOVA,
-					       SIZE + 2 * PAGE, NULL), allowed);
+			check_result(s, iommufd_unmap(s->rig->fd, s->ioas, IOVA,
+						      SIZE + 2 * PAGE, NULL), allowed);
 		else
-			judge(s, iommufd_unmap_all(s->rig->fd, s->ioas, NULL),
-			      allowed);
+			check_result(s, iommufd_unmap_all(s->rig->fd, s->ioas, NULL),
+				     allowed);
 	return NULL;
 }
 
 /*
- * Puts a new IOAS in place of the one that the others are busy with and gets
- * rid of that one, however long they hold it.
+ * Replaces the IOAS that the other threads use by a new one and destroys the old one,
+ * repeating the command as long as it is busy.
  */
 static void *destroy_loop(void *arg)
 {
@@ -125,11 +125,11 @@ static void *destroy_loop(void *arg)
 		uint32_t id;
 		int rc;
 
-		judge(s, iommufd_ioas_alloc(s->rig->fd, &id), &(int){ 0 });
+		check_result(s, iommufd_ioas_alloc(s->rig->fd, &id), &(int){ 0 });
 		id = atomic_exchange(&s->ioas, id);
 		do {
 			rc = iommufd_destroy(s->rig->fd, id);
-			judge(s, rc, allowed);
+			check_result(s, rc, allowed);
 			s->destroyed += !rc;
 		} while (rc == -EBUSY && !s->stop);
 	}
@@ -142,28 +142,28 @@ static void *attach_loop(void *arg)
 	struct shared *s = arg;
 
 	while (!s->stop) {
-		judge(s, rig_attach(s->rig, s->ioas), allowed);
-		judge(s, vfio_dev_detach(&s->rig->edu), allowed);
+		check_result(s, rig_attach(s->rig, s->ioas), allowed);
+		check_result(s, vfio_dev_detach(&s->rig->edu), allowed);
 	}
 	return NULL;
 }
 
-/* To and fro between the IOAS that is being mapped and an empty one */
+/* Attaches the device in turn to the IOAS that is being mapped and to an empty one */
 static void *replace_loop(void *arg)
 {
 	static const int allowed[] = { 0 };
 	struct shared *s = arg;
 	uint32_t other;
 
-	judge(s, iommufd_ioas_alloc(s->rig->fd, &other), allowed);
+	check_result(s, iommufd_ioas_alloc(s->rig->fd, &other), allowed);
 	while (!s->stop) {
-		judge(s, rig_attach(s->rig, s->ioas), allowed);
-		judge(s, rig_attach(s->rig, other), allowed);
+		check_result(s, rig_attach(s->rig, s->ioas), allowed);
+		check_result(s, rig_attach(s->rig, other), allowed);
 	}
 	return NULL;
 }
 
-/* Runs the loops side by side; the first errno that was not allowed, or 0 */
+/* Runs each loop in a thread; returns an errno that is not allowed, or 0 */
 static int run_threads(struct shared *s, void *(*const *loops)(void *), int n)
 {
 	struct timespec second = { .tv_sec = 1 };
@@ -199,10 +199,10 @@ static int run_threads(struct shared *s, void *(*const *loops)(void *), int n)
 })
 
 /*
- * DESTROY waits for commands that are at work on the object, but not longer.
- * The C module of 7.3 does at times: it waits uninterruptibly for a wake-up that
- * is sent to interruptible waiters only, and goes on after a minute; so the loops
- * must end well before that.
+ * DESTROY must not wait longer than until the commands that use the object have ended.
+ * The C module of Linux 7.3 sometimes does: it waits uninterruptibly for a wake-up that is
+ * sent to interruptible waiters only, and times out after a minute. The loops must end
+ * well before that.
  */
 TEST_F(races, map_unmap_destroy)
 {
@@ -230,8 +230,8 @@ TEST_F(races, map_unmap_replace)
 	EXPECT_EQ(0, rig_pins(&self->rig));
 }
 
-/* In a child whose parent has closed everything: the devices are still ours */
-static int go_on_alone(struct rig *rig, void *memory)
+/* Runs in a child after its parent has closed all files; the device is still usable */
+static int map_and_check(struct rig *rig, void *memory)
 {
 	if (iommufd_map_at(rig->fd, rig->ioas, memory, PAGE, IOVA + SIZE))
 		return 1;
@@ -254,7 +254,7 @@ TEST_F(races, fork_and_close)
 		close(fds[1]);
 		if (read(fds[0], &c, 1))
 			_exit(2);
-		_exit(go_on_alone(&self->rig, self->memory));
+		_exit(map_and_check(&self->rig, self->memory));
 	}
 	rig_close(&self->rig);
 	EXPECT_EQ(PAGES, rig_pins(&self->rig));
@@ -264,7 +264,7 @@ TEST_F(races, fork_and_close)
 	EXPECT_EQ(0, rig_pins(&self->rig));
 }
 
-TEST_F(races, children_that_map_and_die)
+TEST_F(races, children_map_and_exit)
 {
 	int status;
 
@@ -292,8 +292,8 @@ TEST_F(races, children_that_map_and_die)
 	}
 }
 
-/* All of it belongs to a process that dies without having closed anything */
-TEST_F(races, a_killed_owner_leaves_nothing)
+/* The process that has opened the files is killed before it closes them */
+TEST_F(races, sigkill_of_the_owner)
 {
 	vfio_dev_close(&self->rig.edu);
 	for (int i = 0; i < 10; i++) {
@@ -317,10 +317,10 @@ TEST_F(races, a_killed_owner_leaves_nothing)
 }
 
 /*
- * As much as leaves the rest of the machine alone, of small shared pages that
- * are touched out of order, so that hardly two are neighbours in memory too.
+ * Allocates shared memory of small pages, at most half of the free memory. The pages are
+ * accessed out of order, so that few of them are physically contiguous.
  */
-static char *alloc_much(size_t *length)
+static char *alloc_scattered(size_t *length)
 {
 	struct sysinfo info;
 	char *p;
@@ -339,33 +339,33 @@ static char *alloc_much(size_t *length)
 	return p;
 }
 
-/* In a child: says that it begins, then maps */
-static void map_and_exit(struct rig *rig, atomic_bool *begun, char *much,
+/* Runs in a child: sets @begun, then maps */
+static void map_and_exit(struct rig *rig, atomic_bool *begun, char *memory,
 			 size_t length)
 {
 	*begun = true;
-	_exit(!!iommufd_map_at(rig->fd, rig->ioas, much, length, IOVA));
+	_exit(!!iommufd_map_at(rig->fd, rig->ioas, memory, length, IOVA));
 }
 
 /*
- * The kill comes at every stage of a long map: while pages are faulted in and
- * pinned, while the page table is filled, and after the end. The first round is
- * left alone and tells how long that takes.
+ * Kills a process at every stage of a long map: while pages are faulted in and pinned,
+ * while the page table is filled, and after the end. The first round, without a kill,
+ * measures how long the map takes.
  */
 TEST_F(races, sigkill_during_map)
 {
-	unsigned int cut_short = 0;
+	unsigned int interrupted = 0;
 	int64_t begin, duration = 0;
 	atomic_bool *begun;
 	uint64_t unmapped;
 	size_t length;
-	char *much;
+	char *memory;
 
 	begun = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
 		     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	ASSERT_NE(MAP_FAILED, (void *)begun);
-	much = alloc_much(&length);
-	ASSERT_NE(NULL, much);
+	memory = alloc_scattered(&length);
+	ASSERT_NE(NULL, memory);
 	ASSERT_EQ(0, rig_attach(&self->rig, self->rig.ioas));
 
 	for (int i = 0; i <= KILL_ROUNDS; i++) {
@@ -376,7 +376,7 @@ TEST_F(races, sigkill_during_map)
 		pid = fork();
 		ASSERT_LE(0, pid);
 		if (!pid)
-			map_and_exit(&self->rig, begun, much, length);
+			map_and_exit(&self->rig, begun, memory, length);
 		while (!*begun)
 			sched_yield();
 		begin = now_us();
@@ -391,17 +391,17 @@ TEST_F(races, sigkill_during_map)
 			ASSERT_EQ(length / PAGE, rig_pins(&self->rig));
 		}
 
-		/* Either all of it or nothing */
+		/* Either all of the memory is mapped or none */
 		ASSERT_EQ(0, iommufd_unmap_all(self->rig.fd, self->rig.ioas,
 					       &unmapped));
 		EXPECT_TRUE(unmapped == 0 || unmapped == length);
 		EXPECT_EQ(0, rig_pins(&self->rig));
-		cut_short += !unmapped;
+		interrupted += !unmapped;
 	}
-	TH_LOG("%zu MiB in %lld ms, cut short %u of %d times", length >> 20,
-	       (long long)duration / 1000, cut_short, KILL_ROUNDS);
-	/* Else no kill came in the middle, and nothing has been tested */
-	EXPECT_LT(2, cut_short);
+	TH_LOG("%zu MiB in %lld ms, interrupted %u of %d times", length >> 20,
+	       (long long)duration / 1000, interrupted, KILL_ROUNDS);
+	/* The test is valid only if some of the kills came during the map */
+	EXPECT_LT(2, interrupted);
 }
 
 TEST_HARNESS_MAIN

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * For a machine without interrupt remapping, where a device that can write to
- * memory can raise any interrupt: binding is refused unless the module's
- * parameter allow_unsafe_interrupts, which can be changed at any time, permits
- * it.
+ * Tests for a machine without interrupt remapping, where a device that can do DMA can
+ * raise any interrupt. Binding such a device is refused unless the module parameter
+ * allow_unsafe_interrupts allows it. The parameter can be changed at any time.
  */
 #include <sys/stat.h>
 
@@ -16,7 +15,7 @@
 #define IOVA 0x400000UL
 
 FIXTURE(unsafe_interrupts) {
-	int before;	/* the parameter as it was found */
+	int before;	/* value of the parameter before the test */
 	int fd;
 	struct vfio_dev edu;
 };
@@ -40,7 +39,7 @@ FIXTURE_TEARDOWN(unsafe_interrupts)
 	EXPECT_EQ(0, set_unsafe_interrupts(self->before == 'Y'));
 }
 
-TEST_F(unsafe_interrupts, off_by_default_and_writable_by_root_alone)
+TEST_F(unsafe_interrupts, off_by_default_and_writable_by_root_only)
 {
 	struct stat st;
 
@@ -56,8 +55,8 @@ TEST_F(unsafe_interrupts, bind_is_eperm_without_permission)
 	EXPECT_EQ(-EPERM, vfio_dev_bind(&self->edu, self->fd));
 }
 
-/* A refused bind keeps neither the group nor an object ID */
-TEST_F(unsafe_interrupts, a_refused_bind_leaves_nothing)
+/* A refused bind neither owns the group nor uses an object ID */
+TEST_F(unsafe_interrupts, refused_bind_has_no_effect)
 {
 	int other = iommufd_open();
 	uint32_t id;
@@ -72,7 +71,7 @@ TEST_F(unsafe_interrupts, a_refused_bind_leaves_nothing)
 	close(other);
 }
 
-TEST_F(unsafe_interrupts, permission_is_asked_for_at_each_bind)
+TEST_F(unsafe_interrupts, parameter_is_read_at_each_bind)
 {
 	void *memory = alloc_small(PAGE);
 	uint32_t ioas;
@@ -85,7 +84,7 @@ TEST_F(unsafe_interrupts, permission_is_asked_for_at_each_bind)
 	ASSERT_EQ(0, vfio_dev_bind(&self->edu, self->fd));
 	ASSERT_EQ(0, vfio_dev_enable(&self->edu));
 
-	/* A device that is bound stays bound, and can be attached */
+	/* A device that is bound already can still be attached */
 	ASSERT_EQ(0, set_unsafe_interrupts(false));
 	EXPECT_EQ('N', get_unsafe_interrupts());
 	ASSERT_EQ(0, vfio_dev_attach(&self->edu, &ioas));

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The ioctls of VFIO's container on /dev/iommu and on /dev/vfio/vfio, without a
- * device: which address space they work on, the protocol of sizes and flags, the
- * chain of capabilities, how much is unmapped, who is charged.
+ * Tests of the ioctls of VFIO's container on /dev/iommu and on /dev/vfio/vfio, without a
+ * device: the IOAS that they apply to, sizes and flags, the capability chain, the number
+ * of unmapped bytes, and the accounting mode.
  */
 #include <fcntl.h>
 #include <linux/vfio.h>
@@ -98,12 +98,12 @@ TEST_F(container, extensions)
 	EXPECT_EQ(1, extension(self->fd, VFIO_UNMAP_ALL));
 	EXPECT_EQ(1, extension(self->fd, VFIO_NOIOMMU_IOMMU));
 	EXPECT_EQ(0, extension(self->fd, VFIO_SPAPR_TCE_IOMMU));
-	EXPECT_EQ(0, extension(self->fd, 6));	/* nesting, as it once was */
+	EXPECT_EQ(0, extension(self->fd, 6));	/* the former nesting type */
 	EXPECT_EQ(0, extension(self->fd, VFIO_UPDATE_VADDR));
 	EXPECT_EQ(0, extension(self->fd, 0));
 	EXPECT_EQ(0, extension(self->fd, ~0UL));
 
-	/* No page table breaks the promise, as there is none */
+	/* All page tables enforce coherent DMA, since there is none */
 	EXPECT_EQ(1, extension(self->fd, VFIO_DMA_CC_IOMMU));
 	ASSERT_EQ(0, vfio_ioas(self->fd, IOMMU_VFIO_IOAS_CLEAR, &none));
 	EXPECT_EQ(-ENODEV, extension(self->fd, VFIO_DMA_CC_IOMMU));
@@ -140,7 +140,7 @@ TEST_F(container, unknown_ioctls_are_enotty)
 				       _IOC(_IOC_READ, 0, 0, 4), NULL));
 }
 
-TEST_F(container, chosen_address_space)
+TEST_F(container, set_get_and_clear_ioas)
 {
 	uint32_t id = 0, other;
 
@@ -162,8 +162,8 @@ TEST_F(container, chosen_address_space)
 	ASSERT_EQ(0, vfio_ioas(self->fd, IOMMU_VFIO_IOAS_CLEAR, &id));
 }
 
-/* It is not kept, and the next of the same ID does not take its place */
-TEST_F(container, destroyed_address_space)
+/* The container does not keep its IOAS alive, and does not use a new one of the same ID */
+TEST_F(container, destroyed_ioas)
 {
 	uint32_t id;
 
@@ -175,7 +175,7 @@ TEST_F(container, destroyed_address_space)
 	EXPECT_EQ(-ENODEV, map_dma(self->fd, self->memory, PAGE, IOVA));
 }
 
-TEST_F(container, without_address_space)
+TEST_F(container, without_ioas)
 {
 	struct vfio_iommu_type1_info info = { .argsz = sizeof(info) };
 	uint32_t none = 0;
@@ -190,7 +190,7 @@ TEST_F(container, without_address_space)
 	EXPECT_EQ(-ENODEV, unmap_dma(self->fd, 0, IOVA, &size));
 	EXPECT_EQ(PAGE, size);
 
-	/* What the struct says is looked at before that */
+	/* The members of the structure are checked before */
 	info.argsz = INFO_MIN - 1;
 	EXPECT_EQ(-EINVAL, ioctl_errno(self->fd, VFIO_IOMMU_GET_INFO, &info));
 	EXPECT_EQ(-EINVAL, unmap_dma(self->fd, 1U << 31, IOVA, &size));
@@ -239,14 +239,14 @@ TEST_F(container, unmap_sizes_and_flags)
 	unmap.argsz = sizeof(unmap);
 	for (unsigned int bit = 0; bit < 32; bit++) {
 		unmap.flags = 1U << bit;
-		/* With everything, no range goes */
+		/* This includes VFIO_DMA_UNMAP_FLAG_ALL, which must not be given with a range */
 		EXPECT_EQ(-EINVAL, ioctl_errno(self->fd, VFIO_IOMMU_UNMAP_DMA,
 					       &unmap));
 		EXPECT_EQ(PAGE, unmap.size);
 	}
 	EXPECT_EQ(-EFAULT, ioctl_errno(self->fd, VFIO_IOMMU_UNMAP_DMA, NULL));
 
-	/* These are answered with how much was unmapped, which is nothing */
+	/* These errors set the size to the number of unmapped bytes, which is 0 */
 	size = 0;
 	EXPECT_EQ(-EINVAL, unmap_dma(self->fd, 0, IOVA, &size));
 	size = UINT64_MAX;
@@ -257,11 +257,11 @@ TEST_F(container, unmap_sizes_and_flags)
 	EXPECT_EQ(PAGE, size);
 }
 
-TEST_F(container, unmap_counts)
+TEST_F(container, unmap_returns_the_size)
 {
 	uint64_t size = PAGES * PAGE;
 
-	/* Nothing there is no error here */
+	/* Unmapping a range without mappings is not an error */
 	EXPECT_EQ(0, unmap_dma(self->fd, 0, IOVA, &size));
 	EXPECT_EQ(0, size);
 	EXPECT_EQ(0, unmap_dma(self->fd, VFIO_DMA_UNMAP_FLAG_ALL, 0, &size));
@@ -278,8 +278,8 @@ TEST_F(container, unmap_counts)
 	EXPECT_EQ((PAGES - 2) * PAGE, size);
 }
 
-/* What was unmapped before the failure is told, and stays so */
-TEST_F(container, unmap_that_would_cut_an_area)
+/* Areas before the one that cannot be split are unmapped, and their size is returned */
+TEST_F(container, type1v2_does_not_split_areas)
 {
 	uint64_t size;
 
@@ -297,8 +297,8 @@ TEST_F(container, unmap_that_would_cut_an_area)
 	EXPECT_EQ(PAGES * PAGE, size);
 }
 
-/* The first type cuts areas wherever it is asked to, between pages */
-TEST_F(container, type1_cuts_areas)
+/* Type 1 splits areas at any page */
+TEST_F(container, type1_splits_areas)
 {
 	uint64_t size;
 
@@ -313,7 +313,7 @@ TEST_F(container, type1_cuts_areas)
 	size = 100 * PAGE;
 	EXPECT_EQ(0, unmap_dma(self->fd, 0, IOVA + (PAGES - 1) * PAGE, &size));
 	EXPECT_EQ(PAGE, size);
-	/* From the very first address on: nothing below has to be cut */
+	/* A range that starts at IOVA 0 has no split at its start */
 	size = IOVA + 4 * PAGE;
 	EXPECT_EQ(0, unmap_dma(self->fd, 0, 0, &size));
 	EXPECT_EQ(PAGE, size);
@@ -322,7 +322,7 @@ TEST_F(container, type1_cuts_areas)
 	EXPECT_EQ((PAGES - 5) * PAGE, size);
 }
 
-TEST_F(container, type1_wants_whole_pages)
+TEST_F(container, type1_requires_whole_pages)
 {
 	ASSERT_EQ(0, set_iommu(self->fd, VFIO_TYPE1_IOMMU));
 	EXPECT_EQ(-EINVAL, map_dma(self->fd, self->memory, PAGE / 2, IOVA));
@@ -331,17 +331,17 @@ TEST_F(container, type1_wants_whole_pages)
 	EXPECT_EQ(0, map_dma(self->fd, self->memory, PAGE, IOVA));
 }
 
-TEST_F(container, type1_comes_too_late)
+TEST_F(container, type1_after_map_of_part_of_a_page)
 {
 	ASSERT_EQ(0, map_dma(self->fd, self->memory, PAGE / 2, IOVA));
 	EXPECT_EQ(-EADDRINUSE, set_iommu(self->fd, VFIO_TYPE1_IOMMU));
 	EXPECT_EQ(1, huge_pages(self->fd, self->ioas));
 }
 
-/* Each size from none to more than enough; never a byte behind it */
-TEST_F(container, info_and_its_room)
+/* GET_INFO with all buffer sizes; it must not write beyond the buffer */
+TEST_F(container, info_with_buffers_of_all_sizes)
 {
-	const size_t total = RANGES_AT + RANGES_SIZE(1);
+	const size_t total = RANGES_AT + RANGES_SIZE(2);
 	struct vfio_iommu_type1_info_cap_iova_range *ranges;
 	struct vfio_iommu_type1_info_dma_avail *avail;
 	struct vfio_iommu_type1_info *info;
@@ -388,11 +388,27 @@ TEST_F(container, info_and_its_room)
 			  ranges->header.id);
 		EXPECT_EQ(1, ranges->header.version);
 		EXPECT_EQ(0, ranges->header.next);
-		EXPECT_EQ(1, ranges->nr_iovas);
+		EXPECT_EQ(2, ranges->nr_iovas);
 		EXPECT_EQ(0, ranges->reserved);
 		EXPECT_EQ(0, ranges->iova_ranges[0].start);
-		EXPECT_EQ(UINT64_MAX, ranges->iova_ranges[0].end);
+		EXPECT_EQ(0xfedfffff, ranges->iova_ranges[0].end);
+		EXPECT_EQ(0xfef00000, ranges->iova_ranges[1].start);
+		EXPECT_EQ((1ULL << 39) - 1, ranges->iova_ranges[1].end);
 	}
+}
+
+/* What no device has restricted can be mapped all the same, and iommufd's own command says so */
+TEST_F(container, ranges_without_a_device_are_a_promise_not_a_limit)
+{
+	struct iommu_iova_range range;
+	uint32_t num = 1;
+
+	EXPECT_EQ(0, map_dma(self->fd, self->memory, PAGE, 0xfee00000));
+	EXPECT_EQ(0, map_dma(self->fd, self->memory, PAGE, 1ULL << 48));
+	ASSERT_EQ(0, iommufd_iova_ranges(self->fd, self->ioas, &range, &num,
+					 NULL));
+	EXPECT_EQ(0, range.start);
+	EXPECT_EQ(UINT64_MAX, range.last);
 }
 
 TEST_F(container, info_into_bad_memory)
@@ -406,7 +422,7 @@ TEST_F(container, info_into_bad_memory)
 	ASSERT_NE(MAP_FAILED, p);
 	ASSERT_EQ(0, munmap(p + PAGE, PAGE));
 
-	/* Room is claimed that is not there */
+	/* argsz extends to unmapped addresses */
 	info = (void *)(p + PAGE - sizeof(*info));
 	info->argsz = 200;
 	EXPECT_EQ(-EFAULT, ioctl_errno(self->fd, VFIO_IOMMU_GET_INFO, info));

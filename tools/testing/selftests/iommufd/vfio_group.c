@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A device that comes into VFIO's container, on /dev/iommu or on /dev/vfio/vfio,
- * through its group: what it reaches, what is left of an area that was cut, what
- * the container tells of it.
+ * Tests of a device that is attached to VFIO's container, on /dev/iommu or on
+ * /dev/vfio/vfio, through its group: DMA, areas that are split, and the information that
+ * the container returns.
  */
 #include <fcntl.h>
 #include <linux/vfio.h>
@@ -63,7 +63,7 @@ FIXTURE_TEARDOWN(group)
 	EXPECT_EQ(self->pins, pinned_pages());
 }
 
-/* Joins the container, and opens the device that is attached to it by that */
+/* Attaches the group, and so the device, to the container, and opens the device */
 static int join(FIXTURE_DATA(group) *self, unsigned long type)
 {
 	int rc = ioctl_errno(self->group, VFIO_GROUP_SET_CONTAINER,
@@ -80,7 +80,7 @@ static int join(FIXTURE_DATA(group) *self, unsigned long type)
 	return vfio_dev_enable(&self->edu);
 }
 
-TEST_F(group, joining_makes_an_address_space)
+TEST_F(group, set_container_creates_an_ioas)
 {
 	struct iommu_iova_range range;
 	uint32_t id, num = 1;
@@ -93,12 +93,12 @@ TEST_F(group, joining_makes_an_address_space)
 	EXPECT_EQ(0, iommufd_iova_ranges(self->container, id, &range, &num,
 					 NULL));
 	EXPECT_EQ(UINT64_MAX, range.last);
-	/* It is an object like any other */
+	/* The IOAS is an ordinary object */
 	EXPECT_EQ(0, iommufd_destroy(self->container, id));
 	EXPECT_EQ(-ENODEV, container_ioas(self->container, &id));
 }
 
-TEST_F(group, joining_leaves_a_chosen_one)
+TEST_F(group, set_container_uses_an_existing_ioas)
 {
 	uint32_t ioas, id;
 
@@ -110,7 +110,7 @@ TEST_F(group, joining_leaves_a_chosen_one)
 	EXPECT_EQ(-EBUSY, iommufd_destroy(self->container, ioas));
 }
 
-TEST_F(group, device_reaches_what_is_mapped)
+TEST_F(group, dma_to_mapped_memory)
 {
 	uint64_t size = PAGES * PAGE;
 
@@ -123,7 +123,7 @@ TEST_F(group, device_reaches_what_is_mapped)
 	EXPECT_TRUE(edu_write_refused(&self->edu, IOVA, self->memory, PAGE));
 }
 
-TEST_F(group, device_keeps_the_rest_of_a_cut_area)
+TEST_F(group, dma_to_the_rest_of_a_split_area)
 {
 	uint64_t size = PAGE;
 
@@ -143,11 +143,11 @@ TEST_F(group, device_keeps_the_rest_of_a_cut_area)
 	EXPECT_EQ((PAGES - 1) * PAGE, size);
 }
 
-/* Its page table could have had one entry for all of it, which no cut could divide */
-TEST_F(group, device_keeps_the_rest_of_a_cut_huge_page)
+/* Type 1 must not map a huge page with one entry, since that could not be split */
+TEST_F(group, dma_to_the_rest_of_a_split_huge_page)
 {
 	const uint64_t huge = 2UL << 20, all = 2 * huge;
-	/* Within a huge page, and on both sides of the border between two */
+	/* Inside a huge page, and on both sides of the boundary between two */
 	const uint64_t cuts[] = { huge / 2, huge - PAGE, huge };
 	unsigned char *memory = alloc_thp(all);
 	uint64_t size;
@@ -177,13 +177,13 @@ TEST_F(group, device_keeps_the_rest_of_a_cut_huge_page)
 	munmap(memory, all);
 }
 
-/* What the device cannot use is missing; the page sizes are those of its IOMMU */
-TEST_F(group, info_tells_of_the_device)
+/* The returned IOVAs and page sizes are those that the device can use */
+TEST_F(group, info_with_a_device)
 {
-	struct iommu_iova_range there[16];
+	struct iommu_iova_range expected[16];
 	struct vfio_iommu_type1_info_cap_iova_range *ranges;
 	struct vfio_iommu_type1_info *info;
-	uint32_t id, num = ARRAY_SIZE(there);
+	uint32_t id, num = ARRAY_SIZE(expected);
 	union {
 		unsigned char bytes[1024];
 		uint64_t aligned;
@@ -191,7 +191,7 @@ TEST_F(group, info_tells_of_the_device)
 
 	ASSERT_EQ(0, join(self, VFIO_TYPE1v2_IOMMU));
 	ASSERT_EQ(0, container_ioas(self->container, &id));
-	ASSERT_EQ(0, iommufd_iova_ranges(self->container, id, there, &num,
+	ASSERT_EQ(0, iommufd_iova_ranges(self->container, id, expected, &num,
 					 NULL));
 	ASSERT_LT(1, num);
 
@@ -204,12 +204,72 @@ TEST_F(group, info_tells_of_the_device)
 	ranges = (void *)(buf.bytes + RANGES_AT);
 	ASSERT_EQ(num, ranges->nr_iovas);
 	for (uint32_t i = 0; i < num; i++) {
-		EXPECT_EQ(there[i].start, ranges->iova_ranges[i].start);
-		EXPECT_EQ(there[i].last, ranges->iova_ranges[i].end);
+		EXPECT_EQ(expected[i].start, ranges->iova_ranges[i].start);
+		EXPECT_EQ(expected[i].last, ranges->iova_ranges[i].end);
 	}
 }
 
-TEST_F(group, first_type_comes_too_late)
+#define CLIENT_FIRST 0x10000UL
+#define CLIENT_END (1ULL << 39)
+#define CLIENT_ROOM (16UL * PAGE)
+
+/*
+ * Programs such as QEMU's driver for NVMe ask before they open the device, and only
+ * then. They take IOVAs from the lowest range upwards and, below a bound of their own,
+ * from the end of the last one downwards.
+ */
+TEST_F(group, what_info_promises_before_the_device_is_open_holds)
+{
+	struct vfio_iommu_type1_info_cap_iova_range *ranges;
+	struct vfio_iommu_type1_info *info;
+	struct vfio_iova_range *last;
+	uint64_t end, size = CLIENT_ROOM;
+	unsigned char *memory = alloc_small(CLIENT_ROOM);
+	union {
+		unsigned char bytes[1024];
+		uint64_t aligned;
+	} buf;
+
+	ASSERT_NE(NULL, memory);
+	ASSERT_EQ(0, ioctl_errno(self->group, VFIO_GROUP_SET_CONTAINER,
+				 &self->container));
+	ASSERT_EQ(0, set_iommu(self->container, VFIO_TYPE1_IOMMU));
+	info = (void *)buf.bytes;
+	info->argsz = sizeof(buf);
+	ASSERT_EQ(0, ioctl_errno(self->container, VFIO_IOMMU_GET_INFO, info));
+	ASSERT_EQ(DMA_AVAIL_AT, info->cap_offset);
+	ranges = (void *)(buf.bytes + RANGES_AT);
+	ASSERT_LT(0, ranges->nr_iovas);
+	last = &ranges->iova_ranges[ranges->nr_iovas - 1];
+	end = last->end + 1;
+	if (end > CLIENT_END)
+		end = CLIENT_END;
+	ASSERT_LE(last->start + CLIENT_ROOM, end);
+
+	self->edu.fd = ioctl_errno(self->group, VFIO_GROUP_GET_DEVICE_FD,
+				   self->edu.bdf);
+	ASSERT_LE(0, self->edu.fd);
+	ASSERT_EQ(0, vfio_dev_enable(&self->edu));
+	ASSERT_EQ(0, map_dma(self->container, self->memory, PAGE, CLIENT_FIRST));
+	EXPECT_TRUE(edu_reaches(&self->edu, CLIENT_FIRST, self->memory, PAGE));
+	ASSERT_EQ(0, map_dma(self->container, memory, CLIENT_ROOM, end - CLIENT_ROOM));
+	EXPECT_TRUE(edu_reaches(&self->edu, end - PAGE, memory + CLIENT_ROOM - PAGE, PAGE));
+	EXPECT_EQ(0, unmap_dma(self->container, 0, end - CLIENT_ROOM, &size));
+
+	/* The borders of all that was promised: where one is, the device can get */
+	for (uint32_t i = 0; i < ranges->nr_iovas; i++) {
+		uint64_t first = ranges->iova_ranges[i].start;
+
+		EXPECT_EQ(0, map_dma(self->container, memory, PAGE, first));
+		EXPECT_EQ(0, map_dma(self->container, memory, PAGE,
+				     ranges->iova_ranges[i].end + 1 - PAGE));
+	}
+	size = 0;
+	EXPECT_EQ(0, unmap_dma(self->container, VFIO_DMA_UNMAP_FLAG_ALL, 0, &size));
+	munmap(memory, CLIENT_ROOM);
+}
+
+TEST_F(group, type1_after_map)
 {
 	ASSERT_EQ(0, join(self, VFIO_TYPE1v2_IOMMU));
 	ASSERT_EQ(0, map_dma(self->container, self->memory, PAGE, IOVA));

@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Every format that is tested, its options, and what it makes of permissions.
+//! The formats that are tested, their options, and the permissions that they grant.
 
 use super::hardware::{self, Found, Seen};
-use iommu_pagetable_pure::{
+use iommu_pagetable::{
     vmsa::{Granule, Stage1, Stage1Options, Stage2, Stage2Options},
     vtd::{FirstStage, FirstStageOptions, SecondStage, SecondStageOptions},
-    walk::Access,
     Format, Mock, Permissions, TableLayout,
 };
+use iommu_walk::Access;
 
-/// A format, and what there is to know of it besides its bits. Options come as bits of a number.
+/// A format, and the properties of it that the tests need. Options are bits of a number.
 pub trait Tested: Format {
     fn options(bits: u8) -> Self::Options;
 
-    /// What the device may do in the end; nothing if that cannot be said.
+    /// Returns what the device may do, or `None` if the format cannot express it.
     fn grants(permissions: Permissions, bits: u8) -> Option<Permissions>;
 
     fn starts_dirty(_bits: u8) -> bool {
@@ -25,17 +25,18 @@ pub trait Tested: Format {
         true
     }
 
-    /// Are there groups, where the format has any? Not where hardware notes what it writes to.
+    /// Returns whether groups are made in a format that has them. They are not where hardware
+    /// records writes.
     fn groups(_bits: u8) -> bool {
         true
     }
 
-    /// What hardware makes of an access; nothing if there is no walker for the format.
+    /// The result of an access by hardware, or `None` if there is no walker for the format.
     fn walk(_memory: &mut Seen<'_>, _bits: u8, _iova: u64, _access: Access) -> Option<Found> {
         None
     }
 
-    /// Are there addresses that hardware takes for something else than memory?
+    /// Returns whether hardware takes this output address for memory.
     fn is_memory(_output: u64) -> bool {
         true
     }
@@ -46,7 +47,7 @@ fn is_not_interrupt(output: u64) -> bool {
     output >> 20 != 0xfee
 }
 
-/// Nothing, if nothing is granted.
+/// Returns `None` for permissions that grant no access.
 fn some(permissions: Permissions) -> Option<Permissions> {
     (permissions.read || permissions.write).then_some(permissions)
 }
@@ -150,7 +151,7 @@ impl<G: Granule, const BITS: u32, const BBM2: bool> Tested for Stage1<G, BITS, B
     }
 
     fn walk(memory: &mut Seen<'_>, bits: u8, iova: u64, access: Access) -> Option<Found> {
-        // The walkers do not take more than 48 bits.
+        // The walkers do not support more than 48 bits.
         (BITS <= 48).then(|| hardware::stage1::<G>(memory, BITS, bits & 1 != 0, iova, access))
     }
 }
@@ -191,7 +192,7 @@ impl<G: Granule, const BITS: u32, const BBM2: bool> Tested for Stage2<G, BITS, B
     }
 }
 
-/// Calls a macro with a name and a type for each format.
+/// Calls a macro with the name and the type of every format.
 #[macro_export]
 macro_rules! for_each_format {
     ($then:ident) => {

@@ -1,29 +1,27 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The tables as the hardware of their format walks them, with all its checks switched on.
+//! The walks of hardware through the tables, with all checks enabled.
 //!
-//! The walkers know nothing of the library that wrote the tables, nor it of them.
+//! The walkers share no code with the library that has written the tables.
 
 use super::subject::Subject;
-use iommu_pagetable_pure::{
-    vmsa::Granule,
-    walk::{
-        vmsa::{
-            self, FlagUpdates, Stage1 as Stage1Walk, Stage1Config, Stage2 as Stage2Walk,
-            Stage2Config, TableConfig,
-        },
-        vtd::{
-            FirstStage as FirstStageWalk, FirstStageConfig, SecondStage as SecondStageWalk,
-            SecondStageConfig,
-        },
-        Access, BusError, Translation, WalkMemory,
+use iommu_pagetable::vmsa::Granule;
+use iommu_walk::{
+    vmsa::{
+        self, FlagUpdates, Stage1 as Stage1Walk, Stage1Config, Stage2 as Stage2Walk, Stage2Config,
+        TableConfig,
     },
+    vtd::{
+        FirstStage as FirstStageWalk, FirstStageConfig, SecondStage as SecondStageWalk,
+        SecondStageConfig,
+    },
+    Access, BusError, Translation, WalkMemory,
 };
 
-/// What hardware makes of an access: where it goes, or nothing for any fault.
+/// The result of an access by hardware, which is `None` for any fault.
 pub type Found = Option<Translation>;
 
-/// Memory as a walker sees it, whose updates of flags are accepted and forgotten.
+/// Memory as a walker sees it. Updates of flags succeed and are discarded.
 pub struct Seen<'s>(pub &'s dyn Subject);
 
 impl WalkMemory for Seen<'_> {

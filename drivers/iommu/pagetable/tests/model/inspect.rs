@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The whole table, as it lies in memory, against the model.
+//! The comparison of the tables in memory with the model.
 
 use super::{
     pages::{Page, Pages},
@@ -8,7 +8,7 @@ use super::{
 };
 use std::collections::BTreeMap;
 
-/// Compares everything: what the library says of itself, and what stands in the tables.
+/// Compares the results of the library and the contents of the tables with the model.
 pub fn all(real: &dyn Subject, model: &Pages) {
     let listed = real.leaves(0, u64::MAX, usize::MAX);
     let expected = model
@@ -23,11 +23,11 @@ pub fn all(real: &dyn Subject, model: &Pages) {
 
     assert_eq!(difference, None, "a page that is listed, and in the model");
     assert_eq!(listed.len(), model.pages.len(), "pages that are listed");
-    // Every border, from both sides.
+    // Both sides of every boundary.
     for (&iova, page) in &model.pages {
         let end = iova + model.size(page);
 
-        // The byte before a page is looked at with the page that ends there.
+        // The byte before a page is checked with the page that ends there.
         for at in [iova, end - 1, end] {
             address(real, model, at);
         }
@@ -35,7 +35,7 @@ pub fn all(real: &dyn Subject, model: &Pages) {
     tables(real, model);
 }
 
-/// Compares what is known of one address.
+/// Compares the lookups of one address.
 pub fn address(real: &dyn Subject, model: &Pages, iova: u64) {
     let page = model.at(iova);
     let leaf = page.map(|(begin, page)| model.leaf(begin, &page));
@@ -45,7 +45,7 @@ pub fn address(real: &dyn Subject, model: &Pages, iova: u64) {
     assert_eq!(real.translate(iova), phys, "translate {iova:#x}");
 }
 
-/// What is found in the tables.
+/// What the tables contain.
 struct Found<'s> {
     real: &'s dyn Subject,
     shape: Shape,
@@ -53,7 +53,7 @@ struct Found<'s> {
     pages: BTreeMap<u64, (u32, u64, bool, bool)>,
 }
 
-/// Compares the tables, entry by entry, and what the walker sees of them.
+/// Compares the tables, entry by entry, and the contents that the hardware sees.
 fn tables(real: &dyn Subject, model: &Pages) {
     let mut found = Found {
         real,
@@ -77,13 +77,13 @@ fn tables(real: &dyn Subject, model: &Pages) {
 
     assert_eq!(difference, None, "a page in the tables, and in the model");
     assert_eq!(found.pages.len(), expected.len(), "pages in the tables");
-    // No table is there twice, or lost, or empty.
+    // No table is linked twice, leaked, or empty.
     assert_eq!(found.tables, real.live(), "tables that are linked");
     assert_eq!(found.tables, model.tables(), "tables that are needed");
 }
 
 impl Found<'_> {
-    /// Looks at a table for IOVAs from `iova` on. How many of its entries are not empty.
+    /// Reads a table for the IOVAs from `iova` on. Returns how many of its entries are not empty.
     fn table(&mut self, table: u64, level: u32, iova: u64) -> u64 {
         let (entries, words) = self.real.table(table).expect("a link to no table");
         let mut used = 0;
@@ -126,7 +126,7 @@ impl Found<'_> {
         used
     }
 
-    /// The walker sees what the CPU sees, but for what is none of its business.
+    /// Checks that the hardware sees what the CPU sees, except the bits that it ignores.
     fn same(&self, level: u32, entry: Entry, seen: u64) {
         let blind = |entry| match entry {
             Entry::Link { table, proper, .. } => Entry::Link {
@@ -146,7 +146,7 @@ impl Found<'_> {
     }
 }
 
-/// Where the entry for the page of `iova` lies.
+/// Returns the address of the entry for the page of `iova`.
 pub fn entry_address(real: &dyn Subject, shape: &Shape, iova: u64) -> Option<u64> {
     let mut table = real.root();
 

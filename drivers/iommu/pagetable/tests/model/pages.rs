@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The model: a sorted list of the pages that there should be.
+//! The model: a sorted list of the pages that should be mapped.
 //!
-//! It says which pages a map makes, what a cut leaves of them, and how many tables it takes to hold
-//! them. Nothing here is taken from the library but the shape of the format.
+//! It predicts the pages that a map creates, those that a cut leaves, and the number of tables that
+//! hold them. It uses only the shape of the format from the library.
 
 use super::subject::Shape;
-use iommu_pagetable_pure::{Error, Leaf, MemoryKind, Permissions, PhysRun};
+use iommu_pagetable::{Error, Leaf, MemoryKind, Permissions, PhysRun};
 use std::collections::BTreeMap;
 
 /// A page, whose IOVA is its key.
@@ -20,7 +20,7 @@ pub struct Page {
     pub kind: MemoryKind,
 }
 
-/// What stands between an IOVA and being a border between pages.
+/// The reason why an IOVA is not a boundary between pages.
 pub enum Obstacle {
     None,
     /// A group that begins there.
@@ -29,7 +29,7 @@ pub enum Obstacle {
     Page(u64, Page),
 }
 
-/// The pages that there should be.
+/// The pages that should be mapped.
 pub struct Pages {
     pub shape: Shape,
     pub pages: BTreeMap<u64, Page>,
@@ -47,14 +47,14 @@ impl Pages {
         1 << self.shape.span_bits(page.level)
     }
 
-    /// The page in which `iova` lies.
+    /// Returns the page that contains `iova`.
     pub fn at(&self, iova: u64) -> Option<(u64, Page)> {
         let (&begin, &page) = self.pages.range(..=iova).next_back()?;
 
         (iova - begin < self.size(&page)).then_some((begin, page))
     }
 
-    /// The pages with bytes from `first` to `last`, both inclusive.
+    /// Returns the pages that overlap the range from `first` to `last`, both inclusive.
     pub fn within(&self, first: u64, last: u64) -> impl Iterator<Item = (u64, Page)> + '_ {
         let begin = self.at(first).map_or(first, |(begin, _)| begin);
 
@@ -74,7 +74,7 @@ impl Pages {
         }
     }
 
-    /// The largest level at which a page can begin, with so many bytes left.
+    /// Returns the highest level of a page that can begin with this many bytes left.
     fn level_for(&self, iova: u64, phys: u64, left: u64) -> u32 {
         (0..self.shape.leaf_levels)
             .rev()
@@ -86,7 +86,7 @@ impl Pages {
             .unwrap_or(0)
     }
 
-    /// The pages that `run` makes at `iova`, at most `limit`, and how many bytes they have.
+    /// Returns the pages that `run` becomes at `iova`, at most `limit`, and their bytes.
     pub fn plan(
         &self,
         iova: u64,
@@ -120,12 +120,12 @@ impl Pages {
         (pages, done)
     }
 
-    /// How many tables hold the pages, the root included.
+    /// Returns the number of tables that hold the pages, the root included.
     pub fn tables(&self) -> usize {
         self.tables_with(self.pages.iter().map(|(&iova, &page)| (iova, page)))
     }
 
-    /// The same for any pages in the order of their IOVAs.
+    /// Returns the same for any pages in the order of their IOVAs.
     fn tables_with(&self, pages: impl Iterator<Item = (u64, Page)>) -> usize {
         let mut last = [None; 8];
         let mut tables = 1;
@@ -143,7 +143,7 @@ impl Pages {
         tables
     }
 
-    /// How many there would be with `more` pages, which meet none of the others.
+    /// Returns the number of tables with `more` pages, which do not overlap the others.
     pub fn tables_after(&self, more: &[(u64, Page)]) -> usize {
         let (Some(&(first, _)), Some(&(last, _))) = (more.first(), more.last()) else {
             return self.tables();
@@ -169,8 +169,8 @@ impl Pages {
         }
     }
 
-    /// Makes `iova` a border, with memory for `budget` tables. `changed` gets the first and the last
-    /// byte of what was cut.
+    /// Makes `iova` a boundary, with memory for `budget` tables. `changed` gets the first and the
+    /// last byte of the page that was cut.
     pub fn cut(
         &mut self,
         iova: u64,
@@ -216,8 +216,8 @@ impl Pages {
         }
     }
 
-    /// Removes the pages from `first` to `last`, both inclusive, and says what was there: as runs,
-    /// and which bytes of IOVA.
+    /// Removes the pages from `first` to `last`, both inclusive. Returns them as runs, and the
+    /// range of their IOVAs.
     pub fn remove(&mut self, first: u64, last: u64) -> (Vec<PhysRun>, Vec<(u64, u64)>) {
         let gone: Vec<_> = self.within(first, last).collect();
         let mut runs: Vec<PhysRun> = Vec::new();
@@ -233,8 +233,8 @@ impl Pages {
         (runs, ranges)
     }
 
-    /// What is mapped from `first` to `last`, both inclusive, up to the first hole, as the longest
-    /// runs.
+    /// Returns what is mapped from `first` to `last`, both inclusive, up to the first hole, in the
+    /// longest runs.
     pub fn runs(&self, first: u64, last: u64) -> Vec<PhysRun> {
         let mut runs = Vec::new();
         let mut next = first;
@@ -257,7 +257,7 @@ impl Pages {
     }
 }
 
-/// Adds bytes to the last run if they lie behind it.
+/// Adds bytes to the last run if they follow it.
 fn join(runs: &mut Vec<PhysRun>, phys: u64, bytes: u64, kind: MemoryKind) {
     let length = bytes as usize;
 

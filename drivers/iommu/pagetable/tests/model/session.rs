@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A page table and its model side by side: each step is done to both, and they have to agree.
+//! A page table and its model: each step is applied to both, and the results must be equal.
 
 use super::{
     hardware::{Found, Seen},
@@ -9,36 +9,34 @@ use super::{
     steps::{blank, Step, RECORD},
     subject::{Forgotten, Subject},
 };
-use iommu_pagetable_pure::{
-    walk::{Access, Request},
-    Error, MemoryKind, Permissions, PhysRun,
-};
+use iommu_pagetable::{Error, MemoryKind, Permissions, PhysRun};
+use iommu_walk::{Access, Request};
 
-/// What a format makes of what it is told, under the options that were chosen.
+/// The behaviour of a format with the options that were chosen.
 #[derive(Clone, Copy)]
 pub struct Meaning {
-    /// What the device may do in the end; nothing if the format cannot say it.
+    /// What the device may do, or `None` if the format cannot express it.
     pub grants: fn(Permissions, u8) -> Option<Permissions>,
-    /// The bits that the options were made of.
+    /// The bits that determine the options.
     pub options: u8,
-    /// Writable pages are dirty as soon as they are mapped.
+    /// Writable pages are dirty from the start.
     pub starts_dirty: bool,
-    /// Pages can be found dirty.
+    /// Writes are recorded.
     pub tracks: bool,
-    /// What hardware makes of an access; nothing if there is no walker for the format.
+    /// The result of an access by hardware, or `None` if there is no walker for the format.
     pub walk: fn(&mut Seen<'_>, u8, u64, Access) -> Option<Found>,
-    /// Does hardware take the output for memory?
+    /// Whether hardware takes an output address for memory.
     pub is_memory: fn(u64) -> bool,
 }
 
-/// How much is looked at, and how much there is to look at.
+/// The extent of the comparisons, and of the steps.
 #[derive(Clone, Copy, Debug)]
 pub struct Care {
-    /// The whole table after each step, not only after the last one.
+    /// Compare the whole table after each step, not only after the last one.
     pub each_step: bool,
-    /// In the end hardware has to see both sides of every border in the same way.
+    /// Let hardware walk to both sides of every boundary at the end.
     pub hardware: bool,
-    /// How many pages a step may map.
+    /// The largest number of pages that a step maps.
     pub pages: usize,
 }
 
@@ -60,7 +58,7 @@ impl<'s> Session<'s> {
         }
     }
 
-    /// Does all steps, compares, empties the table, and compares again.
+    /// Applies all steps, compares, empties the table, and compares again.
     pub fn run<'r>(&mut self, records: impl Iterator<Item = &'r [u8; RECORD]>) {
         for record in records {
             let step = Step::decode(record, &self.model, self.care.pages);
@@ -84,7 +82,7 @@ impl<'s> Session<'s> {
         assert_eq!(self.real.live(), 1, "tables are left over");
     }
 
-    /// Lets hardware walk to both sides of every border.
+    /// Lets hardware walk to both sides of every boundary.
     fn walk(&self) {
         for (&iova, page) in &self.model.pages {
             let end = iova + self.model.size(page);
@@ -124,7 +122,7 @@ impl<'s> Session<'s> {
                 && (access.privileged || !granted.privileged)
                 && (self.meaning.is_memory)(page.phys + (iova - begin))
         });
-        // What else may keep the privileged from executing a user's page differs.
+        // Whether privileged requests may execute unprivileged pages differs between formats.
         if access.privileged && access.request == Request::Execute && found.is_none() {
             return;
         }
@@ -169,7 +167,8 @@ impl<'s> Session<'s> {
         }
     }
 
-    /// Calls `f` while `budget` more tables can be had. What it says, and whether tables went.
+    /// Calls `f` with memory for `budget` more tables. Returns its result, and whether tables were
+    /// removed.
     fn limited<T>(&self, budget: Option<isize>, f: impl FnOnce() -> T) -> (T, bool) {
         let retired = self.real.retired();
 
@@ -179,7 +178,7 @@ impl<'s> Session<'s> {
         (result, self.real.retired() > retired)
     }
 
-    /// Why IOVAs cannot be taken; nothing if they can.
+    /// Returns the error for a range of IOVAs, or `None` if it is valid.
     fn range_error(&self, iova: u64, length: u64) -> Vec<Error> {
         let shape = &self.model.shape;
         let mut errors = Vec::new();
@@ -194,7 +193,7 @@ impl<'s> Session<'s> {
         errors
     }
 
-    /// Why runs cannot be mapped, whatever is there already.
+    /// Returns the error for runs, irrespective of what is mapped already.
     fn map_errors(&self, iova: u64, runs: &[PhysRun], granted: bool) -> Vec<Error> {
         let shape = &self.model.shape;
         let total = runs
@@ -334,7 +333,7 @@ impl<'s> Session<'s> {
         Self::all_forgotten(&forgotten, &changed);
     }
 
-    /// The device has to forget what changed, and nothing if nothing has.
+    /// Checks that the invalidation includes what has changed, and is empty if nothing has.
     fn all_forgotten(forgotten: &Forgotten, changed: &[(u64, u64)]) {
         for &(first, last) in changed {
             assert!(
@@ -412,7 +411,7 @@ impl<'s> Session<'s> {
         };
         let mut runs = vec![nothing; room];
         let count = self.real.read_runs(iova, length, &mut runs);
-        // No range that ends beyond all addresses is read.
+        // A range that ends beyond the last address is not read.
         let mut expected = match iova.checked_add(length.wrapping_sub(1)) {
             Some(last) if length != 0 => self.model.runs(iova, last),
             _ => vec![],

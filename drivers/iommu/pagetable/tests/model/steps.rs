@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What is done to a page table, from bytes: a fuzzer and proptest both know how to make those.
+//! The steps of a test, from bytes, which both a fuzzer and proptest can generate.
 //!
-//! Every record of bytes is a step in every format. Addresses are chosen where something can go
-//! wrong: at the ends of the aperture, at borders of tables, next to what is mapped.
+//! Every record of bytes is a step in every format. Addresses are chosen where errors are likely:
+//! at the ends of the aperture, at boundaries of tables, next to mapped pages.
 
 use super::pages::{Page, Pages};
-use iommu_pagetable_pure::{MemoryKind, Permissions, PhysRun};
+use iommu_pagetable::{MemoryKind, Permissions, PhysRun};
 
-/// Bytes that make a step.
+/// The number of bytes of a step.
 pub const RECORD: usize = 12;
 
 /// A step.
@@ -18,7 +18,7 @@ pub enum Step {
         iova: u64,
         runs: Vec<PhysRun>,
         permissions: Permissions,
-        /// So many tables can be allocated.
+        /// The number of tables that can be allocated.
         budget: Option<isize>,
     },
     Unmap {
@@ -30,7 +30,7 @@ pub enum Step {
         iova: u64,
         budget: Option<isize>,
     },
-    /// The device writes, here and once more so many bytes further on.
+    /// The device writes here, and again at this distance in bytes.
     Dirty {
         iova: u64,
         length: u64,
@@ -47,16 +47,16 @@ pub enum Step {
     },
 }
 
-/// The bytes of a step, and what is there when it comes.
+/// The bytes of a step, and the pages that are mapped before it.
 struct Decoder<'a> {
     record: &'a [u8; RECORD],
     model: &'a Pages,
-    /// As many pages are mapped at most.
+    /// The largest number of pages to map.
     limit: usize,
 }
 
 impl Step {
-    /// The step that `record` means now; it maps no more than `limit` pages.
+    /// Returns the step that `record` stands for now; it maps no more than `limit` pages.
     pub fn decode(record: &[u8; RECORD], model: &Pages, limit: usize) -> Self {
         let decoder = Decoder {
             record,
@@ -99,7 +99,7 @@ impl Step {
 }
 
 impl Decoder<'_> {
-    /// The sizes that matter: those of pages, groups, and tables.
+    /// Returns the sizes of pages, groups, and tables.
     fn size(&self, choice: u8) -> u64 {
         let shape = &self.model.shape;
         let level = u32::from(choice >> 1) % shape.leaf_levels;
@@ -111,7 +111,7 @@ impl Decoder<'_> {
         }
     }
 
-    /// A few pages more or less, mostly none.
+    /// Returns a distance of a few pages in either direction, zero in most cases.
     fn slack(&self, choice: u8) -> u64 {
         let pages = if choice % 2 == 0 {
             0
@@ -122,7 +122,7 @@ impl Decoder<'_> {
         (pages as u64).wrapping_mul(self.model.shape.granule())
     }
 
-    /// A few pages into a large page or a group.
+    /// Returns a distance of a few pages into a large page or a group.
     fn inside(&self) -> u64 {
         u64::from(self.record[10] % 16) << self.model.shape.granule_bits
     }
@@ -183,7 +183,7 @@ impl Decoder<'_> {
         let flags = self.record[8];
 
         Permissions {
-            // Only a few may do nothing at all.
+            // Only a few steps grant no access.
             read: flags & 1 == 0 || flags >> 4 == 15,
             write: flags & 2 == 0,
             execute: flags & 4 != 0,
@@ -191,13 +191,13 @@ impl Decoder<'_> {
         }
     }
 
-    /// Where in physical memory the run with this number lies.
+    /// Returns the physical address of the run with this number.
     fn phys(&self, iova: u64, number: u64, behind: Option<u64>, length: u64) -> u64 {
         let shape = &self.model.shape;
         let mode = self.record[10];
         let largest = 1u64 << shape.span_bits(shape.leaf_levels - 1);
         let pages = shape.last_output >> shape.granule_bits;
-        // Any number that is another one for each run (splitmix64's multiplier).
+        // A different number for each run (splitmix64's multiplier).
         let noise = (number + u64::from(mode)).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 20;
 
         match mode % 8 {
@@ -236,7 +236,7 @@ impl Decoder<'_> {
                 length: length as usize,
                 kind,
             };
-            // What is refused anyway need not be short.
+            // A run that is refused may be long.
             if at <= self.model.shape.last_input() && run.phys <= self.model.shape.last_output {
                 let (pages, bytes) = self.model.plan(at, &run, blank(kind), room);
 
@@ -258,7 +258,7 @@ impl Decoder<'_> {
     }
 }
 
-/// A page about which nothing is known but its kind.
+/// Returns a page of which only the kind is known.
 pub fn blank(kind: MemoryKind) -> Page {
     Page {
         phys: 0,

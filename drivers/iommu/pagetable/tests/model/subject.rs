@@ -1,25 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A page table of any format behind one face, so that the model is compiled once.
+//! A page table of any format behind a trait object, so that the model is compiled once.
 //!
-//! Everything that is done here is done to the library; what it should have answered is known
-//! elsewhere.
+//! This file calls the library; the other files predict its results.
 
-use iommu_pagetable_pure::{
+use iommu_pagetable::{
     memory::HostMemory, Error, Format, Gather, Leaf, Limits, PageTable, Permissions, PhysRun,
 };
 use std::ops::ControlFlow;
 
-/// What a device has been told to forget.
+/// An invalidation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Forgotten {
-    /// The first and the last IOVA, inclusive, if there is any.
+    /// The first and the last IOVA, if the range is not empty.
     pub range: Option<(u64, u64)>,
-    /// Tables, too.
+    /// Whether the caches of tables are included.
     pub tables: bool,
 }
 
-/// What an entry says.
+/// The meaning of an entry.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Entry {
     Empty,
@@ -32,15 +31,15 @@ pub enum Entry {
         table: u64,
         count: u64,
         visible: bool,
-        /// All other bits are as those of a link have to be.
+        /// All other bits are correct for a link.
         proper: bool,
     },
 }
 
-/// The words of a table: their number, and those that are not zero with their index.
+/// The words of a table: their number, and the index and value of those that are not zero.
 pub type Words = (usize, Vec<(usize, u64, u64)>);
 
-/// What the model has to know of a format to predict what is done in it.
+/// The properties of a format that the model needs.
 #[derive(Clone, Copy, Debug)]
 pub struct Shape {
     pub levels: u32,
@@ -50,9 +49,9 @@ pub struct Shape {
     pub input_bits: u32,
     /// The last physical address that can be mapped, inclusive.
     pub last_output: u64,
-    /// The sizes that may be used, groups not among them.
+    /// The page sizes that may be used, without those of groups.
     pub page_sizes: u64,
-    /// The sizes that groups may have, among others.
+    /// The sizes of pages and groups that may be used.
     pub group_sizes: u64,
     pub leaf_levels: u32,
     /// Log2 of the entries of a group, by level.
@@ -62,7 +61,7 @@ pub struct Shape {
 }
 
 impl Shape {
-    /// The entry of a table in which `iova` lies.
+    /// Returns the index of the entry of a table for `iova`.
     pub fn index(&self, level: u32, iova: u64) -> u64 {
         (iova >> self.span_bits(level)) & ((1 << self.entries_bits(level)) - 1)
     }
@@ -90,7 +89,7 @@ impl Shape {
         (1 << self.input_bits) - 1
     }
 
-    /// Bytes of a group at this level; that of a page if there are none.
+    /// Returns the size of a group at this level, or of a page if there are no groups.
     pub fn group_size(&self, level: u32) -> u64 {
         let bits = self.group_bits.get(level as usize).copied().unwrap_or(0);
 
@@ -98,7 +97,7 @@ impl Shape {
     }
 }
 
-/// A page table of some format.
+/// A page table of any format.
 pub trait Subject {
     fn map(
         &self,
@@ -110,7 +109,7 @@ pub trait Subject {
     fn cut(&self, iova: u64) -> (Result<(), Error>, Forgotten);
     fn lookup(&self, iova: u64) -> Option<Leaf>;
     fn translate(&self, iova: u64) -> Option<u64>;
-    /// What `for_each` finds, up to so many.
+    /// Returns the pages that `for_each` finds, up to a number of them.
     fn leaves(&self, first: u64, last: u64, limit: usize) -> Vec<Leaf>;
     fn read_runs(&self, iova: u64, length: u64, runs: &mut [PhysRun]) -> usize;
     fn mark_dirty(&self, iova: u64) -> bool;
@@ -125,14 +124,14 @@ pub trait Subject {
     fn live(&self) -> usize;
     fn retired(&self) -> usize;
     fn root(&self) -> u64;
-    /// How many entries the table at this address has, and those that are not empty: their index,
-    /// and what the CPU and the walker see.
+    /// Returns the number of entries of the table at this address, and of those that are not empty
+    /// the index and the values that the CPU and the hardware see.
     fn table(&self, table: u64) -> Option<Words>;
-    /// An entry as the CPU sees it.
+    /// Returns an entry as the CPU sees it.
     fn raw(&self, address: u64) -> Option<u64>;
-    /// An entry as the walker sees it.
+    /// Returns an entry as the hardware sees it.
     fn seen(&self, address: u64) -> Option<u64>;
-    /// Lets the walker see what it has written itself, as far as the test has played its part.
+    /// Makes the changes that the test has made as the device visible to the device.
     fn wrote(&self, address: u64);
     fn entry(&self, level: u32, raw: u64) -> Entry;
 }
@@ -141,7 +140,7 @@ pub trait Subject {
 pub struct Real<F: Format, const COHERENT: bool>(PageTable<F, HostMemory<COHERENT>>);
 
 impl<F: Format, const COHERENT: bool> Real<F, COHERENT> {
-    /// An empty page table, and its shape, with groups or without.
+    /// Creates an empty page table and returns its shape, with groups or without.
     pub fn new(options: F::Options, limits: Limits, groups: bool) -> Result<(Self, Shape), Error> {
         let table = PageTable::new(HostMemory::default(), options, limits, ())?;
         let output_bits = limits.output_bits.min(F::OUTPUT_BITS);

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Bits that change while a table is in use: dirty state, and what a walker has seen.
+//! Bits that change while a table is in use: the dirty state, and the mark of visible links.
 
 use crate::rows::{row, Filled, ADDRESS_16K, ADDRESS_4K, ADDRESS_64K, ADDRESS_VTD, RWX};
-use iommu_pagetable_pure::{
+use iommu_pagetable::{
     vmsa::{Granule16K, Granule4K, Granule64K, Stage1, Stage1Options, Stage2, Stage2Options, MAIR},
     vtd::{FirstStage, FirstStageOptions, SecondStage, SecondStageOptions},
     Format,
 };
 
-/// The word of a page that the device has written to.
+/// Returns the word of a page that the device has written to.
 fn dirtied<F: Format>(options: F::Options, iova: u64, address: u64, path: &[usize]) -> u64 {
     let page = row("a page", 1 << F::GRANULE_BITS, RWX, 0, 0);
     let filled = Filled::<F, true>::new(options, iova, address, path, &page);
@@ -41,7 +41,7 @@ fn dirty() {
     assert_eq!(word, 0x0008_0001_4000_07ff);
 }
 
-/// A link as it is once a walker that is not coherent sees it.
+/// Returns a link after it has become visible to hardware whose walks are not coherent.
 fn visible<F: Format>(options: F::Options, address: u64) -> u64 {
     let page = row("a page", 1 << F::GRANULE_BITS, RWX, 0, 0);
     let path = vec![0; F::LEVELS as usize];

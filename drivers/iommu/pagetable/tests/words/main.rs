@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What stands in the tables, bit by bit, for what was asked.
+//! The words in the tables, bit by bit, for all permissions, kinds of memory, options and levels.
 //!
-//! The words were put together from the specifications: Intel's VT-d (revision 4), Arm's DDI 0487
-//! (chapter D8). No constant of the library is used to make them.
+//! The expected words are composed from the specifications: Intel's VT-d (revision 4), Arm's DDI
+//! 0487 (chapter D8). They use no constant of the library.
 
 #![forbid(unsafe_code)]
 

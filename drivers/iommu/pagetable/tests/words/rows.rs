@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Rows of what is mapped and which words it makes, and how those are found.
+//! Rows of pages and the words expected for them, and the search for those words.
 
-use iommu_pagetable_pure::{
+use iommu_pagetable::{
     memory::HostMemory, Format, Gather, Limits, MemoryKind, PageTable, Permissions, PhysRun,
 };
 
@@ -29,24 +29,24 @@ pub const fn allow(read: bool, write: bool, execute: bool) -> Permissions {
     }
 }
 
-/// What is mapped, and the words that it makes.
+/// A page, and the words expected for it.
 pub struct Row<'r> {
     what: &'r str,
     permissions: Permissions,
     kind: MemoryKind,
     phys: u64,
     length: usize,
-    /// What the link to the table has, but for the address; not looked at if there are no links.
+    /// The link to the table without the address; ignored if there are no links.
     link: u64,
     leaf: u64,
 }
 
-/// A page table that has been filled, and how its words are found.
+/// A page table that has been filled, and the path to its words.
 pub struct Filled<'r, F: Format, const COHERENT: bool> {
     pub table: PageTable<F, HostMemory<COHERENT>>,
-    /// The entries on the way, from the root on.
+    /// The entries on the path, from the root on.
     path: &'r [usize],
-    /// Where a link has its address.
+    /// The address bits of a link.
     address: u64,
 }
 
@@ -78,7 +78,7 @@ impl<'r, F: Format, const COHERENT: bool> Filled<'r, F, COHERENT> {
         }
     }
 
-    /// The last link on the path without its address, and the entry at the end.
+    /// Returns the last link on the path without its address, and the entry at the end.
     pub fn words(&self) -> (u64, u64) {
         let memory = self.table.memory();
         let mut table = self.table.root();

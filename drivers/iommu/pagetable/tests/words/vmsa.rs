@@ -6,11 +6,11 @@ use crate::rows::{
     at, compare, mmio, row, ADDRESS_16K, ADDRESS_4K, ADDRESS_64K, GIB, KIB, MIB, PRIVILEGED, RW,
     RWX, RX, WX,
 };
-use iommu_pagetable_pure::vmsa::{
+use iommu_pagetable::vmsa::{
     Granule16K, Granule4K, Granule64K, Stage1, Stage1Options, Stage2, Stage2Options,
 };
 
-/// A table descriptor whose table has one entry: they count in 11:2.
+/// A descriptor of a table with one entry, which is counted in 11:2.
 const ONE: u64 = 0x7;
 
 #[test]
@@ -111,7 +111,7 @@ fn stage1_16k() {
     let iova = (1 << 47) + (3 << 36) + (5 << 25);
     let rows = [
         row("128 pages", 2 * MIB, RWX, 0x203, 0x0010_0001_4000_0f47),
-        // A full table of 2048: bit 11 of the number stands in bit 53.
+        // A full table of 2048: bit 11 of the number is in bit 53.
         at(
             0x1_4000_4000,
             row(
@@ -137,7 +137,7 @@ fn stage1_16k() {
 #[test]
 fn stage1_64k() {
     let options = Stage1Options::default();
-    // With 64K, bits 51:48 of an output address stand in 15:12.
+    // With 64K, bits 51:48 of an output address are in 15:12.
     let iova = (513 << 42) + (5 << 29) + (7 << 16);
     let rows = [
         row("page of 64K", 64 * KIB, RWX, 0x7, 0x0000_0001_4000_0f47),
@@ -156,7 +156,7 @@ fn stage1_64k() {
     let iova = (63 << 42) + (5 << 29);
     let rows = [
         row("32 pages", 2 * MIB, RWX, 0x83, 0x0010_0001_4000_0f47),
-        // A full table of 8192: bit 13 of the number stands in bit 55.
+        // A full table of 8192: bit 13 of the number is in bit 55.
         at(
             0x1_4001_0000,
             row(

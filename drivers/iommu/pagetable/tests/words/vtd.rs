@@ -5,12 +5,13 @@
 use crate::rows::{
     at, compare, mmio, row, ADDRESS_VTD, GIB, KIB, MIB, PRIVILEGED, RW, RWX, RX, WX,
 };
-use iommu_pagetable_pure::{
+use iommu_pagetable::{
     vtd::{FirstStage, FirstStageOptions, SecondStage, SecondStageOptions},
     Mock,
 };
 
-/// A link to a table with one entry. 9.8: R 0, W 1, PS 7, D 9, SNP 11; 61:52 are ignored, and count.
+/// A link to a table with one entry. 9.8: R 0, W 1, PS 7, D 9, SNP 11; 61:52 are ignored, and
+/// count.
 const SS_ONE: u64 = 0x0010_0000_0000_0003;
 
 /// The same. 9.7: P 0, R/W 1, U/S 2, A 5, D 6, PS 7, XD 63; 62:52 are ignored, and count.

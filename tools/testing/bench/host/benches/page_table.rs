@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the page tables cost on the host, format by format, in time.
+//! The cost of the page tables on the host, in time, for each format.
 //!
-//! The operations are those of `tools/testing/bench/operations.rs`. The word is an atomic of the
-//! standard library, reading is counted and not RCU, and tables are memory of the host's allocator,
-//! so figures compare with each other and not with those of a kernel.
+//! The operations are those of `tools/testing/bench/operations.rs`. The words of tables are atomics
+//! of the standard library, readers are counted instead of using RCU, and tables come from the
+//! allocator of the host. The figures can be compared with each other, but not with those of a
+//! kernel.
 
 #![forbid(unsafe_code)]
 
 use criterion::{criterion_group, criterion_main, Criterion};
-use iommu_pagetable_pure::{
+use iommu_pagetable::{
     bench_memory::BenchMemory,
     vmsa::{Granule4K, Stage1, Stage2},
     vtd::{FirstStage, SecondStage},
@@ -17,10 +18,10 @@ use iommu_pagetable_pure::{
 };
 use std::{hint::black_box, time::Duration};
 
-/// Pages in a batch.
+/// The number of pages in a batch.
 const BATCH: u64 = 256;
 
-/// A page table, and what is mapped into it.
+/// A page table, and the runs that are mapped into it.
 struct Subject<F: Format, const COHERENT: bool> {
     table: PageTable<F, BenchMemory<COHERENT>>,
 }
@@ -29,10 +30,10 @@ impl<F: Format<Options: Default>, const COHERENT: bool> Subject<F, COHERENT> {
     const SMALL: u64 = 1 << F::GRANULE_BITS;
     const MIDDLE: u64 = Self::SMALL << F::INDEX_BITS;
     const LARGE: u64 = Self::MIDDLE << F::INDEX_BITS;
-    /// Where one lowest table is in charge, and its last page keeps it where it is.
+    /// A range that one lowest table translates, and whose last page keeps the table in place.
     const REGION: u64 = 5 * Self::LARGE;
     const NEIGHBOUR: u64 = Self::REGION + Self::MIDDLE - Self::SMALL;
-    /// Memory at which a page of any size can begin; one page on, only the smallest can.
+    /// Memory at which a page of any size can begin. One page further, only the smallest can.
     const MEMORY: u64 = 1 << 36;
 
     fn new() -> Self {
@@ -89,7 +90,8 @@ fn run(phys: u64, length: u64) -> PhysRun {
     }
 }
 
-/// Measures a map and the unmap that undoes it, together: a clock is too slow for one of them.
+/// Measures a map and the unmap of the same range together, because the clock is too coarse for one
+/// of them.
 fn map_and_unmap<F: Format<Options: Default>, const COHERENT: bool>(
     c: &mut Criterion,
     name: &str,

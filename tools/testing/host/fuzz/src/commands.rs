@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Structs of ioctls, of any bytes.
+//! Ioctl structures of arbitrary bytes.
 
 #![no_main]
 

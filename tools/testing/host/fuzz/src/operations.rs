@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Steps on a page table of any format, against the model.
+//! Steps on a page table of any format, compared with the model.
 
 #![no_main]
 

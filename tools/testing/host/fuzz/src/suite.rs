@@ -1,19 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The suite of `drivers/iommu/pagetable/tests/model`, for bytes of a fuzzer.
+//! The suite of `drivers/iommu/pagetable/tests/model`, for the bytes of a fuzzer.
 
-#[path = "../../../../../drivers/iommu/pagetable/tests/model/mod.rs"]
-mod model;
+#[path = "../../../../../drivers/iommu/pagetable/tests"]
+mod tests {
+    pub(super) mod model;
+}
 
 use crate::for_each_format;
-use iommu_pagetable_pure::{
+use iommu_pagetable::{
     vmsa::{Granule16K, Granule4K, Granule64K, Stage1, Stage2},
     vtd::{FirstStage, SecondStage},
     Mock,
 };
-use model::{check, Care, Setup, RECORD};
+use tests::model::{check, Care, Setup, RECORD};
 
-/// More steps than this are not taken: it is their kinds that count.
+/// The largest number of steps. The combination of their kinds matters more than their number.
 const STEPS: usize = 10;
 
 type Check = fn(Setup, &[[u8; RECORD]], Care);
@@ -24,11 +26,11 @@ macro_rules! checks {
 
 const CHECKS: &[Check] = for_each_format!(checks);
 
-/// Takes the format from the first byte, what is chosen once from the next, then steps.
+/// Takes the format from the first byte, the choices for the table from the next ones, then steps.
 ///
 /// # Panics
 ///
-/// If the library and the model do not agree, or `hardware` sees something else.
+/// If the library differs from the model or, with `hardware`, from the walks of hardware.
 pub fn run(data: &[u8], hardware: bool) {
     let care = Care {
         each_step: false,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Tables that the library has written, walked as hardware does.
+//! Walks of hardware through tables that the library has written.
 
 #![no_main]
 

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Hardware's walks over memory that is nothing but what a guest could have put there.
+//! Walks of hardware through tables with arbitrary contents.
 //!
-//! A walk ends, after no more reads than its levels need; what comes out is what the request was
-//! allowed, and the same for the same memory; what it records can be told.
+//! A walk ends after no more reads than its levels need. A translation allows the request, and is
+//! the same for the same memory. Every fault has a code.
 
 #![no_main]
 
-use iommu_pagetable_pure::walk::{
+use iommu_walk::{
     vmsa::{self, FlagUpdates, Granule, Stage1, Stage1Config, Stage2, Stage2Config, TableConfig},
     vtd::{self, FirstStage, FirstStageConfig, SecondStage, SecondStageConfig},
     Access, BusError, Request, Translation, WalkMemory,
@@ -15,14 +15,15 @@ use iommu_pagetable_pure::walk::{
 use libfuzzer_sys::fuzz_target;
 use std::fmt::Display;
 
-/// Nested, with an update in each stage: five levels, each behind five levels, thrice, and retries.
+/// The largest number of reads: a nested walk of five levels, with five reads of the second stage
+/// for each entry, three times because of updates, and retries.
 const READS: u32 = 2_000;
 
-/// A few words that repeat through all of memory, so that every table leads somewhere.
+/// Memory in which a few words repeat, so that every table has contents.
 #[derive(Clone)]
 struct Guest {
     words: Vec<u64>,
-    /// Addresses with this in bits 15:12 are not answered.
+    /// Reads of addresses with this value in bits 15:12 fail.
     hole: u64,
     reads: u32,
 }
@@ -35,7 +36,7 @@ impl Guest {
         if addr >> 12 & 15 == self.hole {
             return Err(BusError);
         }
-        // Tables differ from one another, and so do the entries of each.
+        // Different tables, and different entries of a table, get different words.
         let index = (addr >> 3 ^ addr >> 12 ^ addr >> 24) as usize % self.words.len();
 
         self.words.get_mut(index).ok_or(BusError)
@@ -64,7 +65,7 @@ impl WalkMemory for Guest {
     }
 }
 
-/// What is chosen before the walk, from the first bytes.
+/// The choices before the walk, from the first bytes.
 struct Choice<'d> {
     flags: u16,
     sizes: &'d [u8; 8],
@@ -81,7 +82,7 @@ impl Choice<'_> {
         from + u32::from(self.sizes[index]) % choices
     }
 
-    /// A root, mostly one that can be.
+    /// Returns the address of a root, which is valid in most cases.
     fn root(&self, index: usize) -> u64 {
         u64::from(self.sizes[index]) << 16
     }
@@ -172,7 +173,7 @@ impl Choice<'_> {
     }
 }
 
-/// Walks in two copies of the same memory, and says what is wrong with the result.
+/// Walks in two copies of the same memory, and checks the results.
 fn twice<F: Display + PartialEq>(
     guest: &mut Guest,
     choice: &Choice<'_>,
@@ -186,7 +187,8 @@ fn twice<F: Display + PartialEq>(
     assert!(copy.words == guest.words, "other flags");
     match result {
         Ok(found) => {
-            // What a contiguous bit promises of larger pages is a guest's word.
+            // The alignment of larger pages depends on the guest, which may set a contiguous bit
+            // anywhere.
             let mask = 0xfff;
 
             assert!(found.permissions.allow(choice.access), "not allowed");
@@ -213,7 +215,7 @@ fn vmsa_codes(fault: &vmsa::Fault) {
     assert!(matches!(fault.event().number, 0x0b | 0x10..=0x13));
 }
 
-/// Walks twice, unless there is no such stage.
+/// Walks twice, unless the fields of the stage are illegal. Returns `None` in that case.
 fn walk_vtd(guest: &mut Guest, choice: &Choice<'_>, nested: bool) -> Option<()> {
     let Choice { iova, access, .. } = *choice;
 
@@ -236,7 +238,7 @@ fn walk_vtd(guest: &mut Guest, choice: &Choice<'_>, nested: bool) -> Option<()> 
     Some(())
 }
 
-/// The same.
+/// Does the same for the stages of Arm.
 fn walk_vmsa(guest: &mut Guest, choice: &Choice<'_>, nested: bool) -> Option<()> {
     let Choice { iova, access, .. } = *choice;
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! For the fuzzer: arbitrary bytes as each ioctl's struct, and what the ABI says of them, in words of
-//! its own.
+//! Fuzz target for decoding commands: converts arbitrary bytes to the struct of each ioctl, and
+//! compares the result of its checks with a second implementation of the ABI's rules.
 
 use crate::{
     base::{Result, EINVAL, EOPNOTSUPP, EOVERFLOW},
@@ -13,21 +13,21 @@ use crate::{
 };
 use zerocopy::FromBytes;
 
-/// The 32-bit word at `at`.
+/// Returns the 32-bit word at `at`.
 fn word(bytes: &[u8; 64], at: usize) -> u32 {
     u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
 }
 
-/// The 64-bit word at `at`.
+/// Returns the 64-bit word at `at`.
 fn long(bytes: &[u8; 64], at: usize) -> u64 {
     u64::from(word(bytes, at)) | u64::from(word(bytes, at + 4)) << 32
 }
 
-/// Decodes `data` as every command there is.
+/// Decodes `data` as each of the commands.
 ///
 /// # Panics
 ///
-/// If what comes out is not what `include/uapi/linux/iommufd.h` says.
+/// If a result differs from what `include/uapi/linux/iommufd.h` specifies.
 pub fn commands(data: &[u8]) {
     let mut bytes = [0; 64];
     let length = data.len().min(bytes.len());
@@ -60,7 +60,7 @@ fn alloc(bytes: &[u8; 64]) {
     assert_eq!(process.check(), only_zero(word(bytes, 4)));
 }
 
-/// What the flags of a mapping mean beside these numbers.
+/// Decodes the flags of a mapping whose addresses and length are `numbers`.
 fn flags(flags: u32, numbers: &[u64]) -> Result<MapFlags> {
     if flags > 7 {
         Err(EOPNOTSUPP)

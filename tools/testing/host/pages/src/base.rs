@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the pure parts need from their surroundings, over `std`; allocations fail when a test wants
-//! them to.
+//! The types and functions that the pure parts use, implemented with `std`. A test can make
+//! allocations fail.
 
 use std::{cell::Cell, mem::MaybeUninit};
 
@@ -15,11 +15,11 @@ pub(crate) type Result<T = (), E = OutOfMemory> = core::result::Result<T, E>;
 pub(crate) struct OutOfMemory;
 
 thread_local! {
-    /// How many allocations still succeed.
+    /// Number of allocations that will still succeed.
     static LEFT: Cell<usize> = const { Cell::new(usize::MAX) };
 }
 
-/// Lets all allocations of this thread fail but the next `count`.
+/// Makes all allocations of this thread fail after the next `count`.
 pub(crate) fn set_allocations_left(count: usize) {
     LEFT.set(count);
 }

@@ -1,20 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The pure parts of `rust/iommu/pages`, as they stand there, over `std` instead of the kernel.
+//! The pure parts of `rust/iommufd/pages`, built with `std` instead of the kernel crate.
 //!
-//! Their tests lie in `rust/iommu/tests`, `rust/mm/tests` and `rust/tests`.
+//! The files are those of the module, without changes. Their tests are in `rust/iommufd/tests`,
+//! `rust/iommu/tests`, `rust/mm/tests` and `rust/tests`.
 
 #![forbid(unsafe_code)]
 #![allow(
     dead_code,
-    reason = "the parts are used whole in the kernel, and here as far as they are tested"
+    reason = "the kernel module uses all of these files, the tests only a part"
 )]
 
 mod base;
-#[path = "../../../../../rust/iommu/pages/frames.rs"]
+#[path = "../../../../../rust/iommufd/pages/frames.rs"]
 mod frames;
-#[path = "../../../../../rust/iommu/pages/held.rs"]
-mod held;
+#[path = "../../../../../rust/iommufd/pages/held_ranges.rs"]
+mod held_ranges;
 #[path = "../../../../../rust/interval.rs"]
 mod interval;
 #[path = "../../../../../rust/iommu/join.rs"]
@@ -23,8 +24,11 @@ mod join;
 mod pfn_run;
 #[path = "../../../../../rust/iommu/run.rs"]
 mod run;
-#[path = "../../../../../rust/iommu/pages/windows.rs"]
+#[path = "../../../../../rust/iommufd/pages/windows.rs"]
 mod windows;
+
+// For the documentation tests.
+pub use interval::{IntervalMap, Node};
 
 mod mm {
     pub(crate) use crate::pfn_run::PfnRun;

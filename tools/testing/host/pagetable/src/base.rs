@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the page tables need from their surroundings: see `drivers/iommu/pagetable/base.rs`.
+//! The imports of the formats; see `drivers/iommu/pagetable/base.rs`.
 
-pub(crate) use crate::table_layout::MAX_LEVELS;
-pub(crate) use crate::table_tree::{Entry, Frame, Reader, Refused, Retired, Slot, Table, Tree};
-pub use crate::{
-    run::{Access, MemoryKind, PhysRun},
-    table_layout::{CountField, TableLayout, TableShape},
-    table_memory::TableMemory,
+pub(crate) use crate::{
+    run::MemoryKind,
+    table::{
+        AddressField, CountField, Format, LeafLayout, Pattern, Permissions, TableLayout, MAX_LEVELS,
+    },
 };

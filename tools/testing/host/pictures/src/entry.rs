@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The bits of entries: a letter for each, and what the letters mean.
+//! The bits of entries: a letter for each, and the meanings of the letters.
 
 use crate::{
     leaf::{fields, refusals, Choice, Field},
     walk::size,
 };
-use iommu_pagetable_pure::Format;
+use iommu_pagetable::Format;
 use std::fmt::Write;
 
 /// A 64-bit word as letters, one for each bit.
@@ -26,7 +26,7 @@ impl Word {
         }
     }
 
-    /// As a line, bit 63 first, in groups of eight.
+    /// Returns the line for the word, bit 63 first, in groups of eight.
     fn line(&self, label: &str) -> String {
         let mut text = format!("  {label:<5}");
 
@@ -41,7 +41,7 @@ impl Word {
     }
 }
 
-/// Bits as ranges, the highest first: `54:53,7`.
+/// Returns bits as ranges, the highest first: `54:53,7`.
 fn ranges(bits: u64) -> String {
     let mut text = String::new();
     let mut at = 64;
@@ -67,7 +67,7 @@ fn ranges(bits: u64) -> String {
     text
 }
 
-/// A line of the legend; more of them if `meaning` has several.
+/// Returns a line of the legend, or several if `meaning` has several.
 fn explain(letter: char, bits: &str, meaning: &str) -> String {
     let mut text = String::new();
 
@@ -92,8 +92,8 @@ fn link<F: Format>() -> Word {
     word
 }
 
-/// Where a leaf of `level` has the bits of a physical address: those that stand in their own place,
-/// and for others the bit of the address and where it stands.
+/// Returns the places of the bits of a physical address in a leaf of `level`: those at their own
+/// positions, and for the others the bit of the address and its place.
 fn address<F: Format>(level: u32) -> (u64, Vec<(u32, u64)>) {
     let empty = F::leaf(level, 0, 0);
     let places = (F::span_bits(level)..F::OUTPUT_BITS)
@@ -134,7 +134,7 @@ fn leaf<F: Format>(level: u32, fields: &[Field]) -> Word {
     word
 }
 
-/// The entries of a format, the words for them, and what cannot be said.
+/// Returns the picture of the entries of a format, its legend, and what the format cannot express.
 pub fn picture<F: Format>(choices: &[Choice<F::Options>]) -> String {
     let fields = fields::<F>(choices);
     let marks: Vec<_> = (0..8).map(|byte| format!("{:<8}", 63 - 8 * byte)).collect();
@@ -174,7 +174,7 @@ fn legend<F: Format>(fields: &[Field]) -> String {
     text += &explain(
         'v',
         &ranges(F::VISIBLE),
-        "the walker sees the link, if it is not coherent",
+        "the link is visible to hardware whose page walks are not coherent",
     );
     if (0..F::LEAF_LEVELS).any(|level| F::group_bits(level) != 0) {
         let mark = F::grouped(0);
@@ -182,7 +182,7 @@ fn legend<F: Format>(fields: &[Field]) -> String {
         text += &explain(
             'g',
             &ranges(mark),
-            "one of a group of pages that may be cached as one",
+            "part of a group of pages that may be cached as one page",
         );
     }
     for field in fields.iter().filter(|field| field.letter != '1') {

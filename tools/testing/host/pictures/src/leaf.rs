@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What each bit of a leaf depends on, found by asking for all leaves that there are.
+//! What each bit of a leaf depends on, found from all leaves that a format can have.
 
-use iommu_pagetable_pure::{Format, MemoryKind, Permissions};
+use iommu_pagetable::{Format, MemoryKind, Permissions};
 
-/// Options of a format, and what to call them; the first of a list is the default.
+/// The name of a choice of options, and the options; the first of a list is the default.
 pub type Choice<O> = (&'static str, O);
 
-/// What is asked of a leaf, one bit of a number for each.
+/// A property of a leaf; a combination of them is a number with a bit for each.
 #[derive(Clone, Copy)]
 struct Aspect {
     letter: char,
-    /// What is so if it is asked, and if it is not.
+    /// The texts for a leaf with this property, and for one without it.
     texts: [&'static str; 2],
 }
 
-/// In the order of the bits of what [`asked`] takes.
+/// The properties, in the order of the bits that [`asked`] takes.
 const ASPECTS: [Aspect; 5] = [
     Aspect {
         letter: 'r',
@@ -46,12 +46,12 @@ const READ: u32 = 1 << 0;
 const WRITE: u32 = 1 << 1;
 const DIRTY_LETTER: char = 'd';
 
-/// All that can be asked.
+/// Returns all combinations of properties.
 fn all() -> impl Iterator<Item = u32> {
     0..1 << ASPECTS.len()
 }
 
-/// The attributes for what the number `number` asks.
+/// Returns the attributes of a leaf with the properties in `number`.
 fn asked<F: Format>(options: F::Options, number: u32) -> Option<u64> {
     let bit = |at: u32| number & (1 << at) != 0;
     let permissions = Permissions {
@@ -69,12 +69,12 @@ fn asked<F: Format>(options: F::Options, number: u32) -> Option<u64> {
     F::attributes(options, permissions, kind)
 }
 
-/// What something does to words.
+/// The bits of words that something changes.
 #[derive(Clone, Copy)]
 struct Changes {
-    /// Bits that it sets in one at least.
+    /// The bits that it sets in at least one word.
     set: u64,
-    /// Bits that it clears in one at least.
+    /// The bits that it clears in at least one word.
     clear: u64,
 }
 
@@ -87,7 +87,7 @@ impl Changes {
     }
 }
 
-/// What changes with an aspect, everything else being equal.
+/// Returns the bits that change with a property alone.
 fn changes<F: Format>(options: F::Options, aspect: usize) -> Changes {
     let mut changes = Changes::NONE;
 
@@ -103,7 +103,7 @@ fn changes<F: Format>(options: F::Options, aspect: usize) -> Changes {
     changes
 }
 
-/// What changes when the device writes through a leaf that it has not written through yet.
+/// Returns the bits that change when the device writes through a clean leaf.
 fn changes_by_write<F: Format>(options: F::Options) -> Changes {
     let mut changes = Changes::NONE;
 
@@ -121,10 +121,10 @@ fn changes_by_write<F: Format>(options: F::Options) -> Changes {
     changes
 }
 
-/// What is known of the bits of leaves, under one choice of options.
+/// The leaves with one choice of options.
 struct Findings {
     name: &'static str,
-    /// What was asked, and the attributes for it.
+    /// The combinations of properties, and their attributes.
     words: Vec<(u32, u64)>,
     aspects: [Changes; ASPECTS.len()],
     write: Changes,
@@ -142,10 +142,11 @@ impl Findings {
         }
     }
 
-    /// When a bit is set; and the letters that it could have. One line for each condition.
+    /// Returns when a bit is set, in a line for each condition, and adds the letters that it could
+    /// have.
     fn say_when(&self, bit: u64, letters: &mut Vec<char>) -> String {
         let mut texts = Vec::new();
-        // What is asked, and whether the bit is set with it or without it.
+        // The property, and whether the bit is set with it or without it.
         let mut conditions = Vec::new();
 
         for (at, (aspect, changes)) in ASPECTS.iter().zip(&self.aspects).enumerate() {
@@ -183,7 +184,7 @@ impl Findings {
         format!("set: {}", texts.join(joint))
     }
 
-    /// What a bit says; and the letters that it could have.
+    /// Returns the meaning of a bit, and adds the letters that it could have.
     fn say(&self, bit: u64, letters: &mut Vec<char>) -> String {
         let mut text = self.say_when(bit, letters);
 
@@ -197,19 +198,19 @@ impl Findings {
     }
 }
 
-/// A bit, or several, that say the same.
+/// One or several bits with the same meaning.
 pub struct Field {
-    /// What stands for it in pictures.
+    /// The letter for it in pictures.
     pub letter: char,
     pub bits: u64,
     pub meaning: String,
     /// Its meaning depends on the options.
     optional: bool,
-    /// Letters that it could have, the best first.
+    /// The letters that it could have, the best first.
     letters: Vec<char>,
 }
 
-/// The fields of the attributes of a format, from the lowest bit on.
+/// Returns the fields of the attributes of a format, from the lowest bit on.
 pub fn fields<F: Format>(choices: &[Choice<F::Options>]) -> Vec<Field> {
     let findings: Vec<_> = choices.iter().copied().map(Findings::new::<F>).collect();
     let mut fields: Vec<Field> = Vec::new();
@@ -230,7 +231,7 @@ pub fn fields<F: Format>(choices: &[Choice<F::Options>]) -> Vec<Field> {
     fields
 }
 
-/// What one bit says, under each choice.
+/// Returns the field of one bit, with its meaning for each choice.
 fn field(findings: &[Findings], bit: u64) -> Field {
     let mut letters = Vec::new();
     let said: Vec<_> = findings
@@ -256,7 +257,7 @@ fn field(findings: &[Findings], bit: u64) -> Field {
     field
 }
 
-/// Each field its own: those that always mean the same choose first.
+/// Gives each field a letter of its own, first to those with the same meaning for all options.
 fn give_letters(fields: &mut [Field]) {
     let mut taken = Vec::new();
 
@@ -277,7 +278,7 @@ fn give_letters(fields: &mut [Field]) {
     }
 }
 
-/// What a format has no bits for, or refuses.
+/// Returns what a format cannot express, and what it refuses.
 pub fn refusals<F: Format>(choices: &[Choice<F::Options>]) -> Vec<String> {
     let mut texts = Vec::new();
 
@@ -296,7 +297,7 @@ pub fn refusals<F: Format>(choices: &[Choice<F::Options>]) -> Vec<String> {
                 asked::<F>(options, WRITE).map(|word| F::permissions(F::leaf(0, 0, word)));
 
             if written.is_some_and(|permissions| permissions.read) {
-                texts.push("What may be written may be read.".into());
+                texts.push("A page that may be written may be read.".into());
             }
         }
     }
@@ -307,7 +308,7 @@ pub fn refusals<F: Format>(choices: &[Choice<F::Options>]) -> Vec<String> {
             set | clear != 0
         });
 
-        (!used && at != 0).then(|| format!("No bit says \"{}\".", aspect.texts[0]))
+        (!used && at != 0).then(|| format!("No bit expresses \"{}\".", aspect.texts[0]))
     }));
     texts
 }

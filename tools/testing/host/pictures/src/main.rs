@@ -3,9 +3,9 @@
 //! Prints `Documentation/driver-api/page-table-formats.rst`: every format, drawn from its own
 //! constants and functions.
 //!
-//! Nothing here knows what a bit means. What a bit of a leaf depends on is found by asking the format
-//! for all leaves that there are and looking at which bits change. So the page cannot say anything that
-//! the code does not do; `tools/testing/vm/checks/pictures.sh` sees to it that it is the page of today.
+//! The program does not contain the meaning of any bit. It finds what a bit of a leaf depends on by
+//! comparing all leaves that the format can have, so that the page agrees with the code.
+//! `tools/testing/vm/checks/pictures.sh` checks that the page is up to date.
 
 #![forbid(unsafe_code)]
 

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The page: which formats are drawn, and the words around the pictures.
+//! The page: the formats that are drawn, and the text around the pictures.
 
 use crate::{
     entry,
     leaf::Choice,
     walk::{self, Numbering},
 };
-use iommu_pagetable_pure::{
+use iommu_pagetable::{
     vmsa::{
         Granule, Granule16K, Granule4K, Granule64K, Stage1, Stage1Options, Stage2, Stage2Options,
     },
@@ -28,16 +28,16 @@ Every format of IO page tables that ``drivers/iommu/pagetable`` has, drawn by
 ``tools/testing/host/pictures`` from the constants and functions that the code
 itself uses. :doc:`page-tables` says how page tables are used.
 
-The first picture of a format is the way of an IOVA: which of its bits select
-an entry at which level, how many entries and bytes a table has there, and how
-large a page in it would be. Levels count from the leaves; the numbers that the
-architecture gives them stand below. A *group* is a row of neighbouring pages
-that the hardware may cache as one.
+The first picture of a format shows, for each level, the bits of the IOVA that
+select an entry, the number of entries and bytes of a table, and the size of a
+page. Levels are counted from the leaves; the level numbers of the architecture
+are given as well. A *group* is a number of adjacent pages that the hardware may
+cache as one page.
 
-The second picture is the bits of an entry: of a *link*, which points to a
-table, and of a page of each size. ``0`` and ``1`` are always so; ``.`` is zero
-when we write it. The other letters are explained below each. What is said
-without an option's name holds unless the option says otherwise. Walkers ignore
+The second picture shows the bits of a *link*, which points to a table, and of a
+page of each size. ``0`` and ``1`` are constant; ``.`` is written as zero. The
+other letters are explained below each picture. A meaning without the name of an
+option applies unless the option has a meaning of its own. The hardware ignores
 ``c`` and ``v``.
 
 Sizes are in bytes: 4K is 4096.
@@ -47,14 +47,14 @@ fn title(text: &str, underline: char) -> String {
     format!("\n{text}\n{}\n\n", underline.to_string().repeat(text.len()))
 }
 
-/// The walk and the entries of a format.
+/// Returns the pictures of the walk and of the entries of a format.
 fn section<F: Format>(what: &str, numbering: Numbering, choices: &[Choice<F::Options>]) -> String {
     let heading = format!("{what} (``{}``)", F::NAME);
 
     title(&heading, '-') + &walk::picture::<F>(numbering) + "\n" + &entry::picture::<F>(choices)
 }
 
-/// The walk alone, for a format whose entries are those of the one before.
+/// Returns the picture of the walk, for a format with the entries of the one before.
 fn walk_only<F: Format>(what: &str, numbering: Numbering) -> String {
     let heading = format!("{what} (``{}``)", F::NAME);
 
@@ -136,7 +136,7 @@ const STAGE2: [Choice<Stage2Options>; 3] = [
     ),
 ];
 
-/// Lines for the input sizes that SMMUs have, of a stage with a granule.
+/// Returns the lines for the input sizes of SMMUs, of a stage with a granule.
 macro_rules! shapes {
     ($stage:ident, $granule:ident: $($bits:literal)*) => {
         String::from("\nInput sizes::\n\n")
@@ -160,9 +160,9 @@ fn stage2<G: Granule, const BITS: u32>(granule: &str) -> String {
 fn arm() -> String {
     title("Arm VMSAv8-64", '=')
         + "The Arm Architecture Reference Manual, chapters D8.2 and D8.3, as an SMMUv3\n\
-           walks it. The number of input bits decides how many levels there are, and how\n\
-           large the root is; the root is aligned to its size, and to 64 bytes at least.\n\
-           With ``BBM2`` (SMMU_IDR3.BBML = 2) pages in use can be cut; all else is alike.\n"
+           walks it. The number of levels and the size of the root depend on the number of\n\
+           input bits. The root is aligned to its size, and at least to 64 bytes. With\n\
+           ``BBM2`` (SMMU_IDR3.BBML = 2) pages in use can be cut; the entries are the same.\n"
         + &stage1::<Granule4K, 48>("4K")
         + &shapes!(Stage1, Granule4K: 39 40 42 44 48)
         + &stage1::<Granule16K, 48>("16K")
@@ -177,11 +177,11 @@ fn arm() -> String {
         + &shapes!(Stage2, Granule64K: 39 40 42 44 48 52)
 }
 
-/// All of it.
+/// Returns the whole page.
 pub fn page() -> String {
-    let mock = title("Nobody's", '=')
-        + "For the mock IOMMU and for tests.\n"
-        + &section::<Mock>("Mock", Numbering::None, &[("", ())]);
+    let mock = title("Mock", '=')
+        + "The format of the mock IOMMU, which is also used in tests.\n"
+        + &section::<Mock>("Mock IOMMU", Numbering::None, &[("", ())]);
 
     HEAD.to_owned() + &vtd() + &arm() + &mock
 }

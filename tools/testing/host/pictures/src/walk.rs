@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The way from an IOVA to a page: which of its bits select what.
+//! The path from an IOVA to a page: the bits of the IOVA that each level uses.
 
-use iommu_pagetable_pure::Format;
+use iommu_pagetable::Format;
 use std::fmt::Write;
 
-/// How an architecture numbers the levels.
+/// The level numbers of an architecture.
 #[derive(Clone, Copy)]
 pub enum Numbering {
     /// Intel's: up from 1, the entry of a page.
@@ -17,7 +17,7 @@ pub enum Numbering {
 }
 
 impl Numbering {
-    /// Whose numbers they are, and the number of our `level`.
+    /// Returns the name of the architecture, and its number of our `level`.
     fn of(self, level: u32) -> Option<(&'static str, u32)> {
         match self {
             Self::FromOne => Some(("VT-d", level + 1)),
@@ -27,7 +27,7 @@ impl Numbering {
     }
 }
 
-/// 2^`bits` bytes, for people.
+/// Returns the size of 2^`bits` bytes as text.
 pub fn size(bits: u32) -> String {
     let unit = ["", "K", "M", "G", "T", "P"]
         .get(bits as usize / 10)
@@ -36,19 +36,19 @@ pub fn size(bits: u32) -> String {
     format!("{}{}", 1u64 << (bits % 10), unit.unwrap_or("?"))
 }
 
-/// The levels of a format, from the root on.
+/// Returns the levels of a format, from the root on.
 fn levels<F: Format>() -> impl DoubleEndedIterator<Item = u32> {
     (0..F::LEVELS).rev()
 }
 
-/// The highest and the lowest bit of an IOVA that `level` resolves.
+/// Returns the highest and the lowest bit of an IOVA that `level` uses.
 fn selects<F: Format>(level: u32) -> (u32, u32) {
     let low = F::span_bits(level);
 
     (low + F::entries_bits(level) - 1, low)
 }
 
-/// Log2 of the size of a page of `level`; nothing if its entries are links only.
+/// Log2 of the size of a page of `level`, or `None` if all its entries are links.
 fn page_bits<F: Format>(level: u32) -> Option<u32> {
     (level < F::LEAF_LEVELS).then(|| F::span_bits(level))
 }
@@ -60,7 +60,7 @@ fn group_bits<F: Format>(level: u32) -> Option<u32> {
         .map(|page| page + F::group_bits(level))
 }
 
-/// How many tables of the usual size the root is made of, if it is more than one.
+/// Returns the number of tables of the usual size in the root, if it is more than one.
 fn side_by_side<F: Format>() -> Option<u64> {
     (F::ROOT_BITS > F::INDEX_BITS).then(|| 1 << (F::ROOT_BITS - F::INDEX_BITS))
 }
@@ -68,7 +68,7 @@ fn side_by_side<F: Format>() -> Option<u64> {
 const LABEL: usize = 8;
 const CELL: usize = 10;
 
-/// A line of the picture: a label, then a cell for each level, the offset last.
+/// Returns a line of the picture: a label, then a cell for each level, the offset last.
 fn line(label: &str, between: char, cells: impl IntoIterator<Item = String>) -> String {
     let mut text = format!("   {label:LABEL$}");
 
@@ -79,7 +79,7 @@ fn line(label: &str, between: char, cells: impl IntoIterator<Item = String>) -> 
     text.trim_end().to_owned() + "\n"
 }
 
-/// The picture of a format's walk.
+/// Returns the picture of the walk of a format.
 pub fn picture<F: Format>(numbering: Numbering) -> String {
     let border = line("", '+', (0..=F::LEVELS).map(|_| "-".repeat(CELL)));
     let ends = |(high, low): (u32, u32)| {
@@ -142,7 +142,7 @@ pub fn picture<F: Format>(numbering: Numbering) -> String {
     format!("::\n\n{text}{}", remarks::<F>())
 }
 
-/// What the picture does not show, each in a paragraph.
+/// Returns what the picture does not show, each in a paragraph.
 fn remarks<F: Format>() -> String {
     let mut text = String::new();
     let (top, _) = selects::<F>(F::LEVELS - 1);
@@ -168,7 +168,7 @@ fn remarks<F: Format>() -> String {
     text
 }
 
-/// Heads the lines of [`shape`].
+/// Returns the heading of the lines of [`shape`].
 pub fn shape_head() -> String {
     format!(
         "   {:>4}  {:>8} {:>8} {:>8} {:>8}  {:>7}  {:>5}  {}\n",
@@ -176,8 +176,8 @@ pub fn shape_head() -> String {
     )
 }
 
-/// One line that says how a table of this many input bits is made: bits of the IOVA by level, entries
-/// and bytes of the root.
+/// Returns the line about the tables for this number of input bits: the bits of the IOVA by level,
+/// the entries and bytes of the root.
 pub fn shape<F: Format>() -> String {
     let mut text = format!("   {:>4} ", F::INPUT_BITS);
 

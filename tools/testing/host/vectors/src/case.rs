@@ -1,33 +1,33 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A case of the document: tables, and questions with the answers that our walker gives.
+//! A case of the document: tables, and questions with the answers of the software walker.
 
 use crate::image::Image;
-use iommu_pagetable_pure::walk::{Access, Fault, Request, Translation};
+use iommu_walk::{Access, Fault, Request, Translation};
 use serde_json::{json, Map, Value};
 
-/// What the device does: it can only write.
+/// The access of the device, which can only write.
 pub const WRITE: Access = Access {
     request: Request::Write,
     privileged: false,
 };
 
-/// Everything about a case but the memory: the fields of its mode.
+/// A case without the memory: the fields of its mode.
 pub struct Shape {
     pub name: String,
     pub mode: &'static str,
     pub fields: Vec<(&'static str, Value)>,
 }
 
-/// A hexadecimal number of the document.
+/// Returns a number in the hexadecimal form of the document.
 pub fn hex(number: u64) -> Value {
     json!(format!("{number:#x}"))
 }
 
 impl Shape {
-    /// The case in which `variant` of the tables is asked about `probes`.
+    /// Returns the case that asks about `probes` in a `variant` of the tables.
     ///
-    /// `walk` is our walker; `fault` says what its fault looks like in a register.
+    /// `walk` is the software walker; `fault` converts its faults to register values.
     pub fn case<C>(
         &self,
         variant: &str,
@@ -44,7 +44,7 @@ impl Shape {
         let queries: Vec<_> = probes
             .iter()
             .map(|&iova| {
-                // Each question is asked of the tables as they were built.
+                // Each walk starts with the tables as they were built.
                 let expect = match walk(&mut image.clone(), iova) {
                     Ok(translation) => json!({ "phys": hex(translation.output) }),
                     Err(why) => json!({ "fault": fault(&why) }),

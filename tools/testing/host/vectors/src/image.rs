@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What lies in the memory of the machine, before QEMU gets it.
+//! The initial memory of the machine.
 
-use iommu_pagetable_pure::{
-    walk::{BusError, WalkMemory},
-    window::WindowMemory,
-};
+use iommu_pagetable::window::WindowMemory;
+use iommu_walk::{BusError, WalkMemory};
 use serde_json::{json, Value};
 use std::collections::BTreeMap;
 
@@ -13,12 +11,12 @@ use std::collections::BTreeMap;
 #[derive(Clone, Default)]
 pub struct Image {
     words: BTreeMap<u64, u64>,
-    /// Addresses from here on, exclusive, are no memory.
+    /// The end of the memory, exclusive.
     pub end: u64,
 }
 
 impl Image {
-    /// What was built in `window`, at the addresses that it has there.
+    /// Returns what was built in `window`, at the addresses in the window.
     pub fn of(window: &WindowMemory, end: u64) -> Self {
         Self {
             words: window.image().collect(),
@@ -35,7 +33,7 @@ impl Image {
         );
     }
 
-    /// The word at `addr`.
+    /// Returns the word at `addr`.
     pub fn word(&self, addr: u64) -> u64 {
         self.words.get(&addr).copied().unwrap_or(0)
     }
@@ -45,7 +43,7 @@ impl Image {
         self.words.insert(addr, word);
     }
 
-    /// As the document has it: spans of words that are not zero.
+    /// Returns the form of the document: spans of words that are not zero.
     pub fn to_json(&self) -> Value {
         let mut spans: Vec<(u64, Vec<String>)> = Vec::new();
 

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Page tables that our library builds, and what our walkers make of them: for QEMU to disagree.
+//! Page tables of our library, and the translations that the software walkers find in them, to be
+//! compared with QEMU.
 //!
-//! Prints the document that `tools/testing/qtest/compare.py` reads. Each case is a table with pages of
-//! every size at both ends of its addresses, and questions at all their borders; then the same table
-//! with entries that a hostile or careless guest could have written.
+//! Prints the document that `tools/testing/qtest/compare.py` reads. Each case is a table with pages
+//! of every size at both ends of its addresses, and questions at all their boundaries; then the
+//! same table with entries that a hostile or careless guest could have written.
 
 #![forbid(unsafe_code)]
 

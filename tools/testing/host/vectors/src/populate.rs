@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What is mapped in every table, and where one asks about it.
+//! The pages that are mapped in every table, and the IOVAs of the questions.
 
 use crate::image::Image;
-use iommu_pagetable_pure::{
+use iommu_pagetable::{
     window::WindowMemory, Format, Gather, MemoryKind, PageTable, Permissions, PhysRun,
 };
 use std::collections::BTreeSet;
@@ -11,16 +11,16 @@ use std::collections::BTreeSet;
 /// A table that is built in a window.
 pub type Table<'w, F> = PageTable<F, &'w WindowMemory>;
 
-/// Physical memory that the pages lead to.
+/// The physical memory to which the pages are mapped.
 pub struct Targets {
     /// The next free small page.
     pub next: u64,
-    /// Memory for all pages of 2 MiB and more: they may share it, and its end, exclusive.
+    /// The memory for all pages of 2 MiB and more, which may share it, and its end, exclusive.
     pub large: (u64, u64),
 }
 
 impl Targets {
-    /// Memory for a page of `size`.
+    /// Returns memory for a page of `size`.
     fn take(&mut self, size: u64) -> Option<u64> {
         if size < 1 << 21 {
             let phys = self.next.next_multiple_of(size);
@@ -41,8 +41,8 @@ const READ_WRITE: Permissions = Permissions {
     privileged: false,
 };
 
-/// Maps pages of every size, a batch of scattered ones across a border of tables, pages that cannot be
-/// written, and takes some away again. Returns the IOVAs to ask about.
+/// Maps pages of every size, a batch of scattered ones across a boundary of tables and a read-only
+/// page, and unmaps some of them. Returns the IOVAs of the questions.
 pub fn populate<F: Format>(table: &Table<'_, F>, targets: &mut Targets) -> Vec<u64> {
     let granule = 1u64 << F::GRANULE_BITS;
     let top = 1u64 << F::INPUT_BITS;
@@ -77,12 +77,12 @@ pub fn populate<F: Format>(table: &Table<'_, F>, targets: &mut Targets) -> Vec<u
         .collect()
 }
 
-/// Writes there are interrupts for VT-d, whatever the tables say.
+/// Returns whether VT-d takes writes to this IOVA for interrupts, whatever the tables say.
 fn interrupts(iova: u64) -> bool {
     (0xfee0_0000..0xfef0_0000).contains(&iova)
 }
 
-/// Eight scattered pages, two of them unmapped again.
+/// Maps eight scattered pages, and unmaps two of them.
 fn scattered<F: Format>(
     table: &Table<'_, F>,
     targets: &mut Targets,
@@ -106,7 +106,7 @@ fn scattered<F: Format>(
     probes.extend((0..8).map(|page| iova + page * granule + 8));
 }
 
-/// `length` bytes of memory from `phys` on.
+/// Returns a run of `length` bytes from `phys` on.
 pub fn run(phys: u64, length: u64) -> PhysRun {
     PhysRun {
         phys,
@@ -115,16 +115,16 @@ pub fn run(phys: u64, length: u64) -> PhysRun {
     }
 }
 
-/// Maps `runs` unless something is there already.
+/// Maps `runs` unless a page is mapped there already.
 pub fn map<F: Format>(table: &Table<'_, F>, iova: u64, runs: &[PhysRun], permissions: Permissions) {
     let mut gather = Gather::new();
-    // Pages of different sizes may want the same place: the first one has it.
+    // Pages of different sizes may overlap; the first one remains.
     let _ = table.map(iova, runs, permissions, (), &mut gather);
 
     gather.flush(&table, |_| ());
 }
 
-/// The address of the entry of `level` for `iova`, in tables at `root`.
+/// Returns the address of the entry of `level` for `iova`, in tables at `root`.
 pub fn entry_of<F: Format>(image: &Image, root: u64, iova: u64, level: u32) -> u64 {
     let mut table = root;
     let mut at = F::LEVELS - 1;
@@ -144,7 +144,7 @@ pub fn entry_of<F: Format>(image: &Image, root: u64, iova: u64, level: u32) -> u
     }
 }
 
-/// What somebody else may have written: a level, bits to set, bits to clear.
+/// A change that a guest may have made: a level, bits to set, bits to clear.
 pub struct Poke {
     pub what: &'static str,
     pub level: u32,
@@ -152,7 +152,7 @@ pub struct Poke {
     pub clear: u64,
 }
 
-/// `image` with the entries for `iova` changed so.
+/// Returns `image` with these changes to the entries for `iova`.
 pub fn poked<F: Format>(image: &Image, root: u64, iova: u64, poke: &Poke) -> Image {
     let mut changed = image.clone();
     let entry = entry_of::<F>(image, root, iova, poke.level);

@@ -1,23 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The cases for Arm's SMMUv3, as QEMU's is.
+//! The cases for Arm's SMMUv3 as QEMU emulates it.
 
 use crate::{
     case::{hex, Shape, WRITE},
     image::Image,
     populate::{map, poked, populate, run, Poke, Table, Targets},
 };
-use iommu_pagetable_pure::{
+use iommu_pagetable::{
     vmsa::{Granule, Granule16K, Granule4K, Granule64K, Stage1, Stage2},
-    walk::vmsa as walk,
     window::WindowMemory,
     Format, Gather, Limits, PageTable, Permissions, TableLayout,
 };
+use iommu_walk::vmsa as walk;
 use serde_json::{json, Value};
 
-/// Where tables of a stage that the SMMU reads directly lie.
+/// The address of the tables of a stage that the SMMU reads directly.
 const WINDOW: u64 = 0x4200_0000;
-/// Where a guest's tables lie: for the guest, and in memory, in the opposite order of pages.
+/// The addresses of the tables of a guest: guest-physical, and in memory, where the pages are in
+/// the opposite order.
 const GUEST_IPA: u64 = 0x1_2000_0000;
 const GUEST_PHYS: u64 = 0x4600_0000;
 const WINDOW_BYTES: usize = 16 << 20;
@@ -61,7 +62,7 @@ fn granule<G: Granule>() -> walk::Granule {
     }
 }
 
-/// The level at which the walk starts, as Arm counts.
+/// Returns the level at which the walk starts, as Arm counts.
 fn start_level<F: Format>() -> u32 {
     4 - F::LEVELS
 }
@@ -102,13 +103,15 @@ fn stage2_walker<G: Granule, const BITS: u32>(root: u64) -> walk::Stage2 {
     .expect("a stage 2")
 }
 
-/// The event that a fault makes.
+/// Returns the event for a fault.
 fn event(fault: &walk::Fault) -> Value {
     event_in(fault, 0x1000)
 }
 
-/// The event that a fault makes where tables of stage 1 have `size` bytes: if stage 2 fails for one of
-/// them, the emulation records the address of the table, not that of the entry.
+/// Returns the event for a fault where tables of stage 1 have `size` bytes.
+///
+/// If stage 2 refuses the access to one of them, the emulation records the address of the table,
+/// not that of the entry.
 fn event_in(fault: &walk::Fault, size: u64) -> Value {
     let event = fault.event();
     let page = if fault.table.is_some() { size } else { 0x1000 };
@@ -130,7 +133,7 @@ const fn poke(what: &'static str, level: u32, set: u64, clear: u64) -> Poke {
     }
 }
 
-/// D8.3: bits 1:0 the type, 10 the access flag, 47:44 beyond what the SMMU puts out.
+/// D8.3: bits 1:0 the type, 10 the access flag, 47:44 beyond the output size of the SMMU.
 const BOTH_STAGES: [Poke; 5] = [
     poke("page of a reserved type", 0, 0, 1 << 1),
     poke("page not valid", 0, 0, 1),
@@ -138,12 +141,12 @@ const BOTH_STAGES: [Poke; 5] = [
     poke("access flag clear", 0, 0, 1 << 10),
     poke("page beyond the output size", 0, 1 << 45, 0),
 ];
-/// AP\[2\] in bit 7. (The emulation heeds nothing of AP\[1\], in bit 6.)
+/// AP\[2\] in bit 7. (The emulation ignores AP\[1\], in bit 6.)
 const STAGE1: [Poke; 1] = [poke("page read-only", 0, 1 << 7, 0)];
 /// S2AP in bits 7:6.
 const STAGE2: [Poke; 1] = [poke("page not writable", 0, 0, 1 << 7)];
 
-/// Where entries are spoilt: a page of level 0 that [`populate`] maps in every table.
+/// The IOVA whose entries are changed: a page of level 0 that [`populate`] maps in every table.
 fn spoilt<F: Format>() -> u64 {
     (1 << F::INPUT_BITS >> 2) - (1 << F::GRANULE_BITS)
 }
@@ -227,9 +230,11 @@ const ALL: Permissions = Permissions {
     privileged: false,
 };
 
-/// The page of a guest's table at `ipa` in memory: the pages stand the other way round, so that an
-/// address that is not translated shows. (Pages of stage 2 that are smaller than a table of stage 1
-/// stay together: the emulation translates the address of a table, not those of its entries.)
+/// Returns the physical address of the page of a guest's table at `ipa`.
+///
+/// The pages are in the opposite order, so that a missing translation is noticed. (Pages of stage 2
+/// that are smaller than a table of stage 1 stay together: the emulation translates the address of
+/// a table, not those of its entries.)
 fn guest_phys(ipa: u64, page: u64) -> u64 {
     let offset = ipa - GUEST_IPA;
     let last = WINDOW_BYTES as u64 - page;
@@ -237,8 +242,8 @@ fn guest_phys(ipa: u64, page: u64) -> u64 {
     GUEST_PHYS + (last - (offset & !(page - 1))) + (offset & (page - 1))
 }
 
-/// Stage 2 maps the guest's tables page by page, and the pages that stage 1 leads to: the small ones
-/// where they are, the large ones too, but for holes.
+/// Maps in stage 2 the guest's tables, page by page, and the output of stage 1: the small pages one
+/// to one, and the large ones too, with holes.
 fn map_guest<F: Format>(table: &Table<'_, F>, page: u64) {
     let runs: Vec<_> = (GUEST_IPA..GUEST_IPA + WINDOW_BYTES as u64)
         .step_by(page as usize)
@@ -298,7 +303,7 @@ fn nested<G1: Granule, const BITS1: u32, G2: Granule, const BITS2: u32>(cases: &
     };
 
     cases.push(shape.case("", &whole(&host), &probes, translate, event));
-    // Then the pages with the guest's tables go, one by one, from the last one used to the first.
+    // Then the pages with the guest's tables are unmapped, one by one, from the last one used.
     let iova = spoilt::<Stage1<G1, BITS1>>();
     let mut gather = Gather::new();
 
@@ -306,7 +311,7 @@ fn nested<G1: Granule, const BITS1: u32, G2: Granule, const BITS2: u32>(cases: &
         let table =
             inner_table::<Stage1<G1, BITS1>>(&guest, inner.root(), iova, level) & !(page - 1);
 
-        // The page may have been the one before, if it is larger than the tables in it.
+        // A page that is larger than the tables in it may have been unmapped before.
         let _ = outer.unmap(table, page, (), &mut gather, |_| ());
         let variant = format!(", guest's table of level {level} gone");
 
@@ -315,7 +320,7 @@ fn nested<G1: Granule, const BITS1: u32, G2: Granule, const BITS2: u32>(cases: &
     gather.flush(&outer, |_| ());
 }
 
-/// The IPA of the table of `level` for `iova`.
+/// Returns the IPA of the table of `level` for `iova`.
 fn inner_table<F: Format>(guest: &WindowMemory, root: u64, iova: u64, level: u32) -> u64 {
     let image = Image::of(guest, u64::MAX);
 

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The cases for Intel VT-d, as QEMU's `intel-iommu` with `aw-bits=48` is.
+//! The cases for Intel VT-d as QEMU's `intel-iommu` with `aw-bits=48` emulates it.
 
 use crate::{
     case::{hex, Shape, WRITE},
     image::Image,
     populate::{poked, populate, Poke, Table, Targets},
 };
-use iommu_pagetable_pure::{
+use iommu_pagetable::{
     vtd::{FirstStage, SecondStage},
-    walk::vtd as walk,
     window::WindowMemory,
     Format, Limits, PageTable,
 };
+use iommu_walk::vtd as walk;
 use serde_json::{json, Value};
 
 const WINDOW: u64 = 0x200_0000;
@@ -27,7 +27,7 @@ fn targets() -> Targets {
     }
 }
 
-/// Where entries are spoilt: a page of level 0 that [`populate`] maps in every table.
+/// The IOVA whose entries are changed: a page of level 0 that [`populate`] maps in every table.
 fn spoilt<F: Format>() -> u64 {
     (1 << F::INPUT_BITS >> 2) - (1 << F::GRANULE_BITS)
 }

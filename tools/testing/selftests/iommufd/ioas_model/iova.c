@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Which addresses can be mapped, and which the kernel chooses; see the header. */
+/* The IOVAs that can be mapped, and the choice of an IOVA */
 #include <errno.h>
 #include <stddef.h>
 
@@ -31,7 +31,8 @@ bool fits_alignment(const struct ioas *s, uint64_t alignment)
 	return true;
 }
 
-const struct range *among(const struct range *ranges, int num, uint64_t start, uint64_t last)
+const struct range *first_overlap(const struct range *ranges, int num, uint64_t start,
+				  uint64_t last)
 {
 	const struct range *first = NULL;
 
@@ -42,7 +43,7 @@ const struct range *among(const struct range *ranges, int num, uint64_t start, u
 	return first;
 }
 
-const struct range *area_among(const struct ioas *s, uint64_t start, uint64_t last)
+const struct range *overlapping_area(const struct ioas *s, uint64_t start, uint64_t last)
 {
 	for (int i = 0; i < s->num_areas; i++)
 		if (overlap(&s->areas[i].iova, start, last))
@@ -50,14 +51,19 @@ const struct range *area_among(const struct ioas *s, uint64_t start, uint64_t la
 	return NULL;
 }
 
-const struct range outside[2] = {
+const struct range *overlapping_allowed(const struct ioas *s, uint64_t start, uint64_t last)
+{
+	return first_overlap(s->allowed, s->num_allowed, start, last);
+}
+
+const struct range outside_aperture[2] = {
 	{ 0, MOCK_FIRST - 1 }, { MOCK_LAST + 1, UINT64_MAX },
 };
 
-const struct range *reserved_among(const struct ioas *s, uint64_t start, uint64_t last)
+const struct range *overlapping_reserved(const struct ioas *s, uint64_t start, uint64_t last)
 {
-	const struct range *a = among(s->reserved, s->num_reserved, start, last);
-	const struct range *b = s->hwpts ? among(outside, 2, start, last) : NULL;
+	const struct range *a = first_overlap(s->reserved, s->num_reserved, start, last);
+	const struct range *b = s->hwpts ? first_overlap(outside_aperture, 2, start, last) : NULL;
 
 	if (!a || !b)
 		return a ? a : b;
@@ -65,8 +71,9 @@ const struct range *reserved_among(const struct ioas *s, uint64_t start, uint64_
 }
 
 /*
- * The first hole from @start on, which is where it begins then; false if there is
- * none up to @last. With @areas, areas are not holes either.
+ * Finds the first hole between @start and @last: a range without reserved IOVAs and, if
+ * @areas is set, without areas. Sets @start and @hole_last to its bounds; returns false
+ * if there is none.
  */
 static bool next_hole(const struct ioas *s, bool areas, uint64_t *start, uint64_t last,
 		      uint64_t *hole_last)
@@ -74,9 +81,9 @@ static bool next_hole(const struct ioas *s, bool areas, uint64_t *start, uint64_
 	const struct range *used;
 
 	for (;;) {
-		used = reserved_among(s, *start, *start);
+		used = overlapping_reserved(s, *start, *start);
 		if (!used && areas)
-			used = area_among(s, *start, *start);
+			used = overlapping_area(s, *start, *start);
 		if (!used)
 			break;
 		if (used->last >= last)
@@ -84,10 +91,10 @@ static bool next_hole(const struct ioas *s, bool areas, uint64_t *start, uint64_
 		*start = used->last + 1;
 	}
 	*hole_last = last;
-	used = reserved_among(s, *start, last);
+	used = overlapping_reserved(s, *start, last);
 	if (used)
 		*hole_last = used->start - 1;
-	used = areas ? area_among(s, *start, *hole_last) : NULL;
+	used = areas ? overlapping_area(s, *start, *hole_last) : NULL;
 	if (used)
 		*hole_last = used->start - 1;
 	return true;
@@ -118,7 +125,7 @@ static uint64_t round_up_pow2(uint64_t n)
 	return power;
 }
 
-/* Raises *start to where @length bytes can begin; false if they do not fit */
+/* Raises *start to an IOVA that @length bytes can start at; false if they do not fit */
 static bool fit(uint64_t *start, uint64_t last, uint64_t length, uint64_t alignment,
 		uint64_t offset)
 {
@@ -152,9 +159,9 @@ static bool choose_within(const struct ioas *s, struct range within, uint64_t le
 }
 
 /*
- * The lowest address that fits, never in the first nor the last page of all. It is
- * as much aligned as the memory is, so that huge pages can be, but not beyond the
- * length.
+ * Chooses the lowest IOVA that fits, but not in the first or last page of the address
+ * space. It has the alignment of the memory, so that huge pages can be mapped, up to
+ * that of the length.
  */
 int choose_iova(const struct model *m, const struct ioas *s, uint64_t address, uint64_t length,
 		uint64_t *iova)
@@ -174,17 +181,17 @@ int choose_iova(const struct model *m, const struct ioas *s, uint64_t address, u
 		return choose_within(s, all, length, alignment, address % PAGE, iova) ? 0 : -ENOSPC;
 
 	for (uint64_t from = all.start; from <= all.last;) {
-		const struct range *allowed = among(s->allowed, s->num_allowed, from, all.last);
+		const struct range *allowed = overlapping_allowed(s, from, all.last);
 		struct range within;
 
 		if (!allowed)
 			break;
 		within.start = allowed->start > from ? allowed->start : from;
-		/* Ranges that touch are one */
+		/* Join adjacent ranges */
 		do {
 			within.last = allowed->last < all.last ? allowed->last : all.last;
 			allowed = within.last == all.last ? NULL :
-				among(s->allowed, s->num_allowed, within.last + 1, within.last + 1);
+				overlapping_allowed(s, within.last + 1, within.last + 1);
 		} while (allowed);
 		if (choose_within(s, within, length, alignment, address % PAGE, iova))
 			return 0;
@@ -199,7 +206,7 @@ int check_iova(const struct model *m, const struct ioas *s, uint64_t iova, uint6
 		return -EINVAL;
 	if (overflows(iova, length))
 		return -EOVERFLOW;
-	if (reserved_among(s, iova, iova + length - 1))
+	if (overlapping_reserved(s, iova, iova + length - 1))
 		return -EINVAL;
-	return area_among(s, iova, iova + length - 1) ? -EEXIST : 0;
+	return overlapping_area(s, iova, iova + length - 1) ? -EEXIST : 0;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The memory that is mapped; see the header. */
+/* The memory that the model maps */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -13,8 +13,8 @@
 
 #define GUARD MIB2
 
-/* A place for @length bytes, aligned to 2 MiB, with nothing before nor behind */
-static char *place(size_t length)
+/* Finds addresses for @length bytes, aligned to 2 MiB, with unmapped addresses on both sides */
+static char *find_addresses(size_t length)
 {
 	char *p = mmap(NULL, length + 3 * GUARD, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
@@ -25,7 +25,7 @@ static char *place(size_t length)
 
 static char *map(size_t length, int flags, int fd)
 {
-	char *at = place(length);
+	char *at = find_addresses(length);
 
 	if (!at)
 		return NULL;
@@ -33,7 +33,7 @@ static char *map(size_t length, int flags, int fd)
 	return at == MAP_FAILED ? NULL : at;
 }
 
-/* Touches all of it, so that the pages are its own from now on */
+/* Writes to all pages, so that they are allocated, and creates the shadow copy */
 static int fill(struct memory *memory)
 {
 	size_t length = memory->pages * PAGE;
@@ -76,7 +76,7 @@ static int file(struct memory *memory, unsigned int flags)
 	return memory->va ? fill(memory) : -ENOMEM;
 }
 
-static int no_memory(struct memory *memory)
+static int unpinnable(struct memory *memory)
 {
 	memory->fd = open("/proc/self/maps", O_RDONLY);
 	return memory->fd < 0 ? -errno : 0;
@@ -112,8 +112,8 @@ static int create(struct memory *memory, int kind, int iommufd)
 		*memory = (struct memory){ .name = "dma-buf", .pages = 16, .dmabuf = true };
 		return test_dmabuf_create(iommufd, memory->pages * PAGE, &memory->fd);
 	case 6:
-		*memory = (struct memory){ .name = "no memory", .pages = 16, .no_memory = true };
-		return no_memory(memory);
+		*memory = (struct memory){ .name = "unpinnable", .pages = 16, .unpinnable = true };
+		return unpinnable(memory);
 	case 7:
 		*memory = (struct memory){ .name = "hugetlb", .pages = 512, .compound = true };
 		return hugetlb(memory);
@@ -138,7 +138,7 @@ int memory_create(struct memory *all, int iommufd)
 		if (!rc)
 			num++;
 		else if (!memory->compound)
-			return rc;	/* huge pages may be wanting */
+			return rc;	/* only huge pages may be unavailable */
 	}
 	return num;
 }
@@ -154,7 +154,7 @@ void memory_destroy(struct memory *all, int num)
 	}
 }
 
-/* The part of @length bytes from @start on that there is */
+/* Returns @length, limited to the end of the memory */
 static uint64_t clip(const struct memory *memory, uint64_t start, uint64_t length)
 {
 	uint64_t end = memory->pages * PAGE;
@@ -169,7 +169,7 @@ void memory_accept(struct memory *memory, uint64_t start, uint64_t length)
 	memcpy(memory->shadow + start, memory->va + start, clip(memory, start, length));
 }
 
-bool memory_is_right(const struct memory *memory, uint64_t start, uint64_t length)
+bool memory_matches(const struct memory *memory, uint64_t start, uint64_t length)
 {
 	length = clip(memory, start, length);
 	return !memory->va || !memcmp(memory->va + start, memory->shadow + start, length);

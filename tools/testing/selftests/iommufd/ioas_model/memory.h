@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The memory that is mapped: some of every kind, with a copy of what its bytes
- * have to be. Behind the last page of each there is none.
+ * The memory that the model maps: one of each kind, with a shadow copy of the expected
+ * contents. The addresses after the last page of each are not mapped.
  */
 #ifndef IOAS_MODEL_MEMORY_H
 #define IOAS_MODEL_MEMORY_H
@@ -16,25 +16,25 @@
 
 struct memory {
 	const char *name;
-	char *va;		/* NULL: nothing for the CPU */
+	char *va;		/* NULL: not mapped in the process */
 	int fd;			/* -1: no file */
 	unsigned int pages;
-	bool compound;		/* huge pages: their pins are not to be seen */
+	bool compound;		/* huge pages, whose pins cannot be checked */
 	bool read_only;
-	bool no_memory;		/* a file that is none of memory */
+	bool unpinnable;	/* a file whose pages cannot be pinned */
 	bool dmabuf;
-	bool revoked;		/* a dma-buf, at the moment */
-	char *shadow;		/* what has to be at va */
-	unsigned int pins[MAX_PAGES];	/* expected for each page */
+	bool revoked;		/* the dma-buf is revoked now */
+	char *shadow;		/* expected contents of @va */
+	unsigned int pins[MAX_PAGES];	/* expected pins of each page */
 };
 
-/* Fills in as much as the system has; the number of it, or a negative errno */
+/* Allocates all kinds that the system has; returns their number or a negative errno */
 int memory_create(struct memory *all, int iommufd);
 void memory_destroy(struct memory *all, int num);
 
-/* Brings the copy up to date, where the bytes are not settled */
+/* Copies the contents to the shadow, for bytes that the model does not predict */
 void memory_accept(struct memory *memory, uint64_t start, uint64_t length);
-/* Whether the bytes are what they have to be */
-bool memory_is_right(const struct memory *memory, uint64_t start, uint64_t length);
+/* Whether the contents are those of the shadow */
+bool memory_matches(const struct memory *memory, uint64_t start, uint64_t length);
 
 #endif

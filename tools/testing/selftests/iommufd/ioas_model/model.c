@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What IO address spaces have to do; see the header. */
+/* The model of IO address spaces */
 #include <errno.h>
 #include <string.h>
 
@@ -30,10 +30,11 @@ static struct piece area_piece(const struct area *area, uint64_t start, uint64_t
 }
 
 /*
- * Whoever needs those pages: an errno if they cannot be had. An area is charged for
- * when all of it is pinned.
+ * Pins the pages of a piece that are not pinned yet, and adds them to @charge. Returns
+ * the errno if the kernel cannot pin them. The kernel charges an area after it has pinned
+ * all of it, so the errors of pinning come before -ENOMEM.
  */
-static int hold(struct model *m, const struct piece *piece, uint64_t *charge)
+static int pin_piece(struct model *m, const struct piece *piece, uint64_t *charge)
 {
 	struct source *source = piece->source;
 	const struct memory *memory = source->memory;
@@ -54,7 +55,7 @@ static int hold(struct model *m, const struct piece *piece, uint64_t *charge)
 	if (!missing)
 		return 0;
 	*charge += missing;
-	if (source->file && (memory->no_memory || beyond))
+	if (source->file && (memory->unpinnable || beyond))
 		rc = -EINVAL;
 	else if (!source->file && (beyond || (memory->read_only && source->writable)))
 		rc = -EFAULT;
@@ -63,7 +64,8 @@ static int hold(struct model *m, const struct piece *piece, uint64_t *charge)
 	return rc;
 }
 
-static void count_holders(struct model *m)
+/* Pins all pages that an area of an IOAS with page tables, or an access, needs */
+static void pin_all(struct model *m)
 {
 	uint64_t charge = 0;
 
@@ -72,7 +74,7 @@ static void count_holders(struct model *m)
 			struct area *area = &s->areas[i];
 			struct piece piece = area_piece(area, area->iova.start, area->iova.last);
 
-			hold(m, &piece, &charge);
+			pin_piece(m, &piece, &charge);
 		}
 	}
 	for (struct item *item = m->items; item < m->items + MAX_ITEMS; item++) {
@@ -85,7 +87,7 @@ static void count_holders(struct model *m)
 			if (!overlap(&area->iova, item->iova.start, item->iova.last))
 				continue;
 			piece = area_piece(area, item->iova.start, item->iova.last);
-			hold(m, &piece, &charge);
+			pin_piece(m, &piece, &charge);
 		}
 	}
 }
@@ -99,7 +101,7 @@ void model_count(struct model *m)
 		memset(source->pinned, 0, source->pages);
 	for (int i = 0; i < m->num_memory; i++)
 		memset(m->memory[i].pins, 0, sizeof(m->memory[i].pins));
-	count_holders(m);
+	pin_all(m);
 	for (source = m->sources; source < m->sources + MAX_SOURCES; source++) {
 		for (unsigned int i = 0; source->refs && i < source->pages; i++) {
 			if (!source->pinned[i])
@@ -195,7 +197,7 @@ int model_map(struct model *m, struct ioas *s, const struct piece *pieces, int n
 			return -EINVAL;
 	}
 	for (int i = 0; !rc && s->hwpts && i < num; i++)
-		rc = hold(m, &pieces[i], &charge);
+		rc = pin_piece(m, &pieces[i], &charge);
 	at = *iova;
 	for (int i = 0; !rc && i < num; i++) {
 		struct area area = {
@@ -242,7 +244,7 @@ bool area_is_accessed(const struct model *m, const struct ioas *s, const struct 
 	return false;
 }
 
-/* The access is asked for all that overlaps, and gives it back */
+/* The access is notified of the unmapped range, and unpins all items that overlap it */
 static void notify(struct model *m, struct ioas *s, uint64_t start, uint64_t last)
 {
 	for (struct item *item = m->items; item < m->items + MAX_ITEMS; item++)
@@ -251,7 +253,7 @@ static void notify(struct model *m, struct ioas *s, uint64_t start, uint64_t las
 			item->access = NULL;
 }
 
-/* Area by area, until one is not wholly inside */
+/* Removes area by area, up to the first one that the range covers only in part */
 int model_unmap(struct model *m, struct ioas *s, uint64_t start, uint64_t last,
 		uint64_t *unmapped)
 {
@@ -280,7 +282,7 @@ int model_unmap(struct model *m, struct ioas *s, uint64_t start, uint64_t last,
 
 int model_reserve(struct ioas *s, uint64_t start, uint64_t last)
 {
-	if (area_among(s, start, last) || among(s->allowed, s->num_allowed, start, last))
+	if (overlapping_area(s, start, last) || overlapping_allowed(s, start, last))
 		return -EADDRINUSE;
 	s->reserved[s->num_reserved++] = (struct range){ start, last };
 	return 0;
@@ -290,10 +292,10 @@ int model_allow(struct ioas *s, const struct range *ranges, int num)
 {
 	for (int i = 0; i < num; i++)
 		if (ranges[i].start >= ranges[i].last ||
-		    among(ranges, i, ranges[i].start, ranges[i].last))
+		    first_overlap(ranges, i, ranges[i].start, ranges[i].last))
 			return -EINVAL;
 	for (int i = 0; i < num; i++)
-		if (reserved_among(s, ranges[i].start, ranges[i].last))
+		if (overlapping_reserved(s, ranges[i].start, ranges[i].last))
 			return -EADDRINUSE;
 	memcpy(s->allowed, ranges, num * sizeof(*ranges));
 	s->num_allowed = num;
@@ -322,14 +324,14 @@ int model_add_hwpt(struct model *m, struct ioas *s, struct hwpt *hwpt)
 	if (ioas_alignment(m, s) < MOCK_PAGE && !fits_alignment(s, MOCK_PAGE))
 		return -EADDRINUSE;
 	for (int i = 0; i < 2; i++)
-		if (area_among(s, outside[i].start, outside[i].last) ||
-		    among(s->allowed, s->num_allowed, outside[i].start, outside[i].last))
+		if (overlapping_area(s, outside_aperture[i].start, outside_aperture[i].last) ||
+		    overlapping_allowed(s, outside_aperture[i].start, outside_aperture[i].last))
 			return -EADDRINUSE;
 	for (int i = 0; !rc && !s->hwpts && i < s->num_areas; i++) {
 		struct range iova = s->areas[i].iova;
 		struct piece piece = area_piece(&s->areas[i], iova.start, iova.last);
 
-		rc = hold(m, &piece, &charge);
+		rc = pin_piece(m, &piece, &charge);
 	}
 	if (!rc) {
 		*hwpt = (struct hwpt){ .ioas = s };
@@ -383,7 +385,7 @@ int model_pin(struct model *m, struct access *access, uint64_t iova, uint64_t le
 			rc = -ENOENT;
 			break;
 		}
-		/* Areas are of whole pages here, but this may begin inside of one */
+		/* The areas consist of whole pages, but @iova need not be the start of a page */
 		piece = area_piece(area, at, last);
 		if (piece.start % PAGE)
 			rc = -EINVAL;
@@ -392,7 +394,7 @@ int model_pin(struct model *m, struct access *access, uint64_t iova, uint64_t le
 		else if (area->source->memory->dmabuf)
 			rc = -EINVAL;
 		else
-			rc = hold(m, &piece, &charge);
+			rc = pin_piece(m, &piece, &charge);
 		if (area->iova.last >= last)
 			break;
 		at = area->iova.last + 1;

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What IO address spaces have to do, without doing it: areas, page tables and
- * accesses, and which pages are pinned for them. Each function returns the errno
- * that the kernel has to return, negative, and changes the model if it is 0.
+ * A model of IO address spaces: areas, page tables and accesses, and the pages that are
+ * pinned for them. Each function that returns int returns the expected result of the
+ * kernel: a negative errno, or 0 after it has changed the model.
  *
- * A page of a source is pinned once while anybody holds it: an area whose IOAS has
- * page tables, or an access that pinned it. All areas that were copied from each
- * other share a source; mapping the same memory again makes another one, which
- * pins and is charged again.
+ * A page of a source is pinned once, as long as an area whose IOAS has page tables, or
+ * an access, needs it. An area and its copies share a source. Mapping the same memory
+ * again creates another source, whose pages are pinned and charged again.
  */
 #ifndef IOAS_MODEL_MODEL_H
 #define IOAS_MODEL_MODEL_H
@@ -37,13 +36,13 @@ struct range {
 	uint64_t start, last;
 };
 
-/* Pages of one memory that were mapped in one go */
+/* Pages of one memory that one map command has mapped */
 struct source {
-	int refs;			/* areas; 0: unused */
+	int refs;			/* number of areas; 0: unused */
 	struct memory *memory;
-	uint64_t first;			/* page of the memory */
-	unsigned int pages;		/* may reach beyond the memory's */
-	bool file;			/* through its file, not through its address */
+	uint64_t first;			/* first page, counted from the start of the memory */
+	unsigned int pages;		/* may extend beyond the end of the memory */
+	bool file;			/* mapped by file descriptor, not by address */
 	bool writable;
 	bool pinned[SOURCE_PAGES];
 };
@@ -51,22 +50,22 @@ struct source {
 struct area {
 	struct range iova;
 	struct source *source;
-	uint64_t start;			/* byte of the source */
+	uint64_t start;			/* first byte, counted from the start of the source */
 	unsigned int rights;
 };
 
 struct ioas {
 	uint32_t id;			/* 0: unused */
-	bool small_pages;		/* large ones are forbidden */
+	bool small_pages;		/* IOMMU_OPTION_HUGE_PAGES is 0 */
 	int hwpts, num_areas, num_allowed, num_reserved;
-	struct area areas[MAX_AREAS];	/* by IOVA */
+	struct area areas[MAX_AREAS];	/* in the order of IOVAs */
 	struct range allowed[MAX_RANGES], reserved[MAX_RANGES];
 };
 
 struct hwpt {
 	uint32_t id;			/* 0: unused */
 	struct ioas *ioas;
-	bool automatic;			/* goes with its last device */
+	bool automatic;			/* freed with its last device */
 	int devices;
 };
 
@@ -81,7 +80,7 @@ struct access {
 	bool pins;
 };
 
-/* What an access has pinned in one call */
+/* IOVAs that an access has pinned in one call */
 struct item {
 	struct access *access;		/* NULL: unused */
 	struct range iova;
@@ -90,8 +89,8 @@ struct item {
 
 struct model {
 	enum account account;
-	uint64_t limit;			/* pages; no matter for ACCOUNT_NONE */
-	uint64_t pinned;		/* pages, as VmPin counts them */
+	uint64_t limit;			/* pages; not used with ACCOUNT_NONE */
+	uint64_t pinned;		/* pages, as counted in VmPin */
 	int num_memory;
 	struct memory memory[MAX_MEMORY];
 	struct source sources[MAX_SOURCES];
@@ -102,31 +101,32 @@ struct model {
 	struct item items[MAX_ITEMS];
 };
 
-/* Counts anew what is pinned */
+/* Recalculates the pins and the charge */
 void model_count(struct model *m);
 
 uint64_t ioas_alignment(const struct model *m, const struct ioas *s);
-/* The ranges that IOVA_RANGES reports; their number, at most @most are written */
+/* Writes at most @most of the ranges that IOVA_RANGES returns; returns their total number */
 int ioas_usable(const struct ioas *s, struct range *ranges, int most);
-/* The area that has @iova, and the address of that byte; NULL if there is none */
+/* The area that contains @iova, or NULL */
 struct area *ioas_area(struct ioas *s, uint64_t iova);
 bool area_is_accessed(const struct model *m, const struct ioas *s, const struct area *area);
-/* The byte of the memory under an IOVA of an area, which may be beyond its end */
+/* Offset of an IOVA in the memory of its area; may be beyond the end of the memory */
 uint64_t area_byte(const struct area *area, uint64_t iova);
 
+/* Part of a source */
 struct piece {
 	struct source *source;
-	uint64_t start, length;		/* bytes of the source */
+	uint64_t start, length;		/* in bytes */
 };
 
-/* A source for @length bytes from byte @start of a memory; belongs to nobody yet */
+/* Initialises an unused source for @length bytes at offset @start of a memory; refs is 0 */
 struct source *model_source(struct model *m, struct memory *memory, uint64_t start,
 			    uint64_t length, bool file, bool writable);
 int model_map(struct model *m, struct ioas *s, const struct piece *pieces, int num,
 	      uint64_t length, bool fixed, uint64_t *iova, unsigned int rights);
-/* The pieces that a copy takes: their number, or a negative errno */
+/* Finds the pieces that a copy maps; returns their number or a negative errno */
 int model_pieces(struct ioas *s, uint64_t iova, uint64_t length, struct piece *pieces);
-/* @unmapped: bytes that are gone, whatever is returned */
+/* @unmapped: number of bytes that were unmapped, also set on error */
 int model_unmap(struct model *m, struct ioas *s, uint64_t start, uint64_t last,
 		uint64_t *unmapped);
 
@@ -134,11 +134,11 @@ int model_reserve(struct ioas *s, uint64_t start, uint64_t last);
 int model_allow(struct ioas *s, const struct range *ranges, int num);
 int model_small_pages(struct model *m, struct ioas *s, bool small);
 
-/* A page table more or less; a page table that is to vanish has no devices */
+/* Add and remove a page table; one that is removed must have no devices */
 int model_add_hwpt(struct model *m, struct ioas *s, struct hwpt *hwpt);
 void model_remove_hwpt(struct model *m, struct hwpt *hwpt);
 
-/* @access: not used yet, or elsewhere now; what it has pinned there is given back */
+/* Attaches a new access, or moves one from another IOAS after unpinning its items */
 int model_access_attach(struct model *m, struct access *access, struct ioas *s);
 void model_access_detach(struct model *m, struct access *access);
 int model_pin(struct model *m, struct access *access, uint64_t iova, uint64_t length,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Sequences of random steps; see the header. */
+/* Sequences of random steps */
 #include <errno.h>
 #include <linux/iommufd.h>
 #include <stdarg.h>
@@ -80,11 +80,11 @@ bool run_check(struct run *run, int expected, int got)
 
 	snprintf(line + n, LOG_LINE - n, " = %d", expected);
 	if (expected != got)
-		run_fail(run, "got %d where %d was expected", got, expected);
+		run_fail(run, "returned %d, expected %d", got, expected);
 	return !expected && !got;
 }
 
-/* ---- what is compared after each step ---- */
+/* ---- comparisons after each step ---- */
 
 static void verify_charges(struct run *run)
 {
@@ -93,13 +93,13 @@ static void verify_charges(struct run *run)
 	int64_t got = status_kib("VmPin");
 
 	if (got != (int64_t)(m->pinned * PAGE / 1024))
-		run_fail(run, "VmPin is %ld KiB, %lu pages should be pinned", got, m->pinned);
+		run_fail(run, "VmPin is %ld KiB, expected %lu pages", got, m->pinned);
 	got = status_kib("VmLck");
 	if (got != locked * (int64_t)PAGE / 1024)
-		run_fail(run, "VmLck is %ld KiB instead of %ld pages", got, locked);
+		run_fail(run, "VmLck is %ld KiB, expected %ld pages", got, locked);
 }
 
-/* In runs of pages that are pinned equally often */
+/* Checks the number of pins of each page, in runs of pages with the same number */
 static void verify_pins(struct run *run, struct memory *memory)
 {
 	unsigned int first = 0, end;
@@ -115,12 +115,12 @@ static void verify_pins(struct run *run, struct memory *memory)
 		rc = test_check_refs(run->fd, memory->va + first * PAGE, (end - first) * PAGE,
 				     memory->pins[first]);
 		if (rc)
-			run_fail(run, "%s, pages %u to %u: not pinned %u times each (%d)",
+			run_fail(run, "%s, pages %u to %u: expected %u pins of each page (%d)",
 				 memory->name, first, end - 1, memory->pins[first], rc);
 	}
 }
 
-/* A random page table leads where its IOAS says, or nowhere */
+/* Checks that a random IOVA is mapped to the memory of its area, or not mapped */
 static void verify_table(struct run *run, const struct hwpt *hwpt)
 {
 	uint64_t iova = MOCK_FIRST + run_random(run, 128) * MOCK_PAGE, length = MOCK_PAGE;
@@ -145,7 +145,7 @@ static void verify_table(struct run *run, const struct hwpt *hwpt)
 		return;
 	rc = test_check_map(run->fd, hwpt->id, iova, length, va);
 	if (rc != expected)
-		run_fail(run, "page table %u at %#lx: %d where %d was expected", hwpt->id, iova,
+		run_fail(run, "page table %u at %#lx: returned %d, expected %d", hwpt->id, iova,
 			 rc, expected);
 }
 
@@ -159,10 +159,10 @@ static void verify_ranges(struct run *run, const struct ioas *s)
 	int rc = iommufd_iova_ranges(run->fd, s->id, got, &got_num, &alignment);
 
 	if (rc || got_num != (uint32_t)num || memcmp(got, expected, num * sizeof(*expected)))
-		run_fail(run, "ioas %u: %u ranges are usable (%d), %d were expected", s->id,
-			 got_num, rc, num);
+		run_fail(run, "ioas %u: %u usable ranges (%d), expected %d", s->id, got_num, rc,
+			 num);
 	if (alignment != ioas_alignment(&run->model, s))
-		run_fail(run, "ioas %u: aligned to %lu instead of %lu", s->id, alignment,
+		run_fail(run, "ioas %u: alignment is %lu, expected %lu", s->id, alignment,
 			 ioas_alignment(&run->model, s));
 }
 
@@ -239,17 +239,17 @@ void run_step(struct run *run)
 	run->step++;
 }
 
-/* Everything goes with the descriptors, in any order */
+/* Closes the file descriptors in a random order, which destroys all objects */
 void run_end(struct run *run)
 {
 	struct model *m = &run->model;
 	bool first = run_random(run, 2);
 
-	run_log(run, "the end");
+	run_log(run, "end of the sequence");
 	test_batch(run->fd, BATCH_NORMAL);
 	for (int i = 0; i < m->num_memory; i++)
-		if (!memory_is_right(&m->memory[i], 0, m->memory[i].pages * PAGE))
-			run_fail(run, "%s: other bytes have changed", m->memory[i].name);
+		if (!memory_matches(&m->memory[i], 0, m->memory[i].pages * PAGE))
+			run_fail(run, "%s: unexpected contents", m->memory[i].name);
 	if (first)
 		close(run->fd);
 	for (int i = 0; i < MAX_ACCESSES; i++)
@@ -259,7 +259,7 @@ void run_end(struct run *run)
 		close(run->fd);
 	become_root();
 	if (status_kib("VmPin") || status_kib("VmLck"))
-		run_fail(run, "something is still charged: VmPin %ld, VmLck %ld",
+		run_fail(run, "pages are still charged: VmPin %ld, VmLck %ld",
 			 status_kib("VmPin"), status_kib("VmLck"));
 	memory_destroy(m->memory, m->num_memory);
 	free(run->buffer);

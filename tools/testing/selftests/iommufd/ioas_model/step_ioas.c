@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Steps on IO address spaces themselves; see run.h. */
+/* Random steps that map, unmap and configure IO address spaces */
 #include <errno.h>
 #include <linux/iommufd.h>
 #include <string.h>
@@ -7,7 +7,7 @@
 #include "iommufd.h"
 #include "run.h"
 
-#define NOBODY 0xfffffff0U	/* no object has this ID */
+#define UNKNOWN_ID 0xfffffff0U	/* no object has this ID */
 
 static struct ioas *pick(struct run *run)
 {
@@ -27,12 +27,15 @@ static uint32_t flags_of(unsigned int rights, bool fixed)
 	       (fixed ? IOMMU_IOAS_MAP_FIXED_IOVA : 0);
 }
 
-/* Where page tables can be, close enough that things collide; seldom elsewhere */
+/*
+ * Returns an IOVA, mostly in a small part of the aperture so that collisions are frequent,
+ * rarely at its bounds or outside of it.
+ */
 static uint64_t random_iova(struct run *run, const struct ioas *s)
 {
 	uint64_t iova = MOCK_FIRST + run_random(run, 160) * PAGE;
 
-	/* Right behind something: copies and unmaps of several areas need it */
+	/* Adjacent areas, for copies and unmaps of several areas */
 	if (s->num_areas && !run_random(run, 3))
 		iova = s->areas[run_random(run, s->num_areas)].iova.last + 1;
 	switch (run_random(run, 24)) {
@@ -53,7 +56,7 @@ static uint64_t random_iova(struct run *run, const struct ioas *s)
 	return iova;
 }
 
-/* Bytes of a memory: mostly whole pages, at times beyond the end */
+/* Chooses a part of a memory, mostly of whole pages, sometimes beyond its end */
 static void random_bytes(struct run *run, const struct memory *memory, uint64_t *start,
 			 uint64_t *length)
 {
@@ -81,7 +84,7 @@ static void random_bytes(struct run *run, const struct memory *memory, uint64_t 
 	}
 }
 
-/* Of a memory that is mapped through its address or through its file */
+/* Executes a map by address or, with @file, by file descriptor, in the model */
 static int expect_map(struct run *run, struct ioas *s, struct memory *memory, bool file,
 		      struct piece *piece, bool fixed, uint64_t *iova, unsigned int rights)
 {
@@ -127,10 +130,10 @@ static void map(struct run *run, struct ioas *s)
 		got = iommufd_map(run->fd, s->id, flags_of(rights, fixed), memory->va + start,
 				  length, &at);
 	if (run_check(run, expected, got) && at != iova)
-		run_fail(run, "mapped at %#lx instead of %#lx", at, iova);
+		run_fail(run, "mapped at %#lx, expected %#lx", at, iova);
 }
 
-/* Where something is, as a rule, and how long it may go on */
+/* Chooses a range, mostly one that has areas */
 static void random_range(struct run *run, struct ioas *s, uint64_t *iova, uint64_t *length)
 {
 	*iova = random_iova(run, s);
@@ -140,14 +143,14 @@ static void random_range(struct run *run, struct ioas *s, uint64_t *iova, uint64
 		int last = first;
 		uint64_t end;
 
-		/* Up to three, with a hole between them now and then */
+		/* Up to three areas, sometimes with a hole between them */
 		while (last < s->num_areas - 1 && last < first + 2 &&
 		       (s->areas[last].iova.last + 1 == s->areas[last + 1].iova.start ||
 			!run_random(run, 8)))
 			last++;
 		*iova = s->areas[first].iova.start;
 		end = s->areas[last].iova.last;
-		/* The size may be that of the whole address space, which is no number */
+		/* The difference is 0 if the areas fill the whole address space */
 		*length = end - *iova + 1 ? end - *iova + 1 : PAGE;
 		switch (run_random(run, 8)) {
 		case 0:
@@ -198,12 +201,12 @@ static void copy(struct run *run, struct ioas *s)
 		rights & RIGHT_WRITE ? "w" : "", s->id, from, length, num, to->id, iova);
 	got = ioas_copy(run->fd, flags_of(rights, fixed), to->id, &at, s->id, from, length);
 	if (run_check(run, expected, got) && at != iova)
-		run_fail(run, "copied to %#lx instead of %#lx", at, iova);
+		run_fail(run, "copied to %#lx, expected %#lx", at, iova);
 }
 
 static void unmap(struct run *run, struct ioas *s)
 {
-	uint64_t iova, length, gone, got_gone = 0;
+	uint64_t iova, length, unmapped, got_unmapped = 0;
 	int expected, got;
 
 	random_range(run, s, &iova, &length);
@@ -214,25 +217,25 @@ static void unmap(struct run *run, struct ioas *s)
 	else if (iova + (length - 1) < iova)
 		expected = -EOVERFLOW;
 	else {
-		expected = model_unmap(&run->model, s, iova, iova + length - 1, &gone);
-		if (!expected && !gone)
+		expected = model_unmap(&run->model, s, iova, iova + length - 1, &unmapped);
+		if (!expected && !unmapped)
 			expected = -ENOENT;
 	}
 	run_log(run, "unmap ioas %u %#lx length %#lx", s->id, iova, length);
-	got = iommufd_unmap(run->fd, s->id, iova, length, &got_gone);
-	if (run_check(run, expected, got) && gone != got_gone)
-		run_fail(run, "%#lx bytes unmapped instead of %#lx", got_gone, gone);
+	got = iommufd_unmap(run->fd, s->id, iova, length, &got_unmapped);
+	if (run_check(run, expected, got) && unmapped != got_unmapped)
+		run_fail(run, "%#lx bytes unmapped, expected %#lx", got_unmapped, unmapped);
 }
 
 static void unmap_all(struct run *run, struct ioas *s)
 {
-	uint64_t gone, got_gone = ~0UL;
-	int expected = model_unmap(&run->model, s, 0, UINT64_MAX, &gone);
+	uint64_t unmapped, got_unmapped = ~0UL;
+	int expected = model_unmap(&run->model, s, 0, UINT64_MAX, &unmapped);
 
 	run_log(run, "unmap everything of ioas %u", s->id);
-	if (run_check(run, expected, iommufd_unmap_all(run->fd, s->id, &got_gone)) &&
-	    gone != got_gone)
-		run_fail(run, "%#lx bytes unmapped instead of %#lx", got_gone, gone);
+	if (run_check(run, expected, iommufd_unmap_all(run->fd, s->id, &got_unmapped)) &&
+	    unmapped != got_unmapped)
+		run_fail(run, "%#lx bytes unmapped, expected %#lx", got_unmapped, unmapped);
 }
 
 static void create(struct run *run)
@@ -252,13 +255,13 @@ static void destroy(struct run *run, struct ioas *s)
 {
 	const struct model *m = &run->model;
 	bool used = s->hwpts;
-	uint64_t gone;
+	uint64_t unmapped;
 
 	for (int i = 0; i < MAX_ACCESSES; i++)
 		used |= m->accesses[i].fd >= 0 && m->accesses[i].ioas == s;
 	run_log(run, "destroy ioas %u", s->id);
 	if (run_check(run, used ? -EBUSY : 0, iommufd_destroy(run->fd, s->id))) {
-		model_unmap(&run->model, s, 0, UINT64_MAX, &gone);
+		model_unmap(&run->model, s, 0, UINT64_MAX, &unmapped);
 		s->id = 0;
 	}
 }
@@ -272,7 +275,7 @@ static void allow(struct run *run, struct ioas *s)
 		ranges[i].start = random_iova(run, s);
 		ranges[i].last = ranges[i].start + run_random(run, 512) * PAGE - run_random(run, 2);
 	}
-	/* Most of the time everything is allowed */
+	/* Replace a list mostly by an empty one, which allows all IOVAs */
 	if (s->num_allowed && run_random(run, 4))
 		num = 0;
 	expected = model_allow(s, ranges, num);
@@ -301,7 +304,7 @@ static void small_pages(struct run *run, struct ioas *s)
 	run_check(run, expected, option_set(run->fd, IOMMU_OPTION_HUGE_PAGES, s->id, !small));
 }
 
-/* Files only, and they are this process's before and after */
+/* Fails if an area is not of a file. Otherwise the charge remains with this process. */
 static void change_process(struct run *run)
 {
 	int expected = 0;
@@ -314,7 +317,7 @@ static void change_process(struct run *run)
 	run_check(run, expected, ioas_change_process(run->fd));
 }
 
-/* Every mapping of it is void from then on, even if it is made good again */
+/* Revokes or restores the dma-buf. Its existing mappings remain revoked when it is restored. */
 static void revoke(struct run *run)
 {
 	for (int i = 0; i < run->model.num_memory; i++) {
@@ -328,7 +331,10 @@ static void revoke(struct run *run)
 	}
 }
 
-/* Long ranges are done in turns, and these end anywhere */
+/*
+ * Sets the size of the temporary buffers. The kernel processes a long range in several
+ * parts, whose size depends on it.
+ */
 static void batch(struct run *run)
 {
 	uint32_t bytes = run_random(run, 2) ? BATCH_NORMAL : 12 + run_random(run, 400);
@@ -341,13 +347,14 @@ static void bad_id(struct run *run, struct ioas *s)
 {
 	uint64_t iova = 0;
 
-	run_log(run, "objects that there are not");
-	run_check(run, -ENOENT, iommufd_map(run->fd, NOBODY, MAP_RW, run->buffer, PAGE, &iova));
-	run_check(run, -ENOENT, iommufd_unmap(run->fd, NOBODY, 0, PAGE, NULL));
-	run_check(run, -ENOENT, ioas_copy(run->fd, MAP_RW, s->id, &iova, NOBODY, PAGE, PAGE));
-	run_check(run, -ENOENT, iommufd_destroy(run->fd, NOBODY));
+	run_log(run, "unknown IDs and invalid flags");
+	run_check(run, -ENOENT, iommufd_map(run->fd, UNKNOWN_ID, MAP_RW, run->buffer, PAGE, &iova));
+	run_check(run, -ENOENT, iommufd_unmap(run->fd, UNKNOWN_ID, 0, PAGE, NULL));
+	run_check(run, -ENOENT, ioas_copy(run->fd, MAP_RW, s->id, &iova, UNKNOWN_ID, PAGE, PAGE));
+	run_check(run, -ENOENT, iommufd_destroy(run->fd, UNKNOWN_ID));
 	run_check(run, -EINVAL, iommufd_map(run->fd, s->id, 0, run->buffer, PAGE, &iova));
-	run_check(run, -EOPNOTSUPP, iommufd_map(run->fd, s->id, 1U << 31, run->buffer, PAGE, &iova));
+	run_check(run, -EOPNOTSUPP,
+		  iommufd_map(run->fd, s->id, 1U << 31, run->buffer, PAGE, &iova));
 }
 
 void step_ioas(struct run *run)

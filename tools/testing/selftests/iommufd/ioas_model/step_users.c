@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Steps of those who use IO address spaces: devices, page tables and accesses; see run.h. */
+/* Random steps on the users of IO address spaces: devices, page tables and accesses */
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
@@ -43,8 +43,8 @@ static struct hwpt *free_hwpt(struct model *m)
 /* ---- devices and page tables ---- */
 
 /*
- * The page table that a device gets in an IOAS: one that was made for a device
- * before, or a new one.
+ * Finds the page table that attaching a device to an IOAS uses: an existing automatic one,
+ * or a new one.
  */
 static int expect_attach(struct model *m, struct ioas *s, struct hwpt **hwpt)
 {
@@ -67,8 +67,8 @@ static void release(struct model *m, struct hwpt *hwpt)
 		model_remove_hwpt(m, hwpt);
 }
 
-/* What to attach to: a page table, else an IOAS */
-static uint32_t target(struct run *run, struct hwpt **hwpt, int *expected)
+/* Chooses the ID of a page table or an IOAS to attach to; 0 if there is none */
+static uint32_t pick_target(struct run *run, struct hwpt **hwpt, int *expected)
 {
 	struct ioas *s = pick_ioas(run);
 
@@ -87,7 +87,7 @@ static void attached(struct run *run, struct device *device, struct hwpt *hwpt, 
 	if (!hwpt->id)
 		hwpt->id = id;
 	else if (hwpt->id != id)
-		run_fail(run, "attached to page table %u instead of %u", id, hwpt->id);
+		run_fail(run, "attached to page table %u, expected %u", id, hwpt->id);
 	hwpt->devices++;
 	device->hwpt = hwpt;
 }
@@ -104,7 +104,7 @@ static void device_create(struct run *run)
 		device++;
 	if (device == run->model.devices + MAX_DEVICES)
 		return;
-	id = target(run, &hwpt, &expected);
+	id = pick_target(run, &hwpt, &expected);
 	if (!id)
 		return;
 	run_log(run, "create a device, attach it to %u", id);
@@ -120,7 +120,7 @@ static void device_replace(struct run *run, struct device *device)
 	uint32_t id, got_hwpt;
 	int expected;
 
-	id = target(run, &hwpt, &expected);
+	id = pick_target(run, &hwpt, &expected);
 	if (!id)
 		return;
 	run_log(run, "device %u from page table %u to %u", device->ids.stdev, old->id, id);
@@ -208,7 +208,7 @@ static void access_replace(struct run *run, struct access *access)
 	run_check(run, expected, test_access_replace(run->fd, access->fd, s->id));
 }
 
-/* Bytes in one area or a few */
+/* Chooses a range, mostly in one area or a few */
 static void random_range(struct run *run, struct ioas *s, bool whole_pages, uint64_t *iova,
 			 uint64_t *length)
 {
@@ -255,7 +255,7 @@ static void pin(struct run *run, struct access *access)
 		return;
 	random_range(run, access->ioas, run_random(run, 20), &iova, &length);
 	area = ioas_area(access->ioas, iova);
-	/* The pages have to be those of the process, if they are one piece of it */
+	/* If the range is in one area, the kernel compares the pages with those at @va */
 	if (area && area->source->memory->va && length && length - 1 <= area->iova.last - iova)
 		va = area->source->memory->va + area_byte(area, iova);
 	expected = access->pins ? model_pin(m, access, iova, length, write, item) : -EOPNOTSUPP;
@@ -280,7 +280,7 @@ static void unpin(struct run *run)
 	run_check(run, -ENOENT, test_access_unpin(run->fd, fd, item->id));
 }
 
-/* Whether pages of a piece are not pinned by now */
+/* Whether some pages of a part of a source are not pinned */
 static bool is_missing(const struct source *source, uint64_t start, uint64_t length)
 {
 	for (uint64_t i = start / PAGE; i <= (start + length - 1) / PAGE; i++)
@@ -290,9 +290,9 @@ static bool is_missing(const struct source *source, uint64_t start, uint64_t len
 }
 
 /*
- * What copying from or to one area returns. Files, and processes' memory on the slow
- * way, are copied through pinned pages; a single page of a process is looked up with the
- * rights that the copy needs, several with those that the mapping has.
+ * The expected result of copying from or to one area. Pages of a file are pinned for the
+ * copy. So is memory of a process if @slow is set: a single page with the permissions
+ * that the copy needs, several pages with those of the mapping.
  */
 static int expect_copy(const struct area *area, uint64_t iova, uint64_t length, bool write,
 		       bool slow)
@@ -306,7 +306,7 @@ static int expect_copy(const struct area *area, uint64_t iova, uint64_t length, 
 	if (memory->dmabuf)
 		return -EINVAL;
 	if (source->file)
-		return (memory->no_memory || beyond) && is_missing(source, start, length) ?
+		return (memory->unpinnable || beyond) && is_missing(source, start, length) ?
 			-EINVAL : 0;
 	if (beyond)
 		return -EFAULT;
@@ -317,7 +317,7 @@ static int expect_copy(const struct area *area, uint64_t iova, uint64_t length, 
 	return write ? -EFAULT : 0;
 }
 
-/* Copies to the shadow, or compares with it, area by area, up to what is refused */
+/* Copies to or from the shadow, area by area, up to the first error */
 static int expect_rw(struct ioas *s, uint64_t iova, uint64_t length, char *data,
 		     bool write, bool slow)
 {
@@ -353,8 +353,8 @@ static int expect_rw(struct ioas *s, uint64_t iova, uint64_t length, char *data,
 }
 
 /*
- * The memory that was written to is what it has to be, and so are its neighbours. How
- * much of the area where a copy failed was written is not settled.
+ * Compares the memory that was written and the bytes beside it with the shadow. If a copy
+ * has failed in an area, the model does not predict how much of that area was written.
  */
 static void verify_written(struct run *run, struct ioas *s, uint64_t iova, uint64_t length,
 			   int expected)
@@ -375,9 +375,8 @@ static void verify_written(struct run *run, struct ioas *s, uint64_t iova, uint6
 		if (memory->va && at < memory->pages * PAGE) {
 			if (expected && expect_copy(area, iova, bytes, true, true))
 				memory_accept(memory, at, bytes);
-			if (!memory_is_right(memory, at - before, before + bytes + PAGE))
-				run_fail(run, "%s+%#lx: bytes are not what they should be",
-					 memory->name, at);
+			if (!memory_matches(memory, at - before, before + bytes + PAGE))
+				run_fail(run, "%s+%#lx: unexpected contents", memory->name, at);
 		}
 		iova = area->iova.last + 1;
 		if (!iova)
@@ -391,21 +390,21 @@ static void rw(struct run *run, struct access *access)
 	struct ioas *s = access->ioas;
 	uint64_t iova, length;
 	int expected;
-	char *data = run->buffer, *wanted = run->buffer + MAX_PAGES / 2 * PAGE;
+	char *data = run->buffer, *expected_data = run->buffer + MAX_PAGES / 2 * PAGE;
 
 	random_range(run, s, false, &iova, &length);
 	if (length > 64 * PAGE)
 		length = 64 * PAGE;
 	for (uint64_t i = 0; write && i < length; i++)
 		data[i] = run->step + i * 7;
-	expected = expect_rw(s, iova, length, write ? data : wanted, write, slow);
+	expected = expect_rw(s, iova, length, write ? data : expected_data, write, slow);
 	run_log(run, "access %d %s %#lx length %#lx of ioas %u%s", access->fd,
 		write ? "writes" : "reads", iova, length, s->id, slow ? " slowly" : "");
 	if (run_check(run, expected,
 		      test_access_rw(run->fd, access->fd, iova, length, data,
 				     (write ? RW_WRITE : 0) | (slow ? RW_SLOW : 0))) &&
-	    !write && memcmp(data, wanted, length))
-		run_fail(run, "the bytes that were read are not those of the memory");
+	    !write && memcmp(data, expected_data, length))
+		run_fail(run, "the data read differ from the contents of the memory");
 	if (write)
 		verify_written(run, s, iova, length, expected);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The ioctls that the model drives; see the header. */
+/* The ioctls that the model tests */
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/ioctl.h>
@@ -156,8 +156,8 @@ int test_access_rw(int fd, int access, uint64_t iova, uint64_t length, void *dat
 }
 
 /*
- * Linux 7.3.4's own module makes the file descriptor, but returns 0 instead of
- * it. The kernel always takes the lowest that is free.
+ * The C module of Linux 7.3.4 creates the file descriptor, but returns 0. Its number is
+ * known all the same, since the kernel always uses the lowest free one.
  */
 int test_dmabuf_create(int fd, uint32_t length, int *dmabuf)
 {

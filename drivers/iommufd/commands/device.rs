@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `IOMMU_GET_HW_INFO`: what the IOMMU can do for a device.
+
+use crate::{
+    call::{Call, Execute},
+    device::Device,
+    uapi::{GetHwInfo, HwCapabilities},
+};
+use iommufd_core::ObjectId;
+use kernel::{
+    prelude::*,
+    uaccess::{UserPtr, UserSlice},
+};
+use kernel_ext::iommu::{Capability, HwInfo, PasidSupport};
+
+/// # Errors
+///
+/// `ENOENT` if there is no such device, `EOPNOTSUPP` if its driver does not know what is asked for.
+impl Execute for GetHwInfo {
+    fn execute(&mut self, call: &Call<'_>) -> Result {
+        let wanted = self.check()?;
+        // The device is given back here: user space can stall a copy to its memory, and unbinding
+        // waits for calls that have the device.
+        let (info, pasids, capabilities) = ask(&*call.context.get(ObjectId(self.dev_id))?, wanted)?;
+
+        write_and_clear(self, info.bytes())?;
+        self.data_type = info.kind();
+        // How much there is, even if there was room for less.
+        self.data_len = info.bytes().len() as u32;
+        self.out_max_pasid_log2 = pasids
+            .and_then(|pasids| pasids.count.checked_ilog2())
+            .map_or(0, |bits| bits as u8);
+        self.out_capabilities = capabilities.bits();
+        call.respond(self)
+    }
+}
+
+/// Asks the IOMMU all that there is to tell.
+fn ask(device: &Device, wanted: u32) -> Result<(HwInfo, Option<PasidSupport>, HwCapabilities)> {
+    let info = HwInfo::of(device.owner(), wanted)?;
+    let pasids = PasidSupport::of(device.owner());
+    let capabilities = HwCapabilities {
+        pasid_exec: pasids.is_some_and(|pasids| pasids.exec),
+        pasid_privileged: pasids.is_some_and(|pasids| pasids.privileged),
+        ats: device.owner().is_capable(Capability::PciAts),
+    };
+
+    Ok((info, pasids, capabilities))
+}
+
+/// Writes what fits of `bytes` to the caller, and zeroes into the rest of the room there.
+fn write_and_clear(command: &GetHwInfo, bytes: &[u8]) -> Result {
+    const ZEROES: [u8; 256] = [0; 256];
+    let room = command.data_len as usize;
+    let mut writer = UserSlice::new(UserPtr::from_addr(command.data_uptr as usize), room).writer();
+
+    writer.write_slice(bytes.get(..room).unwrap_or(bytes))?;
+    while !writer.is_empty() {
+        let rest = writer.len().min(ZEROES.len());
+        writer.write_slice(ZEROES.get(..rest).unwrap_or(&ZEROES))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Compares the layouts of helpers.h with those of the kernel, field by field. The
+ * private header exists in source trees only; with a header package, only the
+ * public structures are compared.
+ */
+#include "helpers.h"
+
+#if __has_include("iommufd_private.h")
+#include "iommufd_private.h"
+
+#define SAME(ours, theirs, field)                                           \
+	static_assert(offsetof(struct ours, field) ==                       \
+		      offsetof(struct theirs, field));                      \
+	static_assert(sizeof_field(struct ours, field) ==                   \
+		      sizeof_field(struct theirs, field))
+
+SAME(iommufd_ctx_layout, iommufd_ctx, file);
+SAME(iommufd_ctx_layout, iommufd_ctx, objects);
+SAME(iommufd_ctx_layout, iommufd_ctx, groups);
+SAME(iommufd_ctx_layout, iommufd_ctx, destroy_wait);
+SAME(iommufd_ctx_layout, iommufd_ctx, ioas_creation_lock);
+SAME(iommufd_ctx_layout, iommufd_ctx, mt_mmap);
+SAME(iommufd_ctx_layout, iommufd_ctx, sw_msi_lock);
+SAME(iommufd_ctx_layout, iommufd_ctx, sw_msi_list);
+SAME(iommufd_ctx_layout, iommufd_ctx, sw_msi_id);
+
+SAME(iommufd_device_layout, iommufd_device, obj);
+SAME(iommufd_device_layout, iommufd_device, ictx);
+SAME(iommufd_device_layout, iommufd_device, igroup);
+SAME(iommufd_device_layout, iommufd_device, group_item);
+SAME(iommufd_device_layout, iommufd_device, dev);
+
+SAME(iommufd_attach_handle_layout, iommufd_attach_handle, handle);
+SAME(iommufd_attach_handle_layout, iommufd_attach_handle, idev);
+#endif
+
+/* C drivers embed these structures, which begin with an iommufd_object. */
+static_assert(offsetof(struct iommufd_object, wait_cnt) == 0);
+static_assert(offsetof(struct iommufd_object, users) == 4);
+static_assert(offsetof(struct iommufd_object, type) == 8);
+static_assert(offsetof(struct iommufd_object, id) == 12);
+static_assert(sizeof(struct iommufd_object) == 16);
+static_assert(offsetof(struct iommufd_viommu, obj) == 0);
+static_assert(offsetof(struct iommufd_vdevice, obj) == 0);
+static_assert(offsetof(struct iommufd_hw_queue, obj) == 0);
+
+/* rust/iommufd/access.rs has the same numbers. */
+static_assert(IOMMUFD_ACCESS_RW_WRITE == 1 << 0);
+static_assert(IOMMUFD_ACCESS_RW_KTHREAD == 1 << 1);
+static_assert(__IOMMUFD_ACCESS_RW_SLOW_PATH == 1 << 2);
