@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
-# The commands of this project; `make` alone lists them. Compiling the modules
-# is the business of Kbuild, which the kernel's build reads instead of this file.
+# The commands of this project; `make` alone lists them. The modules are described in
+# Kbuild, which the kernel's build reads instead of this file.
 #
 # Everything is built under $(IOMMUFD_CACHE), by default
 # ~/.cache/iommufd-rust, with the tools of tools/testing/vm/toolchain.sh.
@@ -11,7 +11,7 @@ VM := $(CURDIR)/tools/testing/vm
 ARCH ?= x86_64
 export ARCH
 
-# What the scripts take from the command line or the environment
+# Variables of the command line or the environment that the scripts read
 export KDIR KSRC O V IOMMUFD_TEST FLAVOUR MACHINE
 
 ifneq ($(ARCH),x86_64)
@@ -19,7 +19,7 @@ $(error ARCH=$(ARCH) is not supported yet; x86_64 is)
 endif
 
 .DEFAULT_GOAL := help
-# The scripts build in parallel themselves, and say in which order things happen.
+# The scripts build in parallel themselves.
 .NOTPARALLEL:
 
 ##@ See it work
@@ -30,7 +30,7 @@ shell: ## a terminal in that VM (MACHINE=vtd|vtd-noir|vtd-off|amd FLAVOUR=lean|d
 	@$(VM)/shell.sh
 
 ##@ Test it
-test: ## all checks, host tests and kselftests on all machines
+test: ## all checks, host tests, and kselftests in VMs of all machines
 	@$(VM)/test.sh
 
 check: ## formatting, lints, documentation, unsafe and SPDX rules, host tests
@@ -55,10 +55,10 @@ selftests: ## the C test programs (O=<output>)
 toolchain: ## the compilers and QEMU: the host's, or a Debian sysroot
 	@$(VM)/toolchain.sh ensure
 
-kernel: ## one test kernel (FLAVOUR=lean|debug)
+kernel: ## one kernel (FLAVOUR=lean|debug)
 	@$(VM)/kernel.sh build $(or $(FLAVOUR),lean)
 
-kernels: ## both test kernels
+kernels: ## both kernels
 	@$(VM)/kernel.sh build lean
 	@$(VM)/kernel.sh build debug
 

@@ -54,7 +54,7 @@ fuzz() {
 	fi
 	mkdir -p "$corpus" "$failures"
 	[ -z "${IOMMUFD_FUZZ_FRESH:-}" ] || corpus=
-	"$OUT/target/$TRIPLE/release/$target" -runs="$runs" -max_len="$length" -timeout=20 -entropic=0 \
+	"$OUT/target/$TRIPLE/release/$target" -runs="$runs" -max_len="$length" -timeout=600 -entropic=0 \
 		-max_total_time="${IOMMUFD_FUZZ_SECONDS:-0}" -print_final_stats=1 \
 		-artifact_prefix="$failures/" ${corpus:+"$corpus"}
 }

@@ -171,7 +171,7 @@ static int wait_for_node(const char *path)
 {
 	struct timespec ms = { .tv_nsec = 1000000 };
 
-	for (int i = 0; i < 2000; i++) {
+	for (int i = 0; i < 60000; i++) {
 		if (!access(path, F_OK))
 			return 0;
 		nanosleep(&ms, NULL);

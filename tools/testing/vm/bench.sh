@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# What page tables and address spaces cost. A figure beyond its target does not
-# make it fail.
+# Measures what page tables and address spaces cost. It does not fail when a figure is
+# beyond its target.
 #
 #   bench.sh         all of it, in VMs whose clock counts instructions and in such
 #                    with an ordinary clock: ours and the kernel's, side by side
@@ -41,8 +41,8 @@ tables() {
 	"$BENCH/report.py" "$LOGS/bench-instructions.log" "$LOGS/bench-time.log"
 }
 
-# ioas_vm MACHINE SIDE CLOCK PARTS...: one side in one VM. Without our modules the
-# kernel's iommufd is the one that is found.
+# ioas_vm MACHINE SIDE CLOCK PARTS...: measures one side in one VM. Without our modules,
+# modprobe finds the kernel's iommufd.
 ioas_vm() {
 	local machine=$1 side=$2 clock=$3 script
 	local -a options
@@ -56,7 +56,8 @@ ioas_vm() {
 		--bin "$PROGRAM/ioas_bench"
 }
 
-# both_sides MACHINE CLOCK PARTS...: at the same time, where that changes nothing
+# both_sides MACHINE CLOCK PARTS...: measures both sides, at the same time if the clock
+# counts instructions
 both_sides() {
 	local machine=$1 clock=$2 other
 	shift 2
@@ -106,7 +107,7 @@ profile() {
 		kill "$vm"
 		die "no profile; the machine's output is in $logfile"
 	}
-	# It was told to quit, so it has no status of its own.
+	# profile.py told the VM to quit, so its status says nothing.
 	wait "$vm" || true
 	rm -f "$LOGS/profile.trace"
 }

@@ -1,14 +1,15 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Builds what this repository holds, each thing into a directory that is printed
-# on stdout at the end:
+# Builds a part of this repository into a directory, which it prints on stdout at
+# the end:
 #
 #   build.sh modules     our .ko files, for KDIR (a kernel build directory, else
 #                        the lean kernel) into O (else a cached directory);
 #                        IOMMUFD_TEST=1 adds the hooks that upstream's tests drive,
-#                        PAGETABLE_TEST=1 the module that tests the page tables
-#   build.sh provoke     the module that commits sins on purpose, for KDIR
+#                        PAGETABLE_TEST=1 the module that tests the page tables;
+#                        IOMMUFD_MODULES=DIR names a finished build to take instead
+#   build.sh provoke     the module that makes mistakes on purpose, for KDIR
 #   build.sh iommufd-user
 #                        the in-kernel user of IO address spaces that is measured
 #   build.sh ioas-bench  the program that measures IO address spaces
@@ -38,6 +39,10 @@ build_modules() {
 	local kdir out
 	local -a args=()
 
+	if [ -n "${IOMMUFD_MODULES:-}" ]; then
+		echo "$IOMMUFD_MODULES"
+		return
+	fi
 	kdir=$(kernel)
 	if [ "${IOMMUFD_TEST:-}" = 1 ]; then
 		grep -qw "$MOCK_SYMBOL" "$kdir/Module.symvers" ||
@@ -47,11 +52,11 @@ build_modules() {
 	[ -z "${PAGETABLE_TEST:-}" ] || args+=(CONFIG_IOMMU_PAGETABLE_RUST_TEST=m)
 	[ -z "${IOMMUFD_BENCH:-}" ] || args+=(CONFIG_IOMMUFD_RUST_BENCH=m)
 	out=${O:-$(out_dir "modules/$(basename "$kdir")${IOMMUFD_TEST:+-test}${IOMMUFD_BENCH:+-bench}")}
-	kbuild modules "$ROOT" "$kdir" "$(realpath -m "$out")" "${args[@]}" || exit 1
+	kbuild "modules${IOMMUFD_TEST:+-test}" "$ROOT" "$kdir" "$(realpath -m "$out")" "${args[@]}" || exit 1
 	realpath "$out"
 }
 
-# build_module NAME SOURCE: a module that is no product of ours
+# build_module NAME SOURCE: a module for tests or benchmarks
 build_module() {
 	local kdir out
 

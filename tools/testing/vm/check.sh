@@ -1,13 +1,17 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# `make check`: what can be known without booting anything. One line for each
-# check of checks/; what a failing one has to say comes before its line.
+# `make check`: what can be checked without booting a VM. Prints one line for each
+# check of checks/, and before it the output of one that fails.
 . "$(dirname "$0")/lib.sh"
 in_toolchain "$0" "$@"
 
-# In the order of patience: the quick ones first.
+# The quick ones first.
 CHECKS='spdx unsafe rustfmt shellcheck host races fuzz pictures qtest asan clippy rustdoc'
+
+need_kernel() {
+	[[ " $* " =~ " clippy "|" rustdoc " ]]
+}
 
 find_check() {
 	local path
@@ -18,7 +22,7 @@ find_check() {
 	done
 }
 
-# Tests that have names count one by one, other checks as one test each.
+# record RESULT CHECK: tests with names count one by one, another check as one test.
 record() {
 	[ -n "${IOMMUFD_RESULTS:-}" ] || return 0
 	case $1:$2 in
@@ -28,7 +32,7 @@ record() {
 	esac >>"$IOMMUFD_RESULTS"
 }
 
-# A check says that it cannot be made here by exiting with this status.
+# The exit status of a check that cannot be made on this machine.
 CANNOT=4
 
 run_check() {
@@ -57,12 +61,15 @@ main() {
 	local name failed=0
 
 	mkdir -p "$LOGS"
-	# Before the checks, so that its progress is seen.
-	KDIR=$("$VM_DIR/kernel.sh" build lean)
-	KSRC=$("$VM_DIR/kernel.sh" source)
-	export KDIR KSRC
 	# shellcheck disable=SC2086
 	[ $# -gt 0 ] || set -- $CHECKS
+	# Before the checks, so that its progress is seen.
+	KSRC=$("$VM_DIR/kernel.sh" source)
+	export KSRC
+	if need_kernel "$@"; then
+		KDIR=$("$VM_DIR/kernel.sh" any)
+		export KDIR
+	fi
 	for name; do
 		run_check "$name" || failed=1
 	done

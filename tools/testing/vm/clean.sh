@@ -5,7 +5,8 @@
 #   clean.sh all         remove the whole cache
 . "$(dirname "$0")/lib.sh"
 
-# The cache may be any directory that somebody named; remove only what is ours.
+# IOMMUFD_CACHE may name a directory with other files in it: remove no more than what
+# these scripts make.
 remove() {
 	local path
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 #
-# Makes the initramfs of a test VM: busybox, modules, our guest scripts and the
-# programs of the occasion. Sourced by vm.sh.
+# Makes the initramfs of a test VM: busybox, modules, the scripts of guest/ and the
+# programs that the caller names. Sourced by vm.sh.
 
 # make_initramfs OUT KDIR MODULES SCRIPT [BIN...]; MODULES is a colon-separated
 # list of directories whose .ko files come before the kernel's own.

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Counts test results, whoever printed them.
+"""Counts test results, in the formats of KTAP and cargo.
 
     results.py ktap NAME [EXPECTED] <LOG
                                   a VM's log: programs that print KTAP
@@ -8,12 +8,12 @@
     results.py sum FILE           the failures, then "N passed, N failed, N skipped"
 
 The first two print one line for each test, "pass|fail|skip NAME: test"; a file of
-such lines is what `sum` reads. Silence is a failure: a program that dies, or runs
-fewer tests than it planned, fails even if each test that it ran was "ok".
+such lines is what `sum` reads. A program that dies, or runs fewer tests than it
+planned, fails even if each test that it ran was "ok".
 
 EXPECTED is a file of tests that are known to fail, "PROGRAM TEST REASON" in each
-line: they count as skipped, with the reason. One that passes fails, and so does one
-that its program did not run: the list is to shrink.
+line: they count as skipped, with the reason. A test of the list that passes, or that its
+program did not run, counts as failed: take it from the list.
 """
 
 import re
@@ -27,7 +27,7 @@ EXIT_SKIP = 4  # kselftest's KSFT_SKIP
 
 
 class Program:
-    """What one program said, between "# program:" and "# exit:"."""
+    """The output of one program, between "# program:" and "# exit:"."""
 
     def __init__(self, name, expected):
         self.name = name

@@ -7,7 +7,7 @@
 in_toolchain "$0" "$@"
 unset O
 
-kdir=$("$VM_DIR/kernel.sh" build lean)
+kdir=$("$VM_DIR/kernel.sh" any)
 out=$(out_dir rust-analyzer)
 mkdir -p "$out"
 # The kernel's script looks for crates below M; ours are none that it would find.

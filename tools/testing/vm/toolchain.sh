@@ -1,14 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# The tools that everything else is built and run with: the host's own if they
-# are good enough, else a Debian sysroot that this script makes with mmdebstrap
+# The tools that everything else is built and run with: the host's own if they are
+# complete and new enough, else a Debian sysroot that this script makes with mmdebstrap
 # and enters with a private mount namespace and chroot.
 #
 #   toolchain.sh ensure            make it ready; print the sysroot, or "host"
 #   toolchain.sh exec -- CMD...    run CMD with it, in the same directory
 #
-# IOMMUFD_TOOLCHAIN=host|sysroot decides by hand.
+# IOMMUFD_TOOLCHAIN=host|sysroot chooses one of them.
 . "$(dirname "$0")/lib.sh"
 
 SUITE=trixie
@@ -21,7 +21,7 @@ key() {
 	{ echo "$SUITE $ARCH"; cat "$PACKAGES" "$PREFERENCES" "$VM_DIR/toolchain-setup.sh"; } | hash
 }
 
-# at_least HAVE WANT: compare dotted versions
+# at_least HAVE WANT: whether the dotted version HAVE is not less than WANT
 at_least() {
 	[ "$(printf '%s\n' "$1" "$2" | sort -V | head -n 1)" = "$2" ]
 }
@@ -31,7 +31,7 @@ version_of() {
 	"$@" 2>/dev/null | grep -Eo '[0-9]+(\.[0-9]+)+' | head -n 1
 }
 
-# Says what the host lacks, one thing a line; nothing if it is good enough.
+# Prints what the host lacks, one item a line.
 host_lacks() {
 	local tool
 
@@ -44,7 +44,7 @@ host_lacks() {
 	at_least "$(version_of bindgen --version)" 0.71 || echo 'bindgen >= 0.71'
 	at_least "$(version_of clang --version)" 17 || echo 'clang >= 17'
 	at_least "$(version_of ld.lld --version)" 17 || echo 'lld >= 17'
-	# In the list, because a QEMU that is asked about a device it lacks does not fail.
+	# Search the list, as QEMU does not fail when it is asked about a device that it lacks.
 	for tool in qemu-system-x86_64 qemu-system-aarch64; do
 		"$tool" -device help 2>/dev/null | grep -F '"iommu-testdev"' >/dev/null ||
 			echo "$tool with iommu-testdev"
@@ -89,7 +89,7 @@ apt_get() {
 		rc=0
 		LC_ALL=C apt-get -o DPkg::Lock::Timeout="$APT_WAIT_S" "$@" 2>&1 | tee "$output" || rc=$?
 		lock=$(grep -m 1 '^E: Could not get lock' "$output") || break
-		[ "$rc" -ne 0 ] && [ "$SECONDS" -lt "$end" ] || break
+		if [ "$rc" -eq 0 ] || [ "$SECONDS" -ge "$end" ]; then break; fi
 		echo "waiting: $lock"
 		sleep 5
 	done
@@ -120,8 +120,8 @@ build() {
 	mirror=$(debian_mirror)
 	include=$(grep -v '^#' "$PACKAGES" | xargs | tr ' ' ,)
 	rm -rf "$dir.tmp"
-	# The mirror's signatures count; the dates on them may be off on a mirror
-	# that is a snapshot.
+	# The signatures of the mirror's files are checked, but not their dates, which are
+	# in the past on a mirror that is a snapshot.
 	# shellcheck disable=SC2086
 	run_logged "toolchain: Debian $SUITE sysroot" "$LOGS/toolchain.log" \
 		mmdebstrap --variant=minbase --mode=root --format=directory \
@@ -158,7 +158,7 @@ visible_dirs() {
 	done | grep -vx / | sort -u
 }
 
-# What the environment means to our scripts and to what they run; the rest stays outside.
+# The variables that the scripts and the programs that they run know; others stay outside.
 kept_environment() {
 	env -0 | grep -zE '^(IOMMUFD_|(ARCH|KSRC|KDIR|O|V|PAGETABLE_TEST|TERM|HOME|TESTS|MACHINES?|FLAVOUR|AT_ONCE)=)' || true
 	env -0 | grep -zEi '^((https?|ftp|no|all)_proxy=|SSL_CERT_|CURL_CA|GIT_SSL|CARGO_(NET|HTTP|REGISTR|SOURCE))' || true
@@ -166,7 +166,7 @@ kept_environment() {
 		PATH=/usr/sbin:/usr/bin:/sbin:/bin
 }
 
-# The user's cargo configuration (a registry mirror, say) counts inside too.
+# The user's cargo configuration (a registry mirror, say) is in force inside too.
 share_cargo_config() {
 	mkdir -p "$CACHE/cargo"
 	if [ -f "$HOME/.cargo/config.toml" ]; then

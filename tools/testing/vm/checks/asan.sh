@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# The tests of the pure code once more, built so that each access to memory is checked. The
-# sanitizer's runtime is clang's: Debian's rustc comes without one.
+# The tests of the pure code under AddressSanitizer, which checks each access to memory. Its
+# runtime is clang's, as Debian's rustc comes without one.
 . "$(dirname "$0")/../lib.sh"
 in_toolchain "$0" "$@"
 

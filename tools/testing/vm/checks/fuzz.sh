@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# A few seconds of each target of tools/testing/host/fuzz.sh, each time from nothing.
+# Runs each target of tools/testing/host/fuzz.sh for a few seconds, with an empty corpus.
 . "$(dirname "$0")/../lib.sh"
 in_toolchain "$0" "$@"
 

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Is the page with the formats of page tables what the code's constants say? With
-# --write: write it.
+# Does the page with the formats of page tables agree with the code's constants? --write
+# writes it.
 . "$(dirname "$0")/../lib.sh"
 in_toolchain "$0" "$@"
 
@@ -19,6 +19,6 @@ pictures >"$drawn" || exit
 if [ "${1:-}" = --write ]; then
 	cat "$drawn" >"$PAGE"
 elif ! diff -u "$PAGE" "$drawn"; then
-	echo "the page is not of today: tools/testing/vm/checks/pictures.sh --write"
+	echo "the page is out of date: run tools/testing/vm/checks/pictures.sh --write"
 	exit 1
 fi

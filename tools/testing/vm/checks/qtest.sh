@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Page tables of ours, walked by QEMU's IOMMUs: does our walker say the same? And
-# would the comparer notice if not?
+# Do QEMU's IOMMUs translate through our page tables as our walker does? And does the
+# comparison notice a wrong expectation?
 . "$(dirname "$0")/../lib.sh"
 in_toolchain "$0" "$@"
 

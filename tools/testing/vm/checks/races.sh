@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Threads that change neighbouring pages of a page table, in every order: loom, the model checker,
-# takes the place of the words of tables. LOOM_MAX_PREEMPTIONS=n looks further, and longer.
+# Threads that change neighbouring pages of a page table, in every order: the words of tables are
+# loom's atomics here, a model checker's. LOOM_MAX_PREEMPTIONS=n tries more orders, and takes longer.
 . "$(dirname "$0")/../lib.sh"
 in_toolchain "$0" "$@"
 

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Does every file say in its first lines under which licence it is? Prose (*.md),
-# licence texts and what a program generates are excepted.
+# Does every file name its licence in its first lines? Prose (*.md), licence texts and
+# generated files are excepted.
 . "$(dirname "$0")/../lib.sh"
 
 cd "$ROOT" || exit

@@ -3,7 +3,7 @@
 # shellcheck shell=busybox
 #
 # In the guest of `make run`: gives edu and iommu-testdev to vfio-pci, then runs
-# the demo program. modprobe takes our iommufd.ko, vfio's modules are the kernel's.
+# the demo program. iommufd.ko is ours; vfio's modules are the kernel's.
 EDU=0x1234:0x11e8
 TESTDEV=0x1b36:0x0005
 

@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=busybox disable=SC2317
 #
-# Has the kernel got back everything, and has it complained of nothing? Prints
-# KTAP, one line for each question. Run `leakcheck.sh baseline` after boot, and
+# Checks that the kernel has got back every page and object, and has not complained.
+# Prints KTAP, one line for each question. Run `leakcheck.sh baseline` after boot, and
 # `leakcheck.sh` at the end: it takes the devices away from VFIO and unloads the
-# modules. `leakcheck.sh NAME...` asks some of the questions only. A test that provokes a kernel message writes to /dev/kmsg beforehand
+# modules. `leakcheck.sh NAME...` asks some of the questions only. A test that provokes
+# a kernel message writes to /dev/kmsg beforehand
 #   expect: TEXT
 # and lines with TEXT in them do not count.
 BASELINE=/run/leakcheck.baseline
@@ -40,7 +41,7 @@ comment() {
 	sed 's/^/# /'
 }
 
-# The kernel keeps its counters per CPU and adds them up now and then.
+# The counters are kept for each CPU, and their sum is brought up to date by this.
 refresh_counters() {
 	echo 1 >/proc/sys/vm/drop_caches
 	cat /proc/sys/vm/stat_refresh >/dev/null 2>&1
@@ -68,7 +69,7 @@ tables() {
 	echo "$(vmstat nr_iommu_pages) pages of IOMMU tables"
 }
 
-# Not one of $QUESTIONS: drivers make tables for their devices when it suits them.
+# Not one of $QUESTIONS, as IOMMU drivers allocate and free tables at any time.
 check_tables() {
 	local before after
 
@@ -98,7 +99,7 @@ release_devices() {
 	done
 }
 
-# Modules that nothing uses go away: a leaked reference to one shows here.
+# A module that is not in use can be unloaded: a leaked reference shows here.
 check_unload() {
 	local module left=''
 
@@ -114,10 +115,10 @@ check_unload() {
 }
 
 # An object counts as leaked when two scans in a row see it unchanged and unreferenced.
-# (The allocator's per-CPU arrays keep stale pointers to what they handed out and so
+# (The allocator's per-CPU arrays keep stale pointers to objects that are in use, which
 # hide leaks: the kernel must be booted with slab_debug=, which turns them off.)
 check_kmemleak() {
-	local name='kmemleak has nothing to report'
+	local name='kmemleak has no report'
 
 	[ -e "$KMEMLEAK" ] || { skip "$name" 'not in this kernel'; return; }
 	sleep "$KMEMLEAK_AGE_S"
@@ -149,7 +150,7 @@ check_messages() {
 	fi
 	[ ! -s /run/leakcheck.unexpected ] || comment </run/leakcheck.dmesg
 	[ ! -s /run/leakcheck.unexpected ]
-	result $? 'the kernel complained of nothing'
+	result $? 'the kernel has not complained'
 }
 
 refresh_counters

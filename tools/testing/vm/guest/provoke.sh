@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=busybox
 #
-# Can leakcheck.sh fail? Commits one sin after the other and looks whether the
-# right question is answered with "not ok", and, before all of it, whether a
-# clean machine passes them all. Prints KTAP, for results.py. The order matters: lockdep turns itself off
-# at its first report and at KASAN's.
+# Can leakcheck.sh fail? Checks that a clean machine passes all of its questions; then
+# makes one mistake after the other, and checks that the right question is answered with
+# "not ok". Prints KTAP, for results.py. The order matters: lockdep turns itself off at
+# its first report and at KASAN's.
 OUT=/run/provoke.out
 NUMBER=0
 
@@ -24,12 +24,12 @@ forget() {
 	[ ! -e /sys/kernel/debug/kmemleak ] || echo clear >/sys/kernel/debug/kmemleak
 }
 
-# noticed QUESTION: leakcheck.sh answers it with no
+# noticed QUESTION: whether leakcheck.sh answers it with "not ok"
 noticed() {
 	! sh /guest/leakcheck.sh "$1" >"$OUT" 2>&1 && grep -q '^not ok 1 ' "$OUT"
 }
 
-# provoke SIN QUESTION
+# provoke MISTAKE QUESTION
 provoke() {
 	forget
 	modprobe provoke what="$1" || echo "# no provoke module"

@@ -3,9 +3,9 @@
 # shellcheck shell=busybox
 #
 # In the guest of `make test`: runs the test programs that it is given, one after
-# the other, then looks for what they left behind. Prints KTAP; the lines
-# "# program:" and "# exit:" around each program are for results.py.
-PROGRAM_TIMEOUT=${PROGRAM_TIMEOUT:-240}
+# the other, then the leak check. Prints KTAP; the lines "# program:" and "# exit:"
+# around each program are for results.py. A program is killed after PROGRAM_TIMEOUT
+# seconds of the guest's clock.
 
 sh /guest/leakcheck.sh baseline
 for program in "$@"; do

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Commits one sin on request (what=...), so that the tests can prove that their
- * check for leaks and complaints is able to fail. Unloading it makes good what
- * can be made good. Never part of a product.
+ * Makes one mistake when it is loaded (what=...), so that the tests can prove that
+ * their check for leaks and complaints is able to fail. Unloading it undoes what can
+ * be undone. No other use of it is meant.
  */
 #include <linux/mm.h>
 #include <linux/module.h>
@@ -13,17 +13,18 @@
 
 static char *what = "";
 module_param(what, charp, 0);
-MODULE_PARM_DESC(what, "the sin: leak, uaf, lock, pin, mlock, table or atomic");
+MODULE_PARM_DESC(what, "the mistake: leak, uaf, lock, pin, mlock, table or atomic");
 
-static struct page *sinned_on;
+/* The page that the mistake was made with */
+static struct page *page;
 
-/* Memory that nothing points to any more */
-static int sin_leak(void)
+/* Leaks memory: no pointer to it is left. */
+static int leak(void)
 {
 	void *lost;
 	int i;
 
-	/* Several, as a stale pointer to one may survive on a stack. */
+	/* Several objects, as a stale pointer to one may survive on a stack. */
 	for (i = 0; i < 16; i++) {
 		lost = kzalloc(192, GFP_KERNEL);
 		if (!lost)
@@ -33,7 +34,8 @@ static int sin_leak(void)
 	return 0;
 }
 
-static int sin_uaf(void)
+/* Reads memory that has been freed. */
+static int use_after_free(void)
 {
 	char *freed = kzalloc(64, GFP_KERNEL);
 
@@ -47,8 +49,8 @@ static int sin_uaf(void)
 static DEFINE_MUTEX(first);
 static DEFINE_MUTEX(second);
 
-/* Two locks taken in either order: the deadlock that has not happened yet */
-static int sin_lock(void)
+/* Takes two locks in either order, which may deadlock one day. */
+static int lock_order(void)
 {
 	mutex_lock(&first);
 	mutex_lock(&second);
@@ -62,36 +64,39 @@ static int sin_lock(void)
 	return 0;
 }
 
-/* A page of the program that loads us, pinned and not given back */
-static int sin_pin(void)
+/* Pins a page of the program that loads the module. */
+static int pin(void)
 {
 	unsigned long addr = current->mm->arg_start & PAGE_MASK;
-	int got = pin_user_pages_fast(addr, 1, FOLL_LONGTERM, &sinned_on);
+	int got = pin_user_pages_fast(addr, 1, FOLL_LONGTERM, &page);
 
 	return got == 1 ? 0 : -EFAULT;
 }
 
-static int sin_mlock(void)
+/* Counts a page as locked that is not. */
+static int count_locked(void)
 {
-	sinned_on = alloc_page(GFP_KERNEL);
-	if (!sinned_on)
+	page = alloc_page(GFP_KERNEL);
+	if (!page)
 		return -ENOMEM;
-	mod_zone_page_state(page_zone(sinned_on), NR_MLOCK, 1);
+	mod_zone_page_state(page_zone(page), NR_MLOCK, 1);
 	return 0;
 }
 
-static int sin_table(void)
+/* Counts a page as one of an IOMMU table. */
+static int count_table(void)
 {
-	sinned_on = alloc_page(GFP_KERNEL);
-	if (!sinned_on)
+	page = alloc_page(GFP_KERNEL);
+	if (!page)
 		return -ENOMEM;
-	mod_node_page_state(page_pgdat(sinned_on), NR_IOMMU_PAGES, 1);
+	mod_node_page_state(page_pgdat(page), NR_IOMMU_PAGES, 1);
 	return 0;
 }
 
 static DEFINE_SPINLOCK(spin);
 
-static int sin_atomic(void)
+/* May sleep while it holds a spinlock. */
+static int sleep_in_atomic(void)
 {
 	spin_lock(&spin);
 	might_sleep();
@@ -99,46 +104,46 @@ static int sin_atomic(void)
 	return 0;
 }
 
-static const struct sin {
+static const struct mistake {
 	const char *name;
-	int (*commit)(void);
-} sins[] = {
-	{ "leak", sin_leak },
-	{ "uaf", sin_uaf },
-	{ "lock", sin_lock },
-	{ "pin", sin_pin },
-	{ "mlock", sin_mlock },
-	{ "table", sin_table },
-	{ "atomic", sin_atomic },
+	int (*make)(void);
+} mistakes[] = {
+	{ "leak", leak },
+	{ "uaf", use_after_free },
+	{ "lock", lock_order },
+	{ "pin", pin },
+	{ "mlock", count_locked },
+	{ "table", count_table },
+	{ "atomic", sleep_in_atomic },
 };
 
 static int __init provoke_init(void)
 {
 	int i;
 
-	for (i = 0; i < ARRAY_SIZE(sins); i++) {
-		if (!strcmp(sins[i].name, what))
-			return sins[i].commit();
+	for (i = 0; i < ARRAY_SIZE(mistakes); i++) {
+		if (!strcmp(mistakes[i].name, what))
+			return mistakes[i].make();
 	}
 	return -EINVAL;
 }
 
 static void __exit provoke_exit(void)
 {
-	if (!sinned_on)
+	if (!page)
 		return;
 	if (!strcmp(what, "pin")) {
-		unpin_user_page(sinned_on);
+		unpin_user_page(page);
 		return;
 	}
 	if (!strcmp(what, "mlock"))
-		mod_zone_page_state(page_zone(sinned_on), NR_MLOCK, -1);
+		mod_zone_page_state(page_zone(page), NR_MLOCK, -1);
 	else
-		mod_node_page_state(page_pgdat(sinned_on), NR_IOMMU_PAGES, -1);
-	__free_page(sinned_on);
+		mod_node_page_state(page_pgdat(page), NR_IOMMU_PAGES, -1);
+	__free_page(page);
 }
 
 module_init(provoke_init);
 module_exit(provoke_exit);
-MODULE_DESCRIPTION("Sins for the leak check to notice");
+MODULE_DESCRIPTION("Mistakes for the leak check to notice");
 MODULE_LICENSE("GPL");
