@@ -22,6 +22,7 @@ impl PinnedPage {
     /// # Errors
     ///
     /// As for [`PinnedBatch::pin`](super::PinnedBatch::pin).
+    #[inline]
     pub fn new(memory: &UserMemory, index: usize) -> Result<Self> {
         if should_fail() {
             return Err(EFAULT);

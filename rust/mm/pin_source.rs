@@ -250,6 +250,7 @@ unsafe fn whole_pair(
 
 /// Converts the result of a function of the kernel that pins pages: the number of pages, `EFAULT`
 /// for none, or its error.
+#[inline]
 pub(super) fn counted(result: c_long) -> Result<usize> {
     match usize::try_from(result) {
         Ok(0) => Err(EFAULT),

@@ -4,6 +4,7 @@
 
 use super::{
     area::{bytes_from, Area, Hold, Slice},
+    tables::Users,
     Ioas, Map,
 };
 use crate::{context::Context, interval::Node};
@@ -97,9 +98,40 @@ impl Ioas {
         let slot = core::iter::once(new_slot()?);
         let slices = core::slice::from_ref(&slice);
         let mut claim = None;
-        let span = self.reserve_areas(slices, slot, iova, access, |new| claim = Some(new))?;
+        let (first, _) = self.reserve_areas(slices, slot, iova, access, |new| claim = Some(new))?;
+        let claim = claim.ok_or(EINVAL)?;
+        let users = self.users.read();
 
-        self.fill_areas(core::iter::once(slice).zip(claim), span, access)
+        match self.map_claimed(&users, slice, claim, access) {
+            Ok(hold) => {
+                if let Some(area) = self.map.write().area_mut(first) {
+                    area.hold = hold;
+                    area.in_transit = false;
+                }
+                Ok(first)
+            }
+            Err(NotMapped { error, claim }) => {
+                self.remove(claim);
+                Err(error)
+            }
+        }
+    }
+
+    /// Maps a slice in the range that `claim` is to, in all page tables of the address space.
+    #[inline(always)]
+    fn map_claimed(
+        &self,
+        users: &Users,
+        slice: Slice,
+        claim: IovaClaim,
+        access: Access,
+    ) -> core::result::Result<Hold, NotMapped> {
+        if users.tables.as_slice().is_empty() {
+            return Ok(Hold::Claim(claim));
+        }
+        let view = slice.view(claim.first(), access);
+
+        Mapping::new(claim, slice.pages, view, &users.tables, self.large_pages()).map(Hold::Mapping)
     }
 
     /// Maps bytes of several pages one behind the other, as [`map`](Self::map) does. There is at least
@@ -137,33 +169,22 @@ impl Ioas {
         let mut iova = first;
 
         while let Some((slice, claim)) = slices.next() {
-            let view = slice.view(iova, access);
-            let hold = if users.tables.as_slice().is_empty() {
-                Hold::Claim(claim)
-            } else {
-                let large_pages = self.large_pages();
-                match Mapping::new(claim, slice.pages, view, &users.tables, large_pages) {
-                    Ok(mapping) => Hold::Mapping(mapping),
-                    Err(NotMapped { error, claim }) => {
-                        self.abandon(first, claim, slices.map(|(_, claim)| claim));
-                        return Err(error);
-                    }
+            let length = slice.length as u64;
+            let hold = match self.map_claimed(&users, slice, claim, access) {
+                Ok(hold) => hold,
+                Err(NotMapped { error, claim }) => {
+                    self.abandon(first, claim, slices.map(|(_, claim)| claim));
+                    return Err(error);
                 }
             };
-            let mut map = self.map.write();
-            let next = iova.wrapping_add(view.length as u64);
-            let is_last = next.wrapping_sub(1) == last;
 
-            if let Some(area) = map.area_mut(iova) {
+            if let Some(area) = self.map.write().area_mut(iova) {
                 area.hold = hold;
-                area.in_transit = !is_last || iova != first;
             }
-            // Nobody sees some of them mapped and others not.
-            if is_last && iova != first {
-                settle(&mut map, first, last);
-            }
-            iova = next;
+            iova = iova.wrapping_add(length);
         }
+        // At once, so that no other thread finds some of them mapped and others in transit.
+        settle(&mut self.map.write(), first, last);
         Ok(first)
     }
 

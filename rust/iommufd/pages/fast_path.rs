@@ -37,7 +37,7 @@ pub(super) struct SinglePage<'a> {
 impl<'a> SinglePage<'a> {
     /// Returns the page of `window` if the window has one page and one table, and the memory
     /// belongs to a process and has no other holder.
-    #[inline]
+    #[inline(always)]
     pub(super) fn of(pages: &'a PinnedPages, state: &State, window: &'a Window) -> Option<Self> {
         let Memory::User(memory) = &pages.memory else {
             return None;
@@ -58,6 +58,7 @@ impl<'a> SinglePage<'a> {
     /// # Errors
     ///
     /// The error of pinning, charging or the table. All state is unchanged then.
+    #[inline(always)]
     pub(super) fn fill(self, state: &mut State) -> Result {
         let Self { view, table, .. } = self;
         let page = PinnedPage::new(self.memory, self.index)?;

@@ -81,6 +81,7 @@ impl Mapping {
     /// tables, the view exceeds the pages, the claim is to another range, or a page table belongs
     /// to another address space; `EIO` if a page table has failed to unmap a range before; else the
     /// error of pinning, charging or a page table. All state is unchanged then.
+    #[inline]
     pub fn new(
         claim: IovaClaim,
         pages: SharedPages,
@@ -113,7 +114,9 @@ impl Mapping {
     }
 
     /// Maps in `tables`, in which no table occurs twice.
-    #[inline]
+    ///
+    /// One function, so that what it calls on the way to a single page is inlined in one place.
+    #[inline(never)]
     fn in_tables(
         claim: IovaClaim,
         pages: SharedPages,
@@ -197,6 +200,7 @@ impl Mapping {
 }
 
 impl OpenWindow {
+    #[inline(always)]
     fn new(
         claim: &IovaClaim,
         pages: SharedPages,

@@ -203,6 +203,7 @@ impl PinnedPages {
     /// # Errors
     ///
     /// The error of pinning, charging or a page table. All state is unchanged then.
+    #[inline(always)]
     pub(super) fn open(&self, window: Window) -> Result<WindowId> {
         let mut state = self.state.lock();
         let state = &mut *state;

@@ -329,7 +329,7 @@ impl Tables {
     /// # Errors
     ///
     /// `ENOMEM`.
-    #[inline]
+    #[inline(always)]
     pub(super) fn new(tables: &[Table]) -> Result<Self> {
         Ok(match tables {
             [] => Self::default(),

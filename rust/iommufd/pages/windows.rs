@@ -56,6 +56,7 @@ impl<W: Covers> Windows<W> {
     /// # Errors
     ///
     /// `ENOMEM`.
+    #[inline(always)]
     pub(crate) fn room(&self) -> Result<Room<W>> {
         Ok(Room(match self.first {
             None => None,
@@ -64,6 +65,7 @@ impl<W: Covers> Windows<W> {
     }
 
     /// Adds a window.
+    #[inline(always)]
     pub(crate) fn put(&mut self, room: Room<W>, window: W) -> WindowId {
         let Some(slot) = room.0 else {
             debug_assert!(self.first.is_none());

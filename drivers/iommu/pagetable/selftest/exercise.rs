@@ -6,11 +6,11 @@
 //! are in `drivers/iommu/pagetable/tests`.
 
 use core::ops::ControlFlow;
+use kernel::fmt;
 use kernel_ext::iommu::{
     table::{Error, Format, Gather, Limits, PageTable, Permissions, TableMemory},
     MemoryKind, PhysRun,
 };
-use kernel::fmt;
 
 /// The number of pages in the window in which pages are mapped at random.
 pub(crate) const WINDOW: usize = 2048;
