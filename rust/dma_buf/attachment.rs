@@ -178,9 +178,8 @@ impl RawAttachment {
         // SAFETY: `buffer` and `device` are references, so both are valid. The new value keeps both
         // until it is detached. The operations are static. The caller promises that the data is
         // valid for them until the attachment is dropped.
-        let raw = unsafe {
-            bindings::dma_buf_dynamic_attach(to, device_ptr(device), operations, data)
-        };
+        let raw =
+            unsafe { bindings::dma_buf_dynamic_attach(to, device_ptr(device), operations, data) };
 
         // INVARIANT: `dma_buf_dynamic_attach()` returns a new attachment, which is not pinned.
         Ok(Self {

@@ -122,9 +122,7 @@ impl AccessUser for DriverUser {
 
         // SAFETY: By the type invariant of `Calls` its functions may be called. `access_destroy`
         // cannot remove the value before `calls` is dropped.
-        unsafe {
-            bindings::iommufd_core_access_unmap(*ops, *data, iova as usize, length as usize)
-        };
+        unsafe { bindings::iommufd_core_access_unmap(*ops, *data, iova as usize, length as usize) };
     }
 }
 
@@ -204,7 +202,10 @@ pub(super) mod entry {
     /// `access` came from [`access_create`] and is not used again, but by what its `unmap` calls.
     pub unsafe fn access_destroy<I: KernelApi>(access: *mut c_void) {
         // SAFETY: The access stays with C until it is freed below.
-        let Handle { access: owner, driver } = unsafe { handle::<I>(access) };
+        let Handle {
+            access: owner,
+            driver,
+        } = unsafe { handle::<I>(access) };
 
         I::Access::leave(owner);
         driver.revoke();

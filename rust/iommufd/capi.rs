@@ -235,9 +235,7 @@ pub mod entry {
 
         match I::bind(ctx, dev) {
             // C reads the head, and `unbind` gives the file of the device's context back.
-            Ok(device)
-                if !begins_with_head(&device) || !core::ptr::eq(device.context(), ctx) =>
-            {
+            Ok(device) if !begins_with_head(&device) || !core::ptr::eq(device.context(), ctx) => {
                 kernel::warn_on!(true);
                 I::unbind(&device);
                 error_ptr(EINVAL)

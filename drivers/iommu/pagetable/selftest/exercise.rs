@@ -1,23 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! One page table after the other, exercised and compared with a list of pages.
+//! Random operations on a page table, which is compared with a list of pages.
 //!
-//! It runs in the kernel, on the kernel's memory, and says no more than "right" or "wrong, here": the
-//! thorough tests of the same source are the host's, in `drivers/iommu/pagetable/tests`.
+//! These tests use the kernel's memory. The thorough tests of the same source run on the host; they
+//! are in `drivers/iommu/pagetable/tests`.
 
 use core::ops::ControlFlow;
 use kernel_ext::iommu::{
     table::{Error, Format, Gather, Limits, PageTable, Permissions, TableMemory},
     MemoryKind, PhysRun,
 };
+use kernel::fmt;
 
-/// Pages of the window in which things are mapped at random.
+/// The number of pages in the window in which pages are mapped at random.
 pub(crate) const WINDOW: usize = 2048;
-/// Random operations for each format.
+/// The number of random operations for each format.
 const STEPS: usize = 400;
-/// Runs of one call at most.
+/// The largest number of runs in one call.
 const BATCH: usize = 64;
-/// What cannot be written is not the same in all formats; this can be said in all.
+/// Permissions that all formats can express.
 pub(crate) const ALL: Permissions = Permissions {
     read: true,
     write: true,
@@ -25,18 +26,37 @@ pub(crate) const ALL: Permissions = Permissions {
     privileged: false,
 };
 
-/// What went wrong, and with what.
+/// An expectation that does not hold.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Failure {
-    /// What was expected.
+    /// The expectation.
     pub(crate) what: &'static str,
-    /// Where.
+    /// The IOVA at which it does not hold.
     pub(crate) iova: u64,
-    /// What else one wants to know.
+    /// An address, a length or a number that helps to find the reason.
     pub(crate) detail: u64,
 }
 
-/// Fails with `what` unless `condition`.
+impl Failure {
+    /// Creates the failure of an expectation that is not about an IOVA.
+    pub(crate) const fn new(what: &'static str) -> Self {
+        Self {
+            what,
+            iova: 0,
+            detail: 0,
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { what, iova, detail } = self;
+
+        write!(f, "expected that {what} (iova {iova:#x}, {detail:#x})")
+    }
+}
+
+/// Returns the failure of `what` unless `condition` holds.
 fn check(condition: bool, what: &'static str, iova: u64, detail: u64) -> Result<(), Failure> {
     if condition {
         Ok(())
@@ -45,14 +65,16 @@ fn check(condition: bool, what: &'static str, iova: u64, detail: u64) -> Result<
     }
 }
 
-/// Numbers that look random and are the same every time (xorshift64).
+/// A sequence of pseudo-random numbers, the same in every run (xorshift64).
 pub(crate) struct Numbers(u64);
 
 impl Numbers {
+    /// Starts a sequence.
     pub(crate) fn new(seed: u64) -> Self {
         Self(seed | 1)
     }
 
+    /// Returns the next number, which is below `end`.
     pub(crate) fn below(&mut self, end: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
@@ -65,15 +87,16 @@ impl Numbers {
 pub(crate) struct Exercise<'a, F: Format, M: TableMemory> {
     table: &'a PageTable<F, M>,
     flags: M::Flags,
-    /// IOVA of the first page of the window.
+    /// The IOVA of the first page of the window.
     base: u64,
-    /// Physical address of each page of the window plus one, or 0.
+    /// The physical address of each page of the window plus one, or 0 for a hole.
     pages: &'a mut [u64],
     numbers: Numbers,
 }
 
 impl<'a, F: Format, M: TableMemory> Exercise<'a, F, M> {
-    /// The window lies across the border of the largest tables, so that everything is needed twice.
+    /// Places the window across the boundary of the largest tables, so that tables of every level
+    /// are needed twice.
     pub(crate) fn new(
         table: &'a PageTable<F, M>,
         flags: M::Flags,
@@ -92,7 +115,7 @@ impl<'a, F: Format, M: TableMemory> Exercise<'a, F, M> {
         }
     }
 
-    /// Random maps and unmaps; in the end the table is empty.
+    /// Maps and unmaps at random; the table is empty at the end.
     pub(crate) fn run(&mut self) -> Result<(), Failure> {
         for _ in 0..STEPS {
             let first = self.numbers.below(self.pages.len() as u64) as usize;
@@ -104,7 +127,7 @@ impl<'a, F: Format, M: TableMemory> Exercise<'a, F, M> {
             } else {
                 self.unmap(first, count)?;
             }
-            // To look at every page takes longer than all the rest.
+            // Comparing every page takes longer than the operations.
             if self.numbers.below(8) == 0 {
                 self.compare()?;
             }
@@ -118,7 +141,8 @@ impl<'a, F: Format, M: TableMemory> Exercise<'a, F, M> {
         self.base + ((page as u64) << F::GRANULE_BITS)
     }
 
-    /// Runs for `count` pages at most, some of one page, some longer and aligned as the IOVA is.
+    /// Fills `runs` for up to `count` pages: runs of one page, and longer ones that are aligned as
+    /// the IOVA is. Returns the number of runs and of pages.
     fn runs(&mut self, first: usize, count: usize, runs: &mut [PhysRun]) -> (usize, usize) {
         let mut used = 0;
         let mut pages = 0;
@@ -167,7 +191,7 @@ impl<'a, F: Format, M: TableMemory> Exercise<'a, F, M> {
 
             check(
                 result.is_ok(),
-                "a map into nothing succeeds",
+                "a map into a hole succeeds",
                 iova,
                 pages.len() as u64,
             )?;
@@ -181,12 +205,7 @@ impl<'a, F: Format, M: TableMemory> Exercise<'a, F, M> {
         } else {
             let exists = result == Err(Error::Exists);
 
-            check(
-                exists,
-                "a map over something is refused",
-                iova,
-                pages as u64,
-            )?;
+            check(exists, "a map over a page is refused", iova, pages as u64)?;
         }
         self.compare()
     }
@@ -216,19 +235,24 @@ impl<'a, F: Format, M: TableMemory> Exercise<'a, F, M> {
         }
         check(
             wrong.is_none(),
-            "an unmap gives what was mapped",
+            "an unmap returns what was mapped",
             iova,
             wrong.unwrap_or(0),
         )?;
-        check(all, "an unmap gives all that was mapped", iova, length)?;
+        check(all, "an unmap returns all that was mapped", iova, length)?;
         let bytes = mapped << F::GRANULE_BITS;
 
-        check(result == Ok(bytes), "an unmap counts right", iova, bytes)?;
+        check(
+            result == Ok(bytes),
+            "an unmap counts the bytes",
+            iova,
+            bytes,
+        )?;
         range.fill(0);
         Ok(())
     }
 
-    /// Is every page of the window what the list says?
+    /// Compares every page of the window with the list.
     fn compare(&self) -> Result<(), Failure> {
         let last = self.iova(self.pages.len()) - 1;
         let mut seen = 0;
@@ -241,7 +265,7 @@ impl<'a, F: Format, M: TableMemory> Exercise<'a, F, M> {
 
             check(
                 found == expected,
-                "lookup says what was mapped",
+                "a lookup finds what was mapped",
                 self.iova(page),
                 found,
             )?;
@@ -254,13 +278,13 @@ impl<'a, F: Format, M: TableMemory> Exercise<'a, F, M> {
 
         check(
             seen == mapped,
-            "iterating finds every page once",
+            "an iteration finds every page once",
             self.base,
             seen,
         )
     }
 
-    /// A page of every size: mapped as one, cut or not, and gone again.
+    /// Maps a page of every size, unmaps a part of it where the format allows that, and the rest.
     pub(crate) fn large_pages(&mut self) -> Result<(), Failure> {
         for bits in (0..F::INPUT_BITS).filter(|&bits| self.table.page_sizes() & (1 << bits) != 0) {
             self.large_page(1 << bits)?;
@@ -286,7 +310,7 @@ impl<'a, F: Format, M: TableMemory> Exercise<'a, F, M> {
 
         check(
             self.table.translate(last) == Some(last),
-            "it is there",
+            "a large page is mapped to the end",
             last,
             size,
         )?;
@@ -300,36 +324,37 @@ impl<'a, F: Format, M: TableMemory> Exercise<'a, F, M> {
             Err(Error::Indivisible)
         };
 
-        check(part == expected, "a part can go, or not", last, size)?;
+        check(
+            part == expected,
+            "a part is unmapped where cutting is allowed",
+            last,
+            size,
+        )?;
         let rest = self
             .table
             .unmap(size, size, self.flags, &mut gather, |_| ());
         let left = if divisible { size - granule } else { size };
 
-        check(rest == Ok(left), "the rest can go", size, left)?;
+        check(rest == Ok(left), "the rest is unmapped", size, left)?;
         gather.flush(self.table, |_| ());
         check(
             self.table.lookup(size).is_none(),
-            "nothing is left",
+            "no page is left",
             size,
             size,
         )
     }
 }
 
-/// An empty table in the format `F`, run through everything.
+/// Creates a page table in the format `F`, and runs all operations on it.
 pub(crate) fn exercise<F: Format, M: TableMemory>(
     memory: M,
     options: F::Options,
     flags: M::Flags,
     pages: &mut [u64],
 ) -> Result<(), Failure> {
-    let table =
-        PageTable::<F, M>::new(memory, options, Limits::default(), flags).map_err(|_| Failure {
-            what: "a table can be made",
-            iova: 0,
-            detail: 0,
-        })?;
+    let table = PageTable::<F, M>::new(memory, options, Limits::default(), flags)
+        .map_err(|_| Failure::new("a table can be created"))?;
     let mut exercise = Exercise::new(&table, flags, pages, 0x5eed_0000 + u64::from(F::INPUT_BITS));
 
     exercise.large_pages()?;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Several CPUs in one page table, each with pages of its own among those of the others.
+//! Several CPUs use one page table at the same time, each with pages of its own between those of
+//! the others.
 
 use crate::exercise::{Failure, Numbers, ALL};
 use kernel::{
@@ -16,24 +17,28 @@ use kernel_ext::iommu::{
     MemoryKind, PhysRun,
 };
 
-/// How many do it at once.
+/// The number of workers.
 const WORKERS: u64 = 4;
-/// How often each one maps and unmaps.
+/// The number of times that each worker maps and unmaps.
 const ROUNDS: u64 = 1000;
 
-/// What the workers share.
+/// The state that the workers share.
 #[pin_data]
 struct Race<F: Format, M: TableMemory> {
     table: PageTable<F, M>,
+    /// The workers that are not done.
     running: Atomic<u64>,
+    /// The rounds that have failed.
     wrong: Atomic<u64>,
     #[pin]
     done: Completion,
 }
 
 impl<F: Format, M: TableMemory> Race<F, M> {
-    /// Maps a page of this worker's, finds it, and takes it away. The pages of all lie next to each
-    /// other, so tables come and go with the others' pages in them.
+    /// Maps a page of this worker, looks it up, and unmaps it. Returns whether all of it worked.
+    ///
+    /// The pages of all workers are adjacent, so that tables are created and removed while other
+    /// workers use them.
     fn round(&self, worker: u64, page: u64, flags: M::Flags) -> bool {
         let granule = 1u64 << F::GRANULE_BITS;
         let iova = (page * WORKERS + worker) << F::GRANULE_BITS;
@@ -55,11 +60,12 @@ impl<F: Format, M: TableMemory> Race<F, M> {
         right
     }
 
+    /// Runs one worker.
     fn worker(&self, worker: u64, flags: M::Flags) {
         let mut numbers = Numbers::new(worker + 1);
 
         for _ in 0..ROUNDS {
-            // Neighbours in one table, now and then in others.
+            // Adjacent pages, in one of three tables.
             let page = numbers.below(2) + (numbers.below(3) << F::INDEX_BITS);
 
             if !self.round(worker, page, flags) {
@@ -69,7 +75,7 @@ impl<F: Format, M: TableMemory> Race<F, M> {
         self.leave(1);
     }
 
-    /// So many are done, or have never begun.
+    /// Notes that a number of workers are done, or could not be started.
     fn leave(&self, workers: u64) {
         if self.running.fetch_sub(workers, ordering::Full) == workers {
             self.done.complete_all();
@@ -77,20 +83,15 @@ impl<F: Format, M: TableMemory> Race<F, M> {
     }
 }
 
-/// Lets several CPUs loose on a table in the format `F`.
+/// Runs all workers on a page table in the format `F`.
 pub(crate) fn race<F, M>(memory: M, options: F::Options, flags: M::Flags) -> Result<(), Failure>
 where
     F: Format,
     M: TableMemory + 'static,
     M::Flags: Send + 'static,
 {
-    let failed = |what| Failure {
-        what,
-        iova: 0,
-        detail: 0,
-    };
     let table = PageTable::<F, M>::new(memory, options, Limits::default(), flags)
-        .map_err(|_| failed("a table can be made"))?;
+        .map_err(|_| Failure::new("a table can be created"))?;
     let race = Arc::pin_init(
         pin_init!(Race {
             table,
@@ -100,8 +101,7 @@ where
         }),
         GFP_KERNEL,
     )
-    .map_err(|_| failed("there is memory"))?;
-
+    .map_err(|_| Failure::new("the shared state can be allocated"))?;
     let mut started = 0;
 
     for worker in 0..WORKERS {
@@ -117,12 +117,11 @@ where
     race.leave(WORKERS - started);
     race.done.wait_for_completion();
     match race.wrong.load(ordering::Relaxed) {
-        _ if started < WORKERS => Err(failed("all workers can be started")),
+        _ if started < WORKERS => Err(Failure::new("all workers can be started")),
         0 => Ok(()),
         wrong => Err(Failure {
-            what: "each finds its own pages",
-            iova: 0,
             detail: wrong,
+            ..Failure::new("each worker finds its own pages")
         }),
     }
 }
