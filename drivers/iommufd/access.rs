@@ -161,7 +161,7 @@ impl AccessObject for Access {
         Ok(access.publish_owned())
     }
 
-    fn destroy(access: OwnerRef<Self>) {
+    fn leave(access: &OwnerRef<Self>) {
         let state = access.state.lock();
 
         if state.to_pin().is_some() {

@@ -12,8 +12,9 @@ use crate::{
     mm::{CopyBuffer, PageSlots},
     pages::CopyPath,
 };
-use core::{ffi::c_void, mem::ManuallyDrop};
-use kernel::prelude::*;
+use core::ffi::c_void;
+use kernel::{prelude::*, sync::Arc};
+use kernel_ext::{new_rwsem, sync::RwSem};
 
 /// Who has an access: a driver in C, or something in Rust.
 pub trait AccessUser: Send + Sync {
@@ -37,8 +38,9 @@ pub trait AccessObject: ObjectType {
         user: KBox<dyn AccessUser>,
     ) -> Result<OwnerRef<Self>>;
 
-    /// Detaches it, and destroys it once no call of [`AccessUser::unmap`] is running any more.
-    fn destroy(access: OwnerRef<Self>);
+    /// Undoes [`attach`](Self::attach), if it is attached, because the access is about to be
+    /// destroyed.
+    fn leave(access: &OwnerRef<Self>);
 
     /// Attaches it to an address space.
     fn attach(access: &OwnerRef<Self>, ioas: ObjectId) -> Result;
@@ -60,40 +62,81 @@ pub trait AccessObject: ObjectType {
     fn rw(&self, iova: u64, data: CopyBuffer<'_>, path: CopyPath) -> Result;
 }
 
-/// A driver in C.
+/// The functions of a driver in C, and the data that they are called with.
 ///
 /// # Invariants
 ///
 /// `ops` is valid, and its functions may be called with `data`, as long as this value exists.
-struct Driver {
+struct Calls {
     ops: *const bindings::iommufd_access_ops,
     data: *mut c_void,
 }
 
-// SAFETY: The function in `ops` may be called in any thread, by several at a time.
-unsafe impl Send for Driver {}
-// SAFETY: As above.
-unsafe impl Sync for Driver {}
+// SAFETY: The functions in `ops` may be called in any thread.
+unsafe impl Send for Calls {}
+// SAFETY: The functions in `ops` may be called by several threads at a time.
+unsafe impl Sync for Calls {}
 
-impl AccessUser for Driver {
+/// A driver in C.
+#[pin_data]
+struct Driver {
+    needs_pages: bool,
+    /// Held for reading during a call of the driver. `None` once the access has been given back.
+    #[pin]
+    calls: RwSem<Option<Calls>>,
+}
+
+impl Driver {
+    fn new(calls: Calls) -> Result<Arc<Self>> {
+        // SAFETY: By the type invariant of `Calls`, `ops` is valid.
+        let needs_pages = unsafe { bindings::iommufd_core_access_needs_pages(calls.ops) };
+
+        Arc::pin_init(
+            pin_init!(Self {
+                needs_pages,
+                calls <- new_rwsem!(Some(calls), "Driver::calls"),
+            }),
+            GFP_KERNEL_ACCOUNT,
+        )
+    }
+
+    /// Waits for the calls of the driver that are running, and makes no more.
+    fn revoke(&self) {
+        *self.calls.write() = None;
+    }
+}
+
+/// A driver in C, for an [`AccessObject`], which may keep this longer than the driver exists.
+struct DriverUser(Arc<Driver>);
+
+impl AccessUser for DriverUser {
     fn needs_pages(&self) -> bool {
-        // SAFETY: By the type invariant `ops` is valid.
-        unsafe { bindings::iommufd_core_access_needs_pages(self.ops) }
+        self.0.needs_pages
     }
 
     fn unmap(&self, iova: u64, length: u64) {
-        // SAFETY: By the type invariant its functions may be called.
-        unsafe {
-            bindings::iommufd_core_access_unmap(self.ops, self.data, iova as usize, length as usize)
+        let calls = self.0.calls.read();
+        let Some(Calls { ops, data }) = &*calls else {
+            return;
         };
+
+        // SAFETY: By the type invariant of `Calls` its functions may be called. `access_destroy`
+        // cannot remove the value before `calls` is dropped.
+        unsafe { bindings::iommufd_core_access_unmap(*ops, *data, iova as usize, length as usize) };
     }
+}
+
+/// An access of a driver in C (`struct iommufd_access`, which is opaque to all C code).
+struct Handle<T: AccessObject> {
+    access: OwnerRef<T>,
+    driver: Arc<Driver>,
 }
 
 /// Bodies of the C functions; see [`entry`](super::entry).
 pub(super) mod entry {
     use super::*;
     use crate::{
-        capi::{borrow, context, errno, give, KernelApi},
+        capi::{context, errno, KernelApi},
         mm::PAGE_SIZE,
         shim::error_ptr,
     };
@@ -102,6 +145,28 @@ pub(super) mod entry {
     const WRITE: u32 = 1 << 0;
     const KTHREAD: u32 = 1 << 1;
     const SLOW_PATH: u32 = 1 << 2;
+
+    /// Borrows an access that C has.
+    ///
+    /// # Safety
+    ///
+    /// `access` came from [`access_create`] for the same `I`, and stays with C while the result is
+    /// used.
+    unsafe fn handle<'a, I: KernelApi>(access: *mut c_void) -> &'a Handle<I::Access> {
+        // SAFETY: `access_create` returned a boxed `Handle`, which only `access_destroy` frees.
+        unsafe { &*access.cast() }
+    }
+
+    fn create<I: KernelApi>(ctx: &Context<I>, calls: Calls) -> Result<KBox<Handle<I::Access>>> {
+        let driver = Driver::new(calls)?;
+        let user = KBox::new(DriverUser(driver.clone()), GFP_KERNEL_ACCOUNT)?;
+        let slot = KBox::<Handle<I::Access>>::new_uninit(GFP_KERNEL_ACCOUNT)?;
+
+        // If this fails, `create` of the trait may have kept the user, which must not call C any more.
+        let access = I::Access::create(ctx, user).inspect_err(|_| driver.revoke())?;
+
+        Ok(KBox::write(slot, Handle { access, driver }))
+    }
 
     /// # Safety
     ///
@@ -115,18 +180,19 @@ pub(super) mod entry {
     ) -> *mut c_void {
         // SAFETY: The caller has a reference.
         let ctx = unsafe { context::<I>(ctx) };
-        // INVARIANT: The caller vouches for it until the access goes, and this value goes with it.
-        let driver = Driver {
+        // INVARIANT: The caller keeps `ops` and `data` valid until `access_destroy`, which drops
+        // this value. If this function fails, it is dropped before that.
+        let calls = Calls {
             ops: ops.cast(),
             data,
         };
-        let access = KBox::new(driver, GFP_KERNEL_ACCOUNT)
-            .map_err(Error::from)
-            .and_then(|driver| I::Access::create(ctx, driver));
 
-        match access {
-            // SAFETY: The caller vouches for `id`.
-            Ok(access) => unsafe { give(access, id) },
+        match create(ctx, calls) {
+            Ok(handle) => {
+                // SAFETY: The caller promises that `id` is valid for writing.
+                unsafe { *id = handle.access.id().0 };
+                KBox::into_raw(handle).cast()
+            }
             Err(error) => error_ptr(error),
         }
     }
@@ -135,38 +201,44 @@ pub(super) mod entry {
     ///
     /// `access` came from [`access_create`] and is not used again, but by what its `unmap` calls.
     pub unsafe fn access_destroy<I: KernelApi>(access: *mut c_void) {
-        // SAFETY: The caller gives the access back.
-        I::Access::destroy(ManuallyDrop::into_inner(unsafe { borrow(access) }));
+        // SAFETY: The access stays with C until it is freed below.
+        let given = unsafe { handle::<I>(access) };
+
+        I::Access::leave(&given.access);
+        given.driver.revoke();
+        // SAFETY: `access_create` returned this box. C does not use it any more: the calls of the
+        // driver, which may have used it, are over, and no more are made.
+        drop(unsafe { KBox::from_raw(access.cast::<Handle<I::Access>>()) });
     }
 
     /// # Safety
     ///
     /// `access` came from [`access_create`].
     pub unsafe fn access_attach<I: KernelApi>(access: *mut c_void, ioas: u32) -> c_int {
-        // SAFETY: The caller vouches for `access`.
-        let access = unsafe { borrow::<I::Access>(access) };
+        // SAFETY: The caller promises that `access` came from `access_create` and stays with C.
+        let Handle { access, .. } = unsafe { handle::<I>(access) };
 
-        errno(I::Access::attach(&access, ObjectId(ioas)))
+        errno(I::Access::attach(access, ObjectId(ioas)))
     }
 
     /// # Safety
     ///
     /// `access` came from [`access_create`].
     pub unsafe fn access_replace<I: KernelApi>(access: *mut c_void, ioas: u32) -> c_int {
-        // SAFETY: The caller vouches for `access`.
-        let access = unsafe { borrow::<I::Access>(access) };
+        // SAFETY: The caller promises that `access` came from `access_create` and stays with C.
+        let Handle { access, .. } = unsafe { handle::<I>(access) };
 
-        errno(I::Access::replace(&access, ObjectId(ioas)))
+        errno(I::Access::replace(access, ObjectId(ioas)))
     }
 
     /// # Safety
     ///
     /// `access` came from [`access_create`].
     pub unsafe fn access_detach<I: KernelApi>(access: *mut c_void) {
-        // SAFETY: The caller vouches for `access`.
-        let access = unsafe { borrow::<I::Access>(access) };
+        // SAFETY: The caller promises that `access` came from `access_create` and stays with C.
+        let Handle { access, .. } = unsafe { handle::<I>(access) };
 
-        I::Access::detach(&access);
+        I::Access::detach(access);
     }
 
     /// # Safety
@@ -180,8 +252,8 @@ pub(super) mod entry {
         pages: *mut *mut c_void,
         flags: u32,
     ) -> c_int {
-        // SAFETY: The caller vouches for `access`.
-        let access = unsafe { borrow::<I::Access>(access) };
+        // SAFETY: The caller promises that `access` came from `access_create` and stays with C.
+        let Handle { access, .. } = unsafe { handle::<I>(access) };
         // SAFETY: The caller vouches for `pages`.
         let out = unsafe { PageSlots::new(pages.cast(), length.div_ceil(PAGE_SIZE)) };
 
@@ -196,8 +268,10 @@ pub(super) mod entry {
         iova: c_ulong,
         length: c_ulong,
     ) {
-        // SAFETY: The caller vouches for `access`.
-        unsafe { borrow::<I::Access>(access) }.unpin_pages(iova as u64, length as u64);
+        // SAFETY: The caller promises that `access` came from `access_create` and stays with C.
+        let Handle { access, .. } = unsafe { handle::<I>(access) };
+
+        access.unpin_pages(iova as u64, length as u64);
     }
 
     /// # Safety
@@ -211,8 +285,8 @@ pub(super) mod entry {
         length: usize,
         flags: u32,
     ) -> c_int {
-        // SAFETY: The caller vouches for `access`.
-        let access = unsafe { borrow::<I::Access>(access) };
+        // SAFETY: The caller promises that `access` came from `access_create` and stays with C.
+        let Handle { access, .. } = unsafe { handle::<I>(access) };
         let data = if length == 0 {
             CopyBuffer::Write(&[])
         } else if flags & WRITE != 0 {

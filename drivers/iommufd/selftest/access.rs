@@ -60,7 +60,7 @@ impl TestAccess {
 impl Drop for TestAccess {
     fn drop(&mut self) {
         if let Some(access) = self.access.take() {
-            Access::destroy(access);
+            Access::leave(&access);
         }
     }
 }
