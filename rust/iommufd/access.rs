@@ -254,10 +254,20 @@ pub(super) mod entry {
     ) -> c_int {
         // SAFETY: The caller promises that `access` came from `access_create` and stays with C.
         let Handle { access, .. } = unsafe { handle::<I>(access) };
-        // SAFETY: The caller vouches for `pages`.
-        let out = unsafe { PageSlots::new(pages.cast(), length.div_ceil(PAGE_SIZE)) };
+        // SAFETY: The caller promises that `pages` is null, or valid for so many pointers.
+        let mut out = unsafe { PageSlots::new(pages.cast(), length.div_ceil(PAGE_SIZE)) };
 
-        errno(access.pin_pages(iova as u64, length as u64, out, flags & WRITE != 0))
+        let slots = out.part(0..out.len());
+        let pinned = access.pin_pages(iova as u64, length as u64, slots, flags & WRITE != 0);
+
+        // The caller uses each pointer, so none may be missing, whatever `pin_pages` says.
+        errno(pinned.and_then(|()| match out.is_filled() {
+            true => Ok(()),
+            false => {
+                kernel::warn_on!(true);
+                Err(EFAULT)
+            }
+        }))
     }
 
     /// # Safety
