@@ -29,8 +29,8 @@ impl KernelApi for Iommufd {
         Device::bind(context, dev)
     }
 
-    fn unbind(device: OwnerRef<Device>) {
-        kernel::warn_on!(attach::detach(&device));
+    fn unbind(device: &OwnerRef<Device>) {
+        kernel::warn_on!(attach::detach(device));
     }
 
     fn attach(device: &OwnerRef<Device>, pasid: u32, pt: ObjectId) -> Result<ObjectId> {

@@ -32,8 +32,8 @@ pub trait KernelApi: Iommufd + VfioCompat {
     /// attached.
     fn bind(context: &Context<Self>, dev: &Device<Bound>) -> Result<OwnerRef<Self::Device>>;
 
-    /// Undoes [`bind`](Self::bind).
-    fn unbind(device: OwnerRef<Self::Device>);
+    /// Prepares the end of a device, which is destroyed after this: detaches it, if it is attached.
+    fn unbind(device: &OwnerRef<Self::Device>);
 
     /// Lets the device translate through the page table or IO address space `pt`; returns the page
     /// table that it has got.
@@ -225,14 +225,18 @@ pub mod entry {
             assert!(Object::<I::Device>::VALUE_OFFSET == size_of::<bindings::iommufd_object>());
         }
         match I::bind(ctx, dev) {
-            Ok(device) if !core::ptr::addr_eq::<I::Device, _>(&*device, (*device).as_ref()) => {
+            // C reads the head, and `unbind` gives the file of the device's context back.
+            Ok(device)
+                if !core::ptr::addr_eq::<I::Device, _>(&*device, (*device).as_ref())
+                    || !core::ptr::eq(device.context(), ctx) =>
+            {
                 kernel::warn_on!(true);
-                I::unbind(device);
+                I::unbind(&device);
                 error_ptr(EINVAL)
             }
             Ok(device) => {
                 // As long as the driver has its device, the file stays open.
-                // SAFETY: The caller has a reference.
+                // SAFETY: The caller has a reference to the context, which is one to its file.
                 unsafe { ctx.get_file() };
                 // SAFETY: The caller vouches for `id`.
                 unsafe { give(device, id) }
@@ -249,8 +253,9 @@ pub mod entry {
         let device = ManuallyDrop::into_inner(unsafe { borrow::<I::Device>(device) });
         let context = device.context().to_aref();
 
-        I::unbind(device);
-        // SAFETY: `bind` took this reference.
+        I::unbind(&device);
+        drop(device);
+        // SAFETY: `bind` took this reference, for the context that it has found in the device.
         unsafe { context.put_file() };
     }
 

@@ -42,7 +42,7 @@ impl Drop for BoundDevice {
         if let Some(device) = self.0.take() {
             // Nothing happens if it is not attached.
             Iommufd::detach(&device, NO_PASID);
-            Iommufd::unbind(device);
+            Iommufd::unbind(&device);
         }
     }
 }
