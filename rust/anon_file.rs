@@ -5,7 +5,7 @@
 //! C header: `include/linux/anon_inodes.h`.
 
 use crate::bindings;
-use core::{marker::PhantomData, ops::Deref, ptr::NonNull};
+use core::{any::TypeId, marker::PhantomData, ops::Deref, ptr::NonNull};
 use kernel::{error::from_err_ptr, fs::File, prelude::*, sync::aref::ARef, types::ForeignOwnable};
 
 /// The data of an anonymous file, dropped when the file is released.
@@ -21,9 +21,15 @@ pub trait AnonFile: Send + Sync + Sized + 'static {
 ///
 /// # Invariants
 ///
-/// The private data of each file with this table is a `KBox<T>`.
-#[repr(transparent)]
-pub struct Operations<T: AnonFile>(bindings::file_operations, PhantomData<fn() -> T>);
+/// The private data of each file with this table is a `KBox<T>`. A table for another type is at
+/// another address.
+#[repr(C)]
+pub struct Operations<T: AnonFile> {
+    raw: bindings::file_operations,
+    /// Tells this table from those of other types, which the compiler else may merge with it.
+    _type_id: fn() -> TypeId,
+    _type: PhantomData<fn() -> T>,
+}
 
 // SAFETY: The table is not changed after it has been created.
 unsafe impl<T: AnonFile> Sync for Operations<T> {}
@@ -36,8 +42,12 @@ impl<T: AnonFile> Operations<T> {
         raw.owner = module.as_ptr();
         raw.release = Some(Self::release);
         // INVARIANT: Only `open` creates files with this table, and it passes a `KBox<T>` as
-        // private data.
-        Self(raw, PhantomData)
+        // private data. The value differs from that of a table for another type in `_type_id`.
+        Self {
+            raw,
+            _type_id: TypeId::of::<T>,
+            _type: PhantomData,
+        }
     }
 
     /// # Safety
@@ -65,7 +75,7 @@ pub fn open<T: AnonFile>(value: T) -> Result<ARef<File>> {
     let file = from_err_ptr(unsafe {
         bindings::anon_inode_getfile(
             T::NAME.as_char_ptr(),
-            &T::operations().0,
+            &T::operations().raw,
             data,
             bindings::O_RDWR as c_int,
         )
@@ -103,7 +113,7 @@ impl<T: AnonFile> FileRef<T> {
         // file do not change.
         let operations = unsafe { (*file.as_ptr()).f_op };
 
-        if !core::ptr::eq(operations, &T::operations().0) {
+        if !core::ptr::eq(operations, &T::operations().raw) {
             // SAFETY: `fget()` has taken the reference, and the file is not used after this.
             unsafe { bindings::fput(file.as_ptr()) };
             return Err(EBADFD);

@@ -5,14 +5,15 @@
 //! This differs from `kernel::miscdevice` in four points:
 //!
 //! - A device has a node name, a mode, and optionally a fixed minor number.
-//! - Several devices may share their operations; `open` is passed the device of the file.
+//! - Several devices may share their operations; `open` is passed the device of the file, and the
+//!   file itself, by an [`Opening`] that no other code can make.
 //! - [`private_data`] recognises an open file by its `file_operations`, and returns its data.
 //! - 32-bit programs on 64-bit kernels call the same `ioctl`.
 //!
 //! C header: `include/linux/miscdevice.h`.
 
 use crate::bindings;
-use core::marker::PhantomData;
+use core::{any::TypeId, marker::PhantomData};
 use kernel::{
     device::Device,
     error::to_result,
@@ -38,7 +39,7 @@ use kernel::{
 ///         &OPERATIONS
 ///     }
 ///
-///     fn open(_file: &File, _device: &Device, _minor: u32) -> Result<KBox<State>> {
+///     fn open(_opening: Opening<'_, Self>) -> Result<KBox<State>> {
 ///         Ok(KBox::new(State::new(), GFP_KERNEL)?)
 ///     }
 ///
@@ -64,8 +65,8 @@ pub trait MiscDevice: Sized + 'static {
     /// Returns the `file_operations` of this device: a `static` of the implementor.
     fn operations() -> &'static FileOperations<Self>;
 
-    /// Creates the data of a file that is opened on `device`, which has the minor number `minor`.
-    fn open(file: &File, device: &Device, minor: u32) -> Result<Self::Data>;
+    /// Creates the data of a file that is being opened.
+    fn open(opening: Opening<'_, Self>) -> Result<Self::Data>;
 
     /// Executes an ioctl.
     fn ioctl(
@@ -84,14 +85,53 @@ pub trait MiscDevice: Sized + 'static {
     }
 }
 
+/// A file that is being opened on a device of `T`.
+///
+/// Data of the file may refer to it as long as they exist: they are dropped when it is released.
+///
+/// # Invariants
+///
+/// `file` is being opened by `FileOperations::<T>::open`, and becomes a file of `T` with the data
+/// that [`MiscDevice::open`] returns.
+pub struct Opening<'a, T: MiscDevice> {
+    file: &'a File,
+    device: &'a Device,
+    minor: u32,
+    _type: PhantomData<fn() -> T>,
+}
+
+impl<'a, T: MiscDevice> Opening<'a, T> {
+    /// Returns the file.
+    pub fn file(&self) -> &'a File {
+        self.file
+    }
+
+    /// Returns the device that the file is opened on.
+    pub fn device(&self) -> &'a Device {
+        self.device
+    }
+
+    /// Returns the minor number of the device.
+    pub fn minor(&self) -> u32 {
+        self.minor
+    }
+}
+
 /// The `struct file_operations` of the device `T`.
 ///
 /// # Invariants
 ///
 /// The operations are the functions below, so that the private data of each open file with this
-/// table came from `T::Data::into_foreign`.
-#[repr(transparent)]
-pub struct FileOperations<T: MiscDevice>(bindings::file_operations, PhantomData<fn() -> T>);
+/// table came from `T::Data::into_foreign`. A table for another type is at another address.
+#[repr(C)]
+pub struct FileOperations<T: MiscDevice> {
+    raw: bindings::file_operations,
+    /// Tells this table from those of other types. Functions with the same code may be merged, and
+    /// so may constants with the same value; but this function does not return the same for two
+    /// types.
+    _type_id: fn() -> TypeId,
+    _type: PhantomData<fn() -> T>,
+}
 
 // SAFETY: The table is not changed after it has been created.
 unsafe impl<T: MiscDevice> Sync for FileOperations<T> {}
@@ -111,8 +151,18 @@ impl<T: MiscDevice> FileOperations<T> {
             raw.compat_ioctl = bindings::compat_ptr_ioctl;
         }
         // INVARIANT: The operations are the functions below. `open` stores the result of
-        // `into_foreign` before the file is open.
-        Self(raw, PhantomData)
+        // `into_foreign` before the file is open. The value differs from that of a table for
+        // another type in `_type_id`, so the compiler does not merge the two.
+        Self {
+            raw,
+            _type_id: TypeId::of::<T>,
+            _type: PhantomData,
+        }
+    }
+
+    /// Returns whether this is the table of an open file.
+    fn is_of(&self, file: *const bindings::file_operations) -> bool {
+        core::ptr::eq(&self.raw, file)
     }
 
     /// # Safety
@@ -132,7 +182,15 @@ impl<T: MiscDevice> FileOperations<T> {
         // device`.
         let device = unsafe { Device::from_raw((*misc).this_device) };
 
-        match T::open(opened, device, minor.unsigned_abs()) {
+        // INVARIANT: This is the file, and below it gets the data that `T::open` returns.
+        let opening = Opening {
+            file: opened,
+            device,
+            minor: minor.unsigned_abs(),
+            _type: PhantomData,
+        };
+
+        match T::open(opening) {
             Ok(data) => {
                 // SAFETY: The file is valid, and only `open` accesses its private data before it
                 // returns.
@@ -172,17 +230,18 @@ impl<T: MiscDevice> FileOperations<T> {
 
     /// # Safety
     ///
-    /// Called by the VFS for a file that [`Self::open`] opened and that is not yet released, and for a
-    /// `vma` that is being set up.
+    /// The VFS calls this for a file that [`Self::open`] has opened and that is not yet released, and
+    /// for a `vma` that is being set up.
     unsafe extern "C" fn mmap(
         file: *mut bindings::file,
         vma: *mut bindings::vm_area_struct,
     ) -> c_int {
-        // SAFETY: `open` stored the data.
+        // SAFETY: The VFS passes a valid file, whose private data does not change once it is open.
         let data = unsafe { (*file).private_data };
-        // SAFETY: They came from `into_foreign` and live until `release`.
+        // SAFETY: `open` stored the result of `into_foreign`, which only `release` takes back,
+        // after this call.
         let data = unsafe { T::Data::borrow(data) };
-        // SAFETY: The caller sets the VMA up until this function returns.
+        // SAFETY: The VFS passes a VMA that is being set up, and does not use it during the call.
         let vma = unsafe { VmaNew::from_raw(vma.cast()) };
 
         match T::mmap(data, vma) {
@@ -202,7 +261,7 @@ pub unsafe fn private_data<T: MiscDevice>(file: *mut bindings::file) -> Option<*
     // and private data do not change.
     let (operations, data) = unsafe { ((*file).f_op, (*file).private_data) };
 
-    core::ptr::eq(operations, &T::operations().0).then_some(data)
+    T::operations().is_of(operations).then_some(data)
 }
 
 /// The minor number that the kernel reserves for VFIO containers.
@@ -253,7 +312,7 @@ impl<T: MiscDevice> Registration<T> {
                 raw.name = options.name.as_char_ptr();
                 raw.nodename = options.node.as_char_ptr();
                 raw.mode = options.mode;
-                raw.fops = &T::operations().0;
+                raw.fops = &T::operations().raw;
                 // SAFETY: The initialiser passes a `slot` that is valid for writing.
                 unsafe { slot.write(raw) };
                 // INVARIANT: The value exists only if this succeeds, and the device is registered

@@ -16,12 +16,11 @@ use super::object::{
 use crate::{
     bindings,
     fault::should_fail,
-    miscdev::{FileOperations, MiscDevice},
+    miscdev::{FileOperations, MiscDevice, Opening},
 };
 use core::{marker::PhantomData, ops::Deref, ptr::NonNull};
 use kernel::{
     device::Device,
-    fs::File,
     mm::virt::VmaNew,
     prelude::*,
     sync::{aref::ARef, Refcount, SpinLock},
@@ -57,8 +56,8 @@ impl<I: Iommufd> MiscDevice for ContextDevice<I> {
         <I as Iommufd>::operations()
     }
 
-    fn open(file: &File, device: &Device, minor: u32) -> Result<OpenContext<I>> {
-        OpenContext::new(file, device, minor)
+    fn open(opening: Opening<'_, Self>) -> Result<OpenContext<I>> {
+        OpenContext::new(opening)
     }
 
     fn ioctl(context: &Context<I>, cmd: u32, arg: usize) -> Result<isize> {

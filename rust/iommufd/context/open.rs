@@ -2,12 +2,10 @@
 
 //! The file of a context: it owns the context, and others keep it open.
 
-use super::{Context, Iommufd};
-use crate::bindings;
+use super::{Context, ContextDevice, Iommufd};
+use crate::{bindings, miscdev::Opening};
 use core::{ffi::c_void, mem::ManuallyDrop, ops::Deref, ptr::NonNull};
 use kernel::{
-    device::Device,
-    fs::File,
     new_spinlock,
     prelude::*,
     sync::{
@@ -79,8 +77,10 @@ pub struct OpenContext<I: Iommufd>(ARef<Context<I>>);
 
 impl<I: Iommufd> OpenContext<I> {
     /// A context without objects for a file that is being opened, and that it goes with.
-    pub(super) fn new(file: &File, device: &Device, minor: u32) -> Result<Self> {
-        let file = file.as_ptr();
+    pub(super) fn new(opening: Opening<'_, ContextDevice<I>>) -> Result<Self> {
+        // The file becomes one of `ContextDevice<I>` with this context as its data, so the context
+        // is dropped when the file is released.
+        let file = opening.file().as_ptr();
         let context = try_pin_init!(Context::<I> {
             shared <- Opaque::ffi_init(move |slot: *mut bindings::iommufd_ctx_layout| {
                 // SAFETY: `slot` is valid for writing and pinned.
@@ -89,10 +89,10 @@ impl<I: Iommufd> OpenContext<I> {
                     bindings::iommufd_core_ctx_init(slot, file);
                 }
             }),
-            device: device.into(),
+            device: opening.device().into(),
             memory: Refcount::new(1),
             file <- new_spinlock!(NonNull::new(file).map(FilePtr), "Context::file"),
-            state <- I::state(minor),
+            state <- I::state(opening.minor()),
         }? Error);
         let context = KBox::try_pin_init(context, GFP_KERNEL_ACCOUNT)?;
         // SAFETY: The context stays where it is until `dec_ref` makes a box of it again.
