@@ -9,6 +9,7 @@
 #include <linux/highmem.h>
 #include <linux/hugetlb.h>
 #include <linux/jiffies.h>
+#include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/pci-ats.h>
 #include <linux/pci.h>
@@ -53,6 +54,17 @@ void kernel_ext_iotlb_sync(struct iommu_domain *domain,
 			   struct iommu_iotlb_gather *gather)
 {
 	iommu_iotlb_sync(domain, gather);
+}
+
+/* The caller knows that the module, which may be NULL, is not being unloaded. */
+void kernel_ext_module_get(struct module *module)
+{
+	__module_get(module);
+}
+
+void kernel_ext_module_put(struct module *module)
+{
+	module_put(module);
 }
 
 static DEFINE_MUTEX(iommu_registry);

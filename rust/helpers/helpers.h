@@ -30,6 +30,8 @@ void kernel_ext_iotlb_gather_init(struct iommu_iotlb_gather *gather);
 void kernel_ext_iotlb_sync(struct iommu_domain *domain,
 			   struct iommu_iotlb_gather *gather);
 
+void kernel_ext_module_get(struct module *module);
+void kernel_ext_module_put(struct module *module);
 void kernel_ext_iommu_registry_lock(void);
 void kernel_ext_iommu_registry_unlock(void);
 void kernel_ext_iommu_instances_down_read(void);

@@ -22,6 +22,38 @@ use kernel::{error::from_err_ptr, prelude::*};
 pub struct Domain {
     raw: NonNull<bindings::iommu_domain>,
     table: NonNull<dyn DomainTable>,
+    /// Dropped after the domain has been freed.
+    _driver: DriverModule,
+}
+
+/// A reference to the module of an IOMMU driver, whose functions free a domain and its page table.
+///
+/// The core keeps the driver only while it has a device. A domain may exist for longer.
+///
+/// # Invariants
+///
+/// `0` is null, or a module to which this value owns a reference.
+struct DriverModule(*mut bindings::module);
+
+impl DriverModule {
+    /// Takes a reference to the module of the driver of the IOMMU of `owner`.
+    fn of(owner: &DmaOwner) -> Self {
+        // SAFETY: The operations of a driver are constant and live as long as one of its devices.
+        let module = unsafe { (*owner.iommu_ops()).owner };
+
+        // INVARIANT: The reference is taken here.
+        // SAFETY: `module` is null, or the core has a reference to it, because the driver has the
+        // device of `owner`.
+        unsafe { bindings::kernel_ext_module_get(module) };
+        Self(module)
+    }
+}
+
+impl Drop for DriverModule {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariant this value owns a reference, which is not used after this.
+        unsafe { bindings::kernel_ext_module_put(self.0) };
+    }
 }
 
 // SAFETY: A domain may be used and freed on any thread.
@@ -39,6 +71,7 @@ impl Domain {
     /// else the error of the driver.
     pub fn new(owner: &DmaOwner, features: DomainFeatures, data: Option<UserData>) -> Result<Self> {
         let dev = device_ptr(owner.device());
+        let driver = DriverModule::of(owner);
         let ops = owner.iommu_ops();
         let flags = features.bits();
         // SAFETY: The operations of a driver are constant and live as long as one of its devices.
@@ -51,9 +84,11 @@ impl Domain {
             // SAFETY: `owner` holds a reference to the device, so it is valid. Its DMA is claimed,
             // so it has an IOMMU.
             let raw = unsafe { bindings::iommu_paging_domain_alloc_flags(dev, 0) };
+            let raw = NonNull::new(from_err_ptr(raw)?).ok_or(ENODEV)?;
 
-            // SAFETY: The domain was allocated just now, so this function owns it.
-            return Ok(unsafe { Self::from_raw(NonNull::new(from_err_ptr(raw)?).ok_or(ENODEV)?) });
+            // SAFETY: The domain was allocated just now, so this function owns it, and `driver` is
+            // the module of its driver.
+            return Ok(unsafe { Self::from_raw(raw, driver) });
         };
         let data = data.map(|data| bindings::iommu_user_data {
             type_: data.kind,
@@ -69,16 +104,18 @@ impl Domain {
         // The core attaches only devices of the same driver.
         // SAFETY: The domain was allocated just now, and no other reference to it exists.
         unsafe { (*domain.as_ptr()).owner = ops };
-        // SAFETY: The domain was allocated just now, so this function owns it.
-        Ok(unsafe { Self::from_raw(domain) })
+        // SAFETY: The domain was allocated just now, so this function owns it, and `driver` is the
+        // module of its driver.
+        Ok(unsafe { Self::from_raw(domain, driver) })
     }
 
     /// Takes ownership of a domain.
     ///
     /// # Safety
     ///
-    /// `raw` is a valid paging domain, and the caller passes its ownership to the result.
-    unsafe fn from_raw(raw: NonNull<bindings::iommu_domain>) -> Self {
+    /// `raw` is a valid paging domain of the driver in the module `driver`, and the caller passes
+    /// its ownership to the result.
+    unsafe fn from_raw(raw: NonNull<bindings::iommu_domain>, driver: DriverModule) -> Self {
         // SAFETY: The caller passes the ownership of the domain, so it stays valid as long as the
         // result exists.
         let table = match unsafe { find_page_table(raw) } {
@@ -89,7 +126,11 @@ impl Domain {
         };
 
         // INVARIANT: The caller passes the ownership of the domain, in which `table` lies.
-        Self { raw, table }
+        Self {
+            raw,
+            table,
+            _driver: driver,
+        }
     }
 
     /// Returns the page table in the domain.
