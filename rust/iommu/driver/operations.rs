@@ -169,7 +169,9 @@ impl<T: Driver> Operations<T> {
     }
 
     /// Offers a device to the IOMMUs of the driver, until one takes it.
-    fn probe(&self, dev: &Device) -> Result<(*mut bindings::iommu_device, T::Device)> {
+    ///
+    /// The IOMMU counts the device, and so stays until [`Instance::release`] is called for it.
+    fn probe(&self, dev: &Device) -> Result<(&Instance<T>, T::Device)> {
         // Those that look up page tables, and other drivers that probe, are not held up.
         let list = Shared::lock();
         // SAFETY: By the type invariant the lock is the permission to read the list.
@@ -180,7 +182,10 @@ impl<T: Driver> Operations<T> {
             match instance.driver().probe(dev) {
                 Err(error) if error == ENODEV => {}
                 Err(error) => return Err(error),
-                Ok(device) => return Ok((instance.as_raw(), device)),
+                Ok(device) => {
+                    instance.serve(&list);
+                    return Ok((instance, device));
+                }
             }
             next = instance.read_next(&list);
         }
@@ -221,17 +226,21 @@ unsafe extern "C" fn probe_device<T: Driver>(
 ) -> *mut bindings::iommu_device {
     // SAFETY: The device is valid for the whole call.
     let device = unsafe { Device::from_raw(dev) };
-    let probed = T::operations()
-        .probe(device)
-        .and_then(|(iommu, device)| Ok((iommu, KBox::new(device, GFP_KERNEL)?)));
+    let (iommu, device) = match T::operations().probe(device) {
+        Ok(probed) => probed,
+        Err(error) => return error_ptr(error).cast(),
+    };
 
-    match probed {
-        Ok((iommu, device)) => {
+    match KBox::new(device, GFP_KERNEL) {
+        Ok(device) => {
             // SAFETY: The core has prepared its part of the device, and leaves this field to drivers.
             unsafe { (*(*dev).iommu).priv_ = device.into_foreign() };
-            iommu
+            iommu.as_raw()
         }
-        Err(error) => error_ptr(error).cast(),
+        Err(error) => {
+            iommu.release();
+            error_ptr(error.into()).cast()
+        }
     }
 }
 
@@ -243,6 +252,9 @@ unsafe extern "C" fn release_device<T: Driver>(dev: *mut bindings::device) {
     let data = unsafe { core::mem::replace(&mut (*(*dev).iommu).priv_, ptr::null_mut()) };
     // SAFETY: `probe_device` has set it, and nothing borrows it any more.
     drop(unsafe { KBox::<T::Device>::from_foreign(data) });
+    // SAFETY: The core sets the field to what `probe_device` has returned, an IOMMU of `T`, before
+    // it calls this, and clears it afterwards. The IOMMU stays while it counts the device.
+    unsafe { Instance::<T>::from_raw((*(*dev).iommu).iommu_dev) }.release();
 }
 
 /// # Safety

@@ -9,11 +9,15 @@ use super::{
     Driver,
 };
 use crate::{bindings, shim::device_ptr};
-use core::{cell::UnsafeCell, ptr};
+use core::{cell::UnsafeCell, mem::ManuallyDrop, ptr};
 use kernel::{
     device::{Bound, Device},
     error::to_result,
     prelude::*,
+    sync::atomic::{
+        ordering::{Acquire, Relaxed, Release},
+        Atomic,
+    },
     types::Opaque,
 };
 
@@ -29,6 +33,9 @@ pub(in crate::iommu) struct Instance<T: Driver> {
     #[pin]
     raw: Opaque<bindings::iommu_device>,
     next: UnsafeCell<*const Self>,
+    /// The number of devices that the IOMMU serves. Incremented with the lock of `instances.rs`
+    /// held, so only while the IOMMU is on the list.
+    served: Atomic<usize>,
     #[pin]
     driver: T,
 }
@@ -48,6 +55,7 @@ impl<T: Driver> Instance<T> {
                     ..pin_init::zeroed()
                 }),
                 next: UnsafeCell::new(ptr::null()),
+                served: Atomic::new(0),
                 driver <- driver,
             }? Error),
             GFP_KERNEL,
@@ -70,6 +78,23 @@ impl<T: Driver> Instance<T> {
 
     pub(super) fn driver(&self) -> &T {
         &self.driver
+    }
+
+    /// Counts a device that the driver has taken on, until [`release`](Self::release).
+    pub(super) fn serve(&self, _list: &Shared) {
+        self.served.fetch_add(1, Relaxed);
+    }
+
+    /// Counts a device that the driver has released. Unless another reference keeps it, the IOMMU
+    /// may be gone afterwards.
+    pub(super) fn release(&self) {
+        self.served.fetch_sub(1, Release);
+    }
+
+    /// Returns whether a device of the driver has the IOMMU. Once the IOMMU is off the list, it gets
+    /// no more of them.
+    pub(in crate::iommu) fn is_serving(&self) -> bool {
+        self.served.load(Acquire) != 0
     }
 
     /// The link to the next IOMMU of the driver, to be used while the lock is held.
@@ -169,14 +194,14 @@ pub(in crate::iommu) fn unlist<T: Driver>(named: &Named<T>) {
 
 /// An IOMMU that is part of the system; dropping it takes it away.
 ///
-/// Devices that it serves keep the module loaded; one that a driver still uses must not lose its
-/// IOMMU. So a registration belongs into the data of the module, or into those of a driver that is
-/// not unbound from the device that is the IOMMU.
+/// Devices that it serves keep the module loaded, so a registration in the data of the module is
+/// dropped only when there are none. One that is dropped earlier is leaked, with a warning, because
+/// users of these devices refer to the IOMMU: it serves them as before, and no others.
 ///
 /// # Invariants
 ///
 /// It is on the list of the operations of `T`, and `iommu_device_register()` succeeded for it.
-pub struct Registration<T: Driver>(Named<T>);
+pub struct Registration<T: Driver>(ManuallyDrop<Named<T>>);
 
 impl<T: Driver> Registration<T> {
     /// Adds an IOMMU, which is the device `parent`, under a name in sysfs. The devices that are there
@@ -203,15 +228,20 @@ impl<T: Driver> Registration<T> {
         })?;
         listed.keep();
         // INVARIANT: It succeeded, and the IOMMU stays on the list.
-        Ok(Self(named))
+        Ok(Self(ManuallyDrop::new(named)))
     }
 }
 
 impl<T: Driver> Drop for Registration<T> {
     fn drop(&mut self) {
-        // Before the core lets go of its devices, so that none of them comes back.
+        // From here on the driver takes no device on for this IOMMU.
         unlist(&self.0);
-        // SAFETY: By the type invariant it is registered.
+        if kernel::warn_on!(self.0.instance().is_serving()) {
+            return;
+        }
+        // SAFETY: By the type invariant it is registered. No device has it, so none loses it.
         unsafe { bindings::iommu_device_unregister(self.0.instance().as_raw()) };
+        // SAFETY: The value is not used after this.
+        unsafe { ManuallyDrop::drop(&mut self.0) };
     }
 }
