@@ -7,7 +7,7 @@
 
 use super::driver::{unlist, Driver, Listed, Named};
 use crate::{bindings, shim::device_ptr};
-use core::{cell::UnsafeCell, ptr, ptr::NonNull};
+use core::{cell::UnsafeCell, mem::ManuallyDrop, ptr, ptr::NonNull};
 use kernel::{
     device::{Bound, Device},
     error::to_result,
@@ -90,13 +90,16 @@ impl Drop for RegisteredBus {
     }
 }
 
-/// A bus with its IOMMU. Dropping it takes both away; devices must have gone before.
+/// A bus with its IOMMU. Dropping it takes both away, unless a [`MockDevice`] is left on the bus:
+/// then it is leaked, with a warning.
 ///
 /// # Invariants
 ///
-/// `iommu` is on the list of the operations of `T`, and `iommu_device_register_bus()` succeeded for all of
-/// it.
-pub struct Registration<T: Driver> {
+/// The IOMMU is on the list of the operations of `T`, and `iommu_device_register_bus()` succeeded
+/// for all of it.
+pub struct Registration<T: Driver>(ManuallyDrop<Registered<T>>);
+
+struct Registered<T: Driver> {
     iommu: Named<T>,
     notifier: Pin<KBox<Opaque<bindings::notifier_block>>>,
     bus: RegisteredBus,
@@ -138,30 +141,40 @@ impl<T: Driver> Registration<T> {
         drop(lock);
         listed.keep();
         // INVARIANT: It succeeded, and the IOMMU stays on the list.
-        Ok(Self {
+        Ok(Self(ManuallyDrop::new(Registered {
             iommu,
             notifier,
             bus,
-        })
+        })))
     }
 }
 
 impl<T: Driver> Drop for Registration<T> {
     fn drop(&mut self) {
-        let bus = self.bus.0;
+        let Registered {
+            iommu,
+            notifier,
+            bus,
+        } = &*self.0;
         let lock = Lock::take();
 
-        bus.set_iommu(&lock, ptr::null_mut());
-        // Before the core lets go of its devices, so that none of them comes back.
-        unlist(&self.iommu);
-        // SAFETY: By the type invariant it is registered.
+        bus.0.set_iommu(&lock, ptr::null_mut());
+        // From here on the driver takes no device on for this IOMMU.
+        unlist(iommu);
+        drop(lock);
+        if kernel::warn_on!(iommu.instance().is_serving()) {
+            return;
+        }
+        // SAFETY: By the type invariant it is registered. No device has it, so none loses it.
         unsafe {
             bindings::iommu_device_unregister_bus(
-                self.iommu.instance().as_raw(),
-                bus.raw.get(),
-                self.notifier.get(),
+                iommu.instance().as_raw(),
+                bus.0.raw.get(),
+                notifier.get(),
             )
         };
+        // SAFETY: The value is not used after this.
+        unsafe { ManuallyDrop::drop(&mut self.0) };
     }
 }
 
