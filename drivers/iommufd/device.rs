@@ -54,11 +54,6 @@ impl Device {
         Ok(context.reserve(|_| Ok(device))?.publish_owned())
     }
 
-    /// The device.
-    pub(crate) fn device(&self) -> &device::Device {
-        self.head.device()
-    }
-
     /// Its group.
     pub(crate) fn group(&self) -> &Group {
         &self.group

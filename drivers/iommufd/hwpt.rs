@@ -10,7 +10,7 @@ use crate::{
 };
 use iommufd_core::{Reserved, Table, UserRef};
 use kernel::{prelude::*, sync::SetOnce};
-use kernel_ext::iommu::{is_capable, Capability, DmaOwner, Domain, DomainFeatures, UserData};
+use kernel_ext::iommu::{Capability, DmaOwner, Domain, DomainFeatures, UserData};
 
 /// Who has made a page table, which decides when it goes.
 #[derive(Clone, Copy)]
@@ -84,8 +84,7 @@ impl Hwpt {
             Origin::User { features, data } => (false, features, data),
         };
         let domain = Domain::new(device, features, data)?;
-        let enforces_cache_coherency =
-            is_capable(device.device(), Capability::EnforceCacheCoherency);
+        let enforces_cache_coherency = device.is_capable(Capability::EnforceCacheCoherency);
 
         // Before anything is mapped: some page tables keep this in each entry.
         if enforces_cache_coherency && kernel::warn_on!(!domain.enforce_cache_coherency()) {

@@ -41,8 +41,9 @@ impl Capability {
 }
 
 /// Returns whether the IOMMU of `dev` has a capability. False for a device without an IOMMU.
-pub fn is_capable(dev: &Device, capability: Capability) -> bool {
-    // SAFETY: `dev` is a reference, so it points to a valid device.
+pub fn is_capable(dev: &Device<Bound>, capability: Capability) -> bool {
+    // SAFETY: `dev` is a reference to a device that a driver is bound to, so it does not lose its
+    // IOMMU during the call.
     unsafe { bindings::device_iommu_capable(device_ptr(dev), capability as u32) }
 }
 
@@ -62,9 +63,10 @@ unsafe impl Sync for Group {}
 
 impl Group {
     /// Returns the group of `dev`, or `None` if it has no IOMMU.
-    pub fn of(dev: &Device) -> Option<Self> {
+    pub fn of(dev: &Device<Bound>) -> Option<Self> {
         // INVARIANT: `iommu_group_get()` takes a reference, which the new value owns.
-        // SAFETY: `dev` is a reference, so it points to a valid device.
+        // SAFETY: `dev` is a reference to a device that a driver is bound to, so it does not leave
+        // its group during the call.
         NonNull::new(unsafe { bindings::iommu_group_get(device_ptr(dev)) }).map(Self)
     }
 
@@ -157,6 +159,13 @@ impl DmaOwner {
     /// Returns its group.
     pub fn group(&self) -> &Group {
         &self.group
+    }
+
+    /// Returns whether the IOMMU of the device has a capability.
+    pub fn is_capable(&self, capability: Capability) -> bool {
+        // SAFETY: `self.dev` is a reference, so the device is valid. By the type invariant its DMA
+        // is claimed, so it keeps its IOMMU.
+        unsafe { bindings::device_iommu_capable(device_ptr(&self.dev), capability as u32) }
     }
 
     /// Returns the data of the IOMMU core for the device.

@@ -12,7 +12,7 @@ use kernel::{
     prelude::*,
     uaccess::{UserPtr, UserSlice},
 };
-use kernel_ext::iommu::{is_capable, Capability, HwInfo, PasidSupport};
+use kernel_ext::iommu::{Capability, HwInfo, PasidSupport};
 
 /// Carries it out.
 ///
@@ -43,7 +43,7 @@ fn ask(device: &Device, wanted: u32) -> Result<(HwInfo, Option<PasidSupport>, Hw
     let capabilities = HwCapabilities {
         pasid_exec: pasids.is_some_and(|pasids| pasids.exec),
         pasid_privileged: pasids.is_some_and(|pasids| pasids.privileged),
-        ats: is_capable(device.device(), Capability::PciAts),
+        ats: device.owner().is_capable(Capability::PciAts),
     };
 
     Ok((info, pasids, capabilities))
