@@ -10,7 +10,7 @@ use kernel::{
     error::{from_err_ptr, to_result},
     page::PAGE_SIZE,
     prelude::*,
-    sync::Arc,
+    sync::{aref::ARef, Arc},
 };
 
 /// A reference to a dma-buf.
@@ -155,6 +155,8 @@ struct RawAttachment {
     raw: NonNull<bindings::dma_buf_attachment>,
     pinned: bool,
     buffer: DmaBuf,
+    /// The attachment has a pointer to it, which the exporter and debugfs may use.
+    _device: ARef<Device>,
 }
 
 // SAFETY: An attachment may be pinned, unpinned and detached on any thread.
@@ -172,17 +174,19 @@ impl RawAttachment {
         operations: &'static bindings::dma_buf_attach_ops,
         data: *mut c_void,
     ) -> Result<Self> {
-        let (to, device) = (buffer.as_ptr(), device_ptr(device));
-        // SAFETY: `buffer` and `device` are references, so both are valid. The operations are
-        // static. The caller promises that the data is valid for them until the attachment is
-        // dropped.
-        let raw = unsafe { bindings::dma_buf_dynamic_attach(to, device, operations, data) };
+        let to = buffer.as_ptr();
+        // SAFETY: `buffer` and `device` are references, so both are valid. The new value keeps both
+        // until it is detached. The operations are static. The caller promises that the data is
+        // valid for them until the attachment is dropped.
+        let raw =
+            unsafe { bindings::dma_buf_dynamic_attach(to, device_ptr(device), operations, data) };
 
         // INVARIANT: `dma_buf_dynamic_attach()` returns a new attachment, which is not pinned.
         Ok(Self {
             raw: NonNull::new(from_err_ptr(raw)?).ok_or(EINVAL)?,
             pinned: false,
             buffer,
+            _device: device.into(),
         })
     }
 
