@@ -37,6 +37,7 @@ const HUGE_WORTHWHILE: usize = 64;
 pub struct PinnedBatch {
     slots: Slots,
     first: usize,
+    /// Whether the pages are pinned for writing, and so are marked dirty when they are unpinned.
     writable: bool,
 }
 
@@ -53,7 +54,7 @@ impl PinnedBatch {
 
     /// Pins pages of `memory` from page `index` on: at least one, and at most `most`.
     ///
-    /// Returns the number of pinned pages. The batch must be empty.
+    /// Returns the number of pinned pages. Pages that have not been taken are unpinned before.
     ///
     /// # Errors
     ///
@@ -64,9 +65,13 @@ impl PinnedBatch {
     pub fn pin(&mut self, memory: &Memory, index: usize, most: usize) -> Result<usize> {
         let wanted = memory.npages().saturating_sub(index).min(most);
 
-        debug_assert!(self.is_empty() && self.writable == memory.writable());
+        if !self.is_empty() {
+            self.unpin();
+        }
+        // INVARIANT: The list is empty.
         self.slots.truncate(0);
         self.first = 0;
+        self.writable = memory.writable();
         if wanted == 0 {
             return Err(EINVAL);
         }

@@ -2,7 +2,7 @@
 
 //! Arrays of words that C code fills in. Short ones need no allocation.
 
-use super::batch::batch_bytes;
+use super::{batch::batch_bytes, pfn_run::PfnRun};
 use crate::array_vec::ArrayVec;
 use kernel::{page::PAGE_SIZE, prelude::*};
 
@@ -29,7 +29,8 @@ impl Slots {
     ///
     /// `ENOMEM` if not even one page can be allocated.
     pub(super) fn reserve(&mut self, wanted: usize) -> Result {
-        let most = (batch_bytes() / size_of::<u64>()).max(1);
+        // No more than a run may have, if all pages follow each other.
+        let most = (batch_bytes() / size_of::<u64>()).clamp(1, PfnRun::MAX_COUNT);
         let capacity = wanted.min(most);
 
         let enough = match self {
