@@ -4,6 +4,7 @@
 
 use crate::{
     bindings,
+    capi::{begins_with_head, DeviceHead},
     iommu::{DmaOwner, Group},
     table::Table,
     ObjectType, OwnerRef,
@@ -25,7 +26,17 @@ unsafe impl Sync for AttachHandle {}
 
 impl AttachHandle {
     /// Creates a handle that names the bound `device` as the one that is attached.
-    pub fn new<T: ObjectType>(device: &OwnerRef<T>) -> Result<KBox<Self>> {
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` for a device that does not begin with its head; `ENOMEM`.
+    pub fn new<T>(device: &OwnerRef<T>) -> Result<KBox<Self>>
+    where
+        T: ObjectType + AsRef<DeviceHead<T::Family>>,
+    {
+        if !begins_with_head(device) {
+            return Err(EINVAL);
+        }
         let mut raw: bindings::iommufd_attach_handle_layout = pin_init::zeroed();
 
         raw.idev = device.as_c_ptr().cast_mut();

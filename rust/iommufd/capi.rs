@@ -91,6 +91,17 @@ impl<I: Iommufd> DeviceHead<I> {
     }
 }
 
+/// Returns whether an object is laid out as C reads a bound device: its value begins with a
+/// [`DeviceHead`]. `AsRef` alone does not say where the head is.
+pub(super) fn begins_with_head<T: ObjectType + AsRef<DeviceHead<T::Family>>>(
+    device: &OwnerRef<T>,
+) -> bool {
+    const {
+        assert!(Object::<T>::VALUE_OFFSET == size_of::<bindings::iommufd_object>());
+    }
+    core::ptr::addr_eq::<T, _>(&**device, (**device).as_ref())
+}
+
 /// The context behind C's pointer.
 ///
 /// # Safety
@@ -221,15 +232,9 @@ pub mod entry {
         // SAFETY: The caller has a reference, and is the driver bound to the device.
         let dev = unsafe { Device::<Bound>::from_raw(dev.cast()) };
 
-        const {
-            assert!(Object::<I::Device>::VALUE_OFFSET == size_of::<bindings::iommufd_object>());
-        }
         match I::bind(ctx, dev) {
             // C reads the head, and `unbind` gives the file of the device's context back.
-            Ok(device)
-                if !core::ptr::addr_eq::<I::Device, _>(&*device, (*device).as_ref())
-                    || !core::ptr::eq(device.context(), ctx) =>
-            {
+            Ok(device) if !begins_with_head(&device) || !core::ptr::eq(device.context(), ctx) => {
                 kernel::warn_on!(true);
                 I::unbind(&device);
                 error_ptr(EINVAL)
