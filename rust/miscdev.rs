@@ -230,8 +230,8 @@ impl<T: MiscDevice> FileOperations<T> {
 
     /// # Safety
     ///
-    /// The VFS calls this for a file that [`Self::open`] has opened and that is not yet released, and
-    /// for a `vma` that is being set up.
+    /// The VFS calls this for a file that [`Self::open`] has opened and that is not yet released,
+    /// and for a `vma` that is being set up.
     unsafe extern "C" fn mmap(
         file: *mut bindings::file,
         vma: *mut bindings::vm_area_struct,

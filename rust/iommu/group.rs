@@ -185,13 +185,15 @@ impl DmaOwner {
 
     /// Whether the driver of its IOMMU can be asked for domains with features or data of its own.
     pub fn takes_domain_features(&self) -> bool {
-        // SAFETY: The operations of a driver stay, and do not change.
+        // SAFETY: By the type invariant the DMA of the device is claimed, so the driver has it. The
+        // operations of a driver are constant and live as long as one of its devices.
         unsafe { (*self.iommu_ops()).domain_alloc_paging_flags }.is_some()
     }
 
     /// Whether the driver of its IOMMU nests domains on others.
     pub fn nests_domains(&self) -> bool {
-        // SAFETY: The operations of a driver stay, and do not change.
+        // SAFETY: By the type invariant the DMA of the device is claimed, so the driver has it. The
+        // operations of a driver are constant and live as long as one of its devices.
         unsafe { (*self.iommu_ops()).domain_alloc_nested }.is_some()
     }
 

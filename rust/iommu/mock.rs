@@ -35,7 +35,8 @@ struct Lock(());
 
 impl Lock {
     fn take() -> Self {
-        // SAFETY: There is nothing to it.
+        // SAFETY: The mutex is static and initialised. The function has no other requirement than
+        // that it may sleep.
         unsafe { bindings::kernel_ext_mock_lock() };
         Self(())
     }
@@ -62,7 +63,7 @@ impl Bus {
     }
 
     fn set_iommu(&self, _lock: &Lock, iommu: *mut bindings::iommu_device) {
-        // SAFETY: By the type invariant the lock makes it ours.
+        // SAFETY: By the type invariant the cell is accessed with the lock held, as `_lock` shows.
         unsafe { *self.iommu.get() = iommu };
     }
 }
@@ -236,7 +237,7 @@ impl NewDevice {
         unsafe { (*dev).release = Some(Self::RELEASE) };
         // SAFETY: As above.
         unsafe { (*dev).bus = bus.raw.get() };
-        // INVARIANT: It is initialised and ours.
+        // INVARIANT: The device was initialised just now, and the value owns its first reference.
         // SAFETY: A box is not null.
         let this = Self(unsafe { NonNull::new_unchecked(dev) });
 
@@ -252,7 +253,8 @@ impl NewDevice {
     /// Frees what the IOMMU core keeps for a device that could not be added: where it has had memory
     /// for the first part of it and none for the second, it forgets that.
     fn free_iommu_data(&self) {
-        // SAFETY: By the type invariant the device is there; it was not added, so it is ours alone.
+        // SAFETY: By the type invariant the device is valid. It was not added, so no other code
+        // uses it.
         let data = unsafe { &mut (*self.0.as_ptr()).iommu };
 
         // SAFETY: The core has allocated it, or it is null.
@@ -273,7 +275,8 @@ impl Drop for NewDevice {
     fn drop(&mut self) {
         // SAFETY: By the type invariant the device is there; one that was added has no node any more.
         unsafe { bindings::device_remove_software_node(self.0.as_ptr()) };
-        // SAFETY: By the type invariant the reference is ours.
+        // SAFETY: By the type invariant this value owns the reference, which is not used after
+        // this.
         unsafe { bindings::put_device(self.0.as_ptr()) };
     }
 }
@@ -304,7 +307,7 @@ impl MockDevice {
     ) -> Result<Self> {
         let dev = NewDevice::new(bus, name, properties)?;
         let _lock = Lock::take();
-        // SAFETY: By the type invariant the lock makes it ours.
+        // SAFETY: By the type invariant the cell is accessed with the lock held, as it is here.
         let iommu = unsafe { *bus.iommu.get() };
 
         if iommu.is_null() {

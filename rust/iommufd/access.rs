@@ -162,7 +162,7 @@ pub(super) mod entry {
         let user = KBox::new(DriverUser(driver.clone()), GFP_KERNEL_ACCOUNT)?;
         let slot = KBox::<Handle<I::Access>>::new_uninit(GFP_KERNEL_ACCOUNT)?;
 
-        // If this fails, `create` of the trait may have kept the user, which must not call C any more.
+        // If this fails, the function may have kept the user, which must not call C any more.
         let access = I::Access::create(ctx, user).inspect_err(|_| driver.revoke())?;
 
         Ok(KBox::write(slot, Handle { access, driver }))
@@ -300,10 +300,12 @@ pub(super) mod entry {
         let data = if length == 0 {
             CopyBuffer::Write(&[])
         } else if flags & WRITE != 0 {
-            // SAFETY: The caller vouches for `data`.
+            // SAFETY: The caller promises that `data` is valid for reading `length` bytes, which is
+            // not zero, if the flags say that memory is written.
             CopyBuffer::Write(unsafe { core::slice::from_raw_parts(data.cast(), length) })
         } else {
-            // SAFETY: The caller vouches for `data`.
+            // SAFETY: The caller promises that `data` is valid for writing `length` bytes, which is
+            // not zero, if the flags do not say that memory is written.
             CopyBuffer::Read(unsafe { core::slice::from_raw_parts_mut(data.cast(), length) })
         };
         let path = match flags {

@@ -118,7 +118,7 @@ pub(super) unsafe fn context<'a, I: Iommufd>(ctx: *mut c_void) -> &'a Context<I>
 ///
 /// `id` is valid for writing.
 pub(super) unsafe fn give<T: ObjectType>(object: OwnerRef<T>, id: *mut u32) -> *mut c_void {
-    // SAFETY: The caller vouches for `id`.
+    // SAFETY: The caller promises that `id` is valid for writing.
     unsafe { *id = object.id().0 };
     object.into_raw().as_ptr().cast()
 }
@@ -199,7 +199,8 @@ pub mod entry {
         }
         // SAFETY: `fget` took a reference.
         let ctx = unsafe { ctx_from_file::<I>(file.cast()) };
-        // SAFETY: The reference of `fget` is ours; the context has one of its own.
+        // SAFETY: `fget` has taken this reference, which is not used after this. `ctx_from_file`
+        // has taken one of its own.
         unsafe { bindings::fput(file) };
         ctx
     }
@@ -243,7 +244,7 @@ pub mod entry {
                 // As long as the driver has its device, the file stays open.
                 // SAFETY: The caller has a reference to the context, which is one to its file.
                 unsafe { ctx.get_file() };
-                // SAFETY: The caller vouches for `id`.
+                // SAFETY: The caller promises that `id` is valid for writing.
                 unsafe { give(device, id) }
             }
             Err(error) => error_ptr(error),
@@ -272,13 +273,13 @@ pub mod entry {
         pt_id: *mut u32,
         f: impl FnOnce(&OwnerRef<I::Device>, ObjectId) -> Result<ObjectId>,
     ) -> c_int {
-        // SAFETY: The caller vouches for `device`.
+        // SAFETY: The caller promises that `device` came from `bind` and stays with C.
         let device = unsafe { borrow::<I::Device>(device) };
-        // SAFETY: The caller vouches for `pt_id`.
+        // SAFETY: The caller promises that `pt_id` is valid for reading.
         let wanted = ObjectId(unsafe { *pt_id });
 
         errno(f(&device, wanted).map(|got| {
-            // SAFETY: The caller vouches for `pt_id`.
+            // SAFETY: The caller promises that `pt_id` is valid for writing.
             unsafe { *pt_id = got.0 };
         }))
     }
@@ -287,7 +288,7 @@ pub mod entry {
     ///
     /// `device` came from [`bind`]; `pt_id` is valid for reading and writing.
     pub unsafe fn attach<I: KernelApi>(device: *mut c_void, pasid: u32, pt_id: *mut u32) -> c_int {
-        // SAFETY: As here.
+        // SAFETY: The caller upholds the contract of this function, which is that of `change`.
         unsafe { change::<I>(device, pt_id, |device, pt| I::attach(device, pasid, pt)) }
     }
 
@@ -295,7 +296,7 @@ pub mod entry {
     ///
     /// `device` came from [`bind`]; `pt_id` is valid for reading and writing.
     pub unsafe fn replace<I: KernelApi>(device: *mut c_void, pasid: u32, pt_id: *mut u32) -> c_int {
-        // SAFETY: As here.
+        // SAFETY: The caller upholds the contract of this function, which is that of `change`.
         unsafe { change::<I>(device, pt_id, |device, pt| I::replace(device, pasid, pt)) }
     }
 
@@ -303,7 +304,7 @@ pub mod entry {
     ///
     /// `device` came from [`bind`].
     pub unsafe fn detach<I: KernelApi>(device: *mut c_void, pasid: u32) {
-        // SAFETY: The caller vouches for `device`.
+        // SAFETY: The caller promises that `device` came from `bind` and stays with C.
         let device = unsafe { borrow::<I::Device>(device) };
 
         I::detach(&device, pasid);
@@ -313,7 +314,7 @@ pub mod entry {
     ///
     /// `device` came from [`bind`].
     pub unsafe fn device_to_ctx<I: KernelApi>(device: *mut c_void) -> *mut c_void {
-        // SAFETY: The caller vouches for `device`.
+        // SAFETY: The caller promises that `device` came from `bind` and stays with C.
         let device = unsafe { borrow::<I::Device>(device) };
 
         (&raw const *device.context()).cast_mut().cast()
@@ -323,7 +324,7 @@ pub mod entry {
     ///
     /// `device` came from [`bind`].
     pub unsafe fn device_to_id<I: KernelApi>(device: *mut c_void) -> u32 {
-        // SAFETY: The caller vouches for `device`.
+        // SAFETY: The caller promises that `device` came from `bind` and stays with C.
         unsafe { borrow::<I::Device>(device) }.id().0
     }
 }

@@ -31,7 +31,7 @@ pub(super) mod entry {
         let ctx = unsafe { context::<I>(ctx) };
 
         errno(I::ioas_id(ctx).map(|ioas| {
-            // SAFETY: The caller vouches for `id`.
+            // SAFETY: The caller promises that `id` is valid for writing.
             unsafe { *id = ioas.0 };
         }))
     }

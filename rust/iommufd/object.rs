@@ -211,7 +211,8 @@ impl ObjectOps {
     ///
     /// The object is of the type that these operations are for, and nobody uses it any more.
     pub(crate) unsafe fn drop(&self, header: NonNull<Header>) {
-        // SAFETY: The caller vouches for it.
+        // SAFETY: The caller promises what `drop_object` requires, for the type that `of` was
+        // called with.
         unsafe { (self.drop)(header) };
     }
 }
@@ -220,7 +221,9 @@ impl ObjectOps {
 ///
 /// As for [`ObjectOps::drop`].
 unsafe fn drop_object<T: ObjectType>(header: NonNull<Header>) {
-    // SAFETY: The header is the start of an `Object<T>` that came out of a `KBox`, and ours now.
+    // SAFETY: The caller promises that this is the header of an `Object<T>`, at whose start it is.
+    // Objects are allocated in a `KBox` by `Context::reserve`. There is no other user, so this
+    // function may free it.
     drop(unsafe { KBox::from_raw(header.cast::<Object<T>>().as_ptr()) });
 }
 
@@ -300,9 +303,9 @@ impl<T: ObjectType> UserRef<T> {
     ///
     /// The caller holds a reference of any sort.
     pub(crate) unsafe fn new(object: NonNull<Object<T>>) -> Self {
-        // SAFETY: The caller vouches for the object.
+        // SAFETY: The caller promises that it holds a reference, so the object is valid.
         unsafe { object.as_ref() }.header.users().inc();
-        // INVARIANT: That user is ours.
+        // INVARIANT: The new value owns the user that was added just now.
         Self(object)
     }
 
@@ -444,7 +447,8 @@ impl<T: ObjectType> OwnerRef<T> {
     /// `object` is published in the table of its context. The caller gives up one of its users, and
     /// has no other `OwnerRef` to it.
     pub(crate) unsafe fn from_raw(object: NonNull<Object<T>>) -> Self {
-        // INVARIANT: The caller vouches for it.
+        // INVARIANT: The caller promises that the object is published, gives up a user, and has no
+        // other `OwnerRef`.
         Self(object)
     }
 }
@@ -462,7 +466,8 @@ impl<T: ObjectType> Drop for OwnerRef<T> {
         // The object may be the last that keeps its context.
         let context = self.object().context().clone();
 
-        // SAFETY: By the type invariant it is published in this context, and the user is ours.
+        // SAFETY: By the type invariant the object is published in this context, and this value
+        // owns a user, which is not used after this.
         unsafe { context.destroy_owned(self.0.cast()) };
     }
 }

@@ -161,10 +161,12 @@ impl<T: Driver> Operations<T> {
         // SAFETY: By the type invariant the lock is the permission to use the list; what is on it is
         // valid, and the instance is on it.
         while !ptr::eq(unsafe { *at }, instance) {
-            // SAFETY: As above.
+            // SAFETY: The lock is held, and `at` is the head or a link of an IOMMU on the list.
+            // What is on it is valid. This is not its end, because the instance is yet to come.
             at = unsafe { &**at }.next(&list);
         }
-        // SAFETY: As above.
+        // SAFETY: The lock is held for writing, and `at` is the head or a link of an IOMMU on the
+        // list.
         unsafe { *at = *instance.next(&list) };
     }
 
@@ -177,7 +179,8 @@ impl<T: Driver> Operations<T> {
         // SAFETY: By the type invariant the lock is the permission to read the list.
         let mut next = unsafe { *self.instances.get() };
 
-        // SAFETY: As above; what is on the list is valid.
+        // SAFETY: By the type invariant the lock is the permission to read the list. What is on it
+        // is valid, because `add` was promised that it is removed before it goes.
         while let Some(instance) = unsafe { next.as_ref() } {
             match instance.driver().probe(dev) {
                 Err(error) if error == ENODEV => {}
@@ -212,9 +215,11 @@ impl<T: Driver> Operations<T> {
 ///
 /// Called by the core for a device that [`probe_device`] has taken on and that is not yet released.
 unsafe fn device<'a, T: Driver>(dev: *mut bindings::device) -> &'a T::Device {
-    // SAFETY: The caller vouches for the device, so the core's part of it is there.
+    // SAFETY: The caller promises that the device was taken on and not yet released, so that the
+    // core's part of it is there, and the field is what `probe_device` has set.
     let data = unsafe { (*(*dev).iommu).priv_ };
-    // SAFETY: `probe_device` has set it, and `release_device` is not called meanwhile.
+    // SAFETY: `probe_device` has set the field to a boxed `T::Device`. Only `release_device` takes
+    // it back, which the core calls after all other functions for the device.
     unsafe { KBox::<T::Device>::borrow(data) }
 }
 
@@ -250,7 +255,8 @@ unsafe extern "C" fn probe_device<T: Driver>(
 unsafe extern "C" fn release_device<T: Driver>(dev: *mut bindings::device) {
     // SAFETY: The core's part of the device is there until this returns.
     let data = unsafe { core::mem::replace(&mut (*(*dev).iommu).priv_, ptr::null_mut()) };
-    // SAFETY: `probe_device` has set it, and nothing borrows it any more.
+    // SAFETY: `probe_device` has set the field to a boxed `T::Device`. The core calls no other
+    // function for the device any more, so it is not borrowed.
     drop(unsafe { KBox::<T::Device>::from_foreign(data) });
     // SAFETY: The core sets the field to what `probe_device` has returned, an IOMMU of `T`, before
     // it calls this, and clears it afterwards. The IOMMU stays while it counts the device.
@@ -292,7 +298,7 @@ unsafe extern "C" fn hw_info<T: Driver>(
     length: *mut u32,
     kind: *mut bindings::iommu_hw_info_type,
 ) -> *mut c_void {
-    // SAFETY: The caller vouches for it.
+    // SAFETY: The caller promises that `kind` is valid for reading.
     let wanted = unsafe { *kind };
 
     // SAFETY: The device is one of `T`.
@@ -300,9 +306,10 @@ unsafe extern "C" fn hw_info<T: Driver>(
         Ok(info) => {
             let (data, bytes, _) = KVec::into_raw_parts(info.data);
 
-            // SAFETY: The caller vouches for it.
+            // SAFETY: The caller promises that `kind` is valid for writing.
             unsafe { *kind = info.kind };
-            // SAFETY: The caller vouches for it. What describes hardware has a few bytes.
+            // SAFETY: The caller promises that `length` is valid for writing. If the number did not
+            // fit, the caller would read fewer bytes than there are.
             unsafe { *length = bytes as u32 };
             // The caller frees it with `kfree`.
             data.cast()
@@ -321,7 +328,7 @@ unsafe extern "C" fn domain_alloc_paging_flags<T: Driver>(
 ) -> *mut bindings::iommu_domain {
     // SAFETY: The device is one of `T`, so its IOMMU is one as well.
     let driver = unsafe { Instance::<T>::from_raw((*(*dev).iommu).iommu_dev) }.driver();
-    // SAFETY: The caller vouches for it.
+    // SAFETY: The caller promises that `data` is null or valid during the call.
     let data = unsafe { data.as_ref() }.map(UserData::from_raw);
     // SAFETY: The device is one of `T`.
     let device = unsafe { device::<T>(dev) };

@@ -68,7 +68,8 @@ impl<T: Driver> Instance<T> {
     ///
     /// `raw` is valid and has the functions of `T`.
     pub(super) unsafe fn from_raw<'a>(raw: *mut bindings::iommu_device) -> &'a Self {
-        // SAFETY: By the type invariant; the caller vouches for the pointer.
+        // SAFETY: The caller promises that `raw` is valid and has the functions of `T`. By the type
+        // invariant it is then the start of an `Instance<T>`.
         unsafe { &*raw.cast() }
     }
 
@@ -91,8 +92,8 @@ impl<T: Driver> Instance<T> {
         self.served.fetch_sub(1, Release);
     }
 
-    /// Returns whether a device of the driver has the IOMMU. Once the IOMMU is off the list, it gets
-    /// no more of them.
+    /// Returns whether a device of the driver has the IOMMU. Once that is off the list, it gets no
+    /// more of them.
     pub(in crate::iommu) fn is_serving(&self) -> bool {
         self.served.load(Acquire) != 0
     }
@@ -129,7 +130,8 @@ impl<T: Driver> Named<T> {
     ) -> Result<Self> {
         let instance = Instance::new(driver)?;
 
-        // SAFETY: Instance and device are valid; the format takes one string, which is copied.
+        // SAFETY: `instance` and `parent` are references, so both are valid. The instance does not
+        // move, because it is boxed. The format takes one string, which is copied.
         to_result(unsafe {
             bindings::iommu_device_sysfs_add(
                 instance.as_raw(),
@@ -146,7 +148,7 @@ impl<T: Driver> Named<T> {
 
 impl<T: Driver> Drop for Named<T> {
     fn drop(&mut self) {
-        // SAFETY: By the type invariant it was added.
+        // SAFETY: By the type invariant it was added, and it is removed only here.
         unsafe { bindings::iommu_device_sysfs_remove(self.0.as_raw()) };
     }
 }
@@ -218,7 +220,9 @@ impl<T: Driver> Registration<T> {
         let named = Named::new(parent, name, driver)?;
         let listed = Listed::new(&named);
 
-        // SAFETY: The instance is valid until it is unregistered, the functions for ever.
+        // SAFETY: The instance is boxed, and freed only after it has been unregistered. The
+        // functions are static in the module of the driver, to which the core has a reference for
+        // each device.
         to_result(unsafe {
             bindings::iommu_device_register(
                 named.instance().as_raw(),

@@ -48,7 +48,8 @@ struct Lock(());
 
 impl Lock {
     fn take() -> Self {
-        // SAFETY: There is nothing to it.
+        // SAFETY: The mutex is static and initialised. The function has no other requirement than
+        // that it may sleep.
         unsafe { bindings::kernel_ext_iommu_registry_lock() };
         Self(())
     }
@@ -56,7 +57,7 @@ impl Lock {
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // SAFETY: The lock is held.
+        // SAFETY: This value exists, so this thread holds the lock, which `take` has taken.
         unsafe { bindings::kernel_ext_iommu_registry_unlock() };
     }
 }
@@ -82,13 +83,14 @@ impl Entry {
     /// One more IOMMU of the driver with these functions.
     pub(super) fn add(&'static self, ops: *const bindings::iommu_ops) {
         let _lock = Lock::take();
-        // SAFETY: By the type invariant the lock makes it ours.
+        // SAFETY: By the type invariant the cell is accessed with the lock held, as it is here, and
+        // no other reference to its contents exists.
         let links = unsafe { &mut *self.links.get() };
 
         links.users += 1;
         if links.users == 1 {
             links.ops = ops;
-            // SAFETY: The lock is held.
+            // SAFETY: The lock, which protects the head of the list, is held.
             links.next = unsafe { FIRST.0.get().replace(self) };
         }
     }
@@ -96,7 +98,8 @@ impl Entry {
     /// One IOMMU less.
     pub(super) fn remove(&'static self) {
         let _lock = Lock::take();
-        // SAFETY: By the type invariant the lock makes it ours.
+        // SAFETY: By the type invariant the cell is accessed with the lock held, as it is here, and
+        // no other reference to its contents exists.
         let links = unsafe { &mut *self.links.get() };
 
         links.users -= 1;
@@ -111,13 +114,13 @@ impl Entry {
                 // SAFETY: The projection stays within the entry.
                 at = unsafe { &raw mut (*entry.links.get()).next };
             }
-            // SAFETY: As above.
+            // SAFETY: The lock is held, and `at` is the head or a link of an entry on the list.
             unsafe { *at = next };
         }
     }
 }
 
-/// The page table in a domain, if its driver is one of ours.
+/// Returns the page table in a domain, if its driver is written in Rust.
 ///
 /// # Safety
 ///
@@ -125,19 +128,20 @@ impl Entry {
 pub(in crate::iommu) unsafe fn find(
     domain: NonNull<bindings::iommu_domain>,
 ) -> Option<NonNull<dyn DomainTable>> {
-    // SAFETY: The caller vouches for the domain, whose owner does not change.
+    // SAFETY: The caller promises that the domain is valid; its owner does not change.
     let owner = unsafe { (*domain.as_ptr()).owner };
     let _lock = Lock::take();
-    // SAFETY: The lock is held.
+    // SAFETY: The lock, which protects the head of the list, is held.
     let mut next = unsafe { *FIRST.0.get() };
 
     // SAFETY: The lock is held, and entries leave the list before their module is unloaded.
     while let Some(entry) = unsafe { next.as_ref() } {
-        // SAFETY: As above.
+        // SAFETY: By the type invariant the links are accessed with the lock held, as it is here.
         let links = unsafe { &*entry.links.get() };
 
         if ptr::eq(links.ops, owner) {
-            // SAFETY: The owner is the one that the entry was added with.
+            // SAFETY: The owner is the table of functions that the entry was added with, for which
+            // `Entry::new` was promised that `as_page_table` can be called.
             return Some(unsafe { (entry.as_page_table)(domain) });
         }
         next = links.next;

@@ -71,7 +71,7 @@ impl<const COHERENT: bool> IommuPages<COHERENT> {
         // INVARIANT: This is the difference.
         Self {
             device: iommu.into(),
-            // SAFETY: There is nothing to it.
+            // SAFETY: The function has no requirements: it computes a constant.
             offset: unsafe { bindings::kernel_ext_linear_map_offset() },
         }
     }
@@ -113,7 +113,8 @@ unsafe impl<const COHERENT: bool> TableMemory for IommuPages<COHERENT> {
     }
 
     fn allocate(&self, words: usize, flags: TableAllocation) -> Option<NonNull<Word>> {
-        // SAFETY: The device is valid.
+        // SAFETY: `self` has a reference to the device, so it is valid. The function returns null
+        // if it cannot allocate.
         let table = unsafe {
             bindings::kernel_ext_table_alloc(
                 self.device(),
@@ -135,7 +136,8 @@ unsafe impl<const COHERENT: bool> TableMemory for IommuPages<COHERENT> {
     unsafe fn virt(&self, phys: u64) -> NonNull<Word> {
         let table = ptr::with_exposed_provenance_mut((phys as usize).wrapping_add(self.offset));
 
-        // SAFETY: By the type invariant this is where the table is, which is not at null.
+        // SAFETY: The caller promises that `phys` is that of a valid table. By the type invariant
+        // this is its address in the linear map, which is not null.
         unsafe { NonNull::new_unchecked(table) }
     }
 
@@ -143,7 +145,8 @@ unsafe impl<const COHERENT: bool> TableMemory for IommuPages<COHERENT> {
         if !COHERENT {
             let first = words.as_ptr().cast_mut().cast();
 
-            // SAFETY: The device is valid, and the words belong to a table that is mapped for it.
+            // SAFETY: `self` has a reference to the device, so it is valid. The words are borrowed,
+            // and the function changes no memory.
             unsafe {
                 bindings::kernel_ext_table_flush(self.device(), first, size_of_val(words));
             }
@@ -161,19 +164,22 @@ unsafe impl<const COHERENT: bool> TableMemory for IommuPages<COHERENT> {
     }
 
     unsafe fn free(&self, table: NonNull<Word>, _words: usize) {
-        // SAFETY: The caller says that the table is ours to free, and that nobody can reach it.
+        // SAFETY: The caller promises that the table came from `allocate`, and that neither a CPU
+        // nor the device can reach it.
         unsafe { bindings::kernel_ext_table_free(self.device(), table.as_ptr().cast(), COHERENT) };
     }
 
     unsafe fn retire(&self, table: NonNull<Word>, _words: usize, list: &mut RetiredPages) {
         // INVARIANT: The table becomes the first of the list.
-        // SAFETY: The caller says that it is on no list.
+        // SAFETY: The caller promises that the table came from `allocate` and is on no list, so
+        // the link in its page structure is unused. By the type invariant `list` is null or a list.
         list.0 = unsafe { bindings::kernel_ext_table_retire(list.0, table.as_ptr().cast()) };
     }
 
     fn reclaim(&self, list: RetiredPages) {
         if !list.0.is_null() {
-            // SAFETY: By the type invariant this is such a list, and nobody has it any more.
+            // SAFETY: By the type invariant this is such a list, and `list`, its owner, ends here.
+            // The tables are freed after an RCU grace period, so after all readers of now.
             unsafe { bindings::kernel_ext_tables_reclaim(self.device(), list.0, COHERENT) };
         }
     }

@@ -571,7 +571,8 @@ impl<L: TableLayout, M: TableMemory> Frame<'_, L, M> {
 
 impl<L: TableLayout, M: TableMemory> Drop for Frame<'_, L, M> {
     fn drop(&mut self) {
-        // SAFETY: By the type invariant this value owns the memory, and nobody else knows of it.
+        // SAFETY: By the type invariant this value owns the memory, which was allocated for a table
+        // of this level. It was never linked, so neither a CPU nor the device can reach it.
         unsafe {
             self.tree
                 .memory

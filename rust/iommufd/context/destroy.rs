@@ -106,7 +106,8 @@ impl<I: Iommufd> Context<I> {
     ///
     /// The object was taken out of the table with its last user.
     unsafe fn wait_and_drop(&self, header: NonNull<Header>) {
-        // SAFETY: The object is ours.
+        // SAFETY: The caller promises that the last user was taken, so no other code frees the
+        // object.
         let object = unsafe { header.as_ref() };
 
         if kernel::warn_on!(!self.wait_unused(object)) {
@@ -151,7 +152,8 @@ impl<I: Iommufd> Context<I> {
         let kind = unsafe { header.as_ref() }.kind();
 
         match <I as ObjectFamily>::OBJECTS.get(kind) {
-            // SAFETY: These are the operations for its kind, and the caller vouches for the rest.
+            // SAFETY: These are the operations for the kind of the object, and so for its type. The
+            // caller promises that no reference to it is left.
             Some(ops) => unsafe { ops.drop(header) },
             None => {
                 kernel::warn_on!(true);

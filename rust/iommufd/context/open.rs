@@ -67,7 +67,8 @@ impl<I: Iommufd> Deref for OpenRef<I> {
 
 impl<I: Iommufd> Drop for OpenRef<I> {
     fn drop(&mut self) {
-        // SAFETY: By the type invariant the reference is ours.
+        // SAFETY: By the type invariant this value owns the reference, which is not used after
+        // this.
         unsafe { self.0.put_file() };
     }
 }
@@ -98,7 +99,7 @@ impl<I: Iommufd> OpenContext<I> {
         // SAFETY: The context stays where it is until `dec_ref` makes a box of it again.
         let context = KBox::into_raw(unsafe { Pin::into_inner_unchecked(context) });
 
-        // SAFETY: A box is not null; the first reference is ours.
+        // SAFETY: A box is not null. The count of one is the reference that the result owns.
         Ok(Self(unsafe {
             ARef::from_raw(NonNull::new_unchecked(context))
         }))
