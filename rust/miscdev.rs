@@ -75,11 +75,11 @@ pub trait MiscDevice: Sized + 'static {
         arg: usize,
     ) -> Result<isize>;
 
-    /// Sets up a range of memory in which a process maps a file.
+    /// Sets up a memory mapping of an open file.
     ///
     /// # Errors
     ///
-    /// `ENODEV` unless the device has something to be mapped.
+    /// `ENODEV` by default, for a device that has no memory to be mapped.
     fn mmap(_data: <Self::Data as ForeignOwnable>::Borrowed<'_>, _vma: &VmaNew) -> Result {
         Err(ENODEV)
     }
@@ -241,7 +241,8 @@ impl<T: MiscDevice> FileOperations<T> {
         // SAFETY: `open` stored the result of `into_foreign`, which only `release` takes back,
         // after this call.
         let data = unsafe { T::Data::borrow(data) };
-        // SAFETY: The VFS passes a VMA that is being set up, and does not use it during the call.
+        // SAFETY: The VFS passes a VMA that is valid, not yet visible to other tasks, and being set
+        // up until this function returns.
         let vma = unsafe { VmaNew::from_raw(vma.cast()) };
 
         match T::mmap(data, vma) {

@@ -17,7 +17,7 @@ mod pin_source;
 mod slots;
 mod unpin;
 
-pub use account::{Charge, ChargeMode, LimitReports, Payer};
+pub use account::{Account, Charge, ChargeMode, LimitReports};
 pub use batch::batch_bytes;
 #[cfg(CONFIG_IOMMUFD_RUST_TEST)]
 pub use batch::set_batch_bytes;

@@ -66,13 +66,6 @@ impl AccessState {
 }
 
 impl Access {
-    /// The first IOVA of the area before which there are `nth`, in the address space that it is
-    /// attached to.
-    #[cfg(CONFIG_IOMMUFD_RUST_TEST)]
-    pub(crate) fn nth_area(&self, nth: u32) -> Option<u64> {
-        self.state.lock().to_pin()?.nth_area(nth)
-    }
-
     /// What IOVAs and lengths must be multiples of for its sake, in bytes.
     fn alignment(&self) -> u64 {
         if self.user.needs_pages() {

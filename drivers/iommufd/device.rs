@@ -5,11 +5,11 @@
 //! A bound device has the DMA of its whole group: until it is attached, DMA is blocked.
 
 pub(crate) mod attach;
-pub(crate) mod hw_info;
 
 use crate::{
     context::{Context, Iommufd},
     group::{Group, GroupRef},
+    selftest,
 };
 use iommufd_core::{allow_unsafe_interrupts, DeviceHead, OwnerRef};
 use kernel::{
@@ -74,12 +74,7 @@ impl AsRef<DeviceHead<Iommufd>> for Device {
 /// Refuses devices that could raise any interrupt with a DMA write, unless the administrator has
 /// decided otherwise.
 fn check_interrupts(group: &Group, dev: &device::Device) -> Result {
-    // Mock devices raise no interrupts at all.
-    #[cfg(CONFIG_IOMMUFD_RUST_TEST)]
-    if iommu::mock::is_mock(dev) {
-        return Ok(());
-    }
-    if group.iommu().has_isolated_msi() {
+    if selftest::raises_no_interrupts(dev) || group.iommu().has_isolated_msi() {
         return Ok(());
     }
     if !allow_unsafe_interrupts() {

@@ -3,75 +3,19 @@
 //! From an ioctl to the function that carries it out: one table.
 
 use crate::{
+    call::{Call, Entry},
     context::Context,
-    device, hwpt, ioas, option,
+    selftest,
     uapi::{
-        self, Command, Destroy, GetHwInfo, HwptAlloc, IoasAlloc, IoasAllowIovas, IoasChangeProcess,
+        self, Destroy, GetHwInfo, HwptAlloc, IoasAlloc, IoasAllowIovas, IoasChangeProcess,
         IoasCopy, IoasIovaRanges, IoasMap, IoasMapFile, IoasUnmap, IommuOption, VfioIoas,
     },
     vfio_compat,
 };
-use iommufd_core::ObjectId;
 use kernel::{
     prelude::*,
     uaccess::{UserPtr, UserSlice},
 };
-use kernel_ext::uaccess::{read_versioned, write_versioned};
-
-/// One ioctl that is being carried out.
-pub(crate) struct Call<'a> {
-    /// The open file.
-    pub(crate) context: &'a Context,
-    user: UserPtr,
-    user_size: usize,
-}
-
-impl Call<'_> {
-    /// Reads the struct, as much of it as the caller knows.
-    pub(crate) fn read<C: Command>(&self) -> Result<C> {
-        read_versioned(self.user, self.user_size)
-    }
-
-    /// Writes the struct back, as much of it as the caller knows.
-    pub(crate) fn respond<C: Command>(&self, command: &C) -> Result {
-        write_versioned(self.user, self.user_size, command)
-    }
-
-    /// Writes one field of the struct back, which begins at byte `offset` of it. Every caller knows
-    /// this field: it lies within [`Command::MIN_SIZE`].
-    ///
-    /// # Errors
-    ///
-    /// `EFAULT` where it cannot be written.
-    pub(crate) fn respond_field(&self, offset: usize, value: u64) -> Result {
-        UserSlice::new(self.user.wrapping_byte_add(offset), size_of::<u64>())
-            .writer()
-            .write(&value)
-    }
-}
-
-/// A command that this module carries out.
-pub(crate) trait Execute: Command {
-    /// Does it. What the caller is to see of `self` must be given to [`Call::respond`].
-    fn execute(&mut self, call: &Call<'_>) -> Result;
-}
-
-/// An entry of the table.
-struct Entry {
-    code: u32,
-    min_size: usize,
-    run: fn(&Call<'_>) -> Result<isize>,
-}
-
-impl Entry {
-    const fn of<C: Execute>() -> Self {
-        Self {
-            code: C::CODE,
-            min_size: C::MIN_SIZE,
-            run: |call| call.read::<C>()?.execute(call).map(|()| 0),
-        }
-    }
-}
 
 /// Every command.
 static COMMANDS: &[Entry] = &[
@@ -88,12 +32,6 @@ static COMMANDS: &[Entry] = &[
     Entry::of::<IoasUnmap>(),
     Entry::of::<IommuOption>(),
     Entry::of::<VfioIoas>(),
-    #[cfg(CONFIG_IOMMUFD_RUST_TEST)]
-    Entry {
-        code: crate::selftest::TestCommand::CODE,
-        min_size: crate::selftest::TestCommand::MIN_SIZE,
-        run: crate::selftest::ioctl,
-    },
 ];
 
 /// Carries an ioctl out. Returns what it returns: zero but for some of VFIO's.
@@ -111,8 +49,10 @@ pub(crate) fn ioctl(context: &Context, code: u32, arg: usize) -> Result<isize> {
     let size = UserSlice::new(user, size_of::<u32>())
         .reader()
         .read::<u32>()?;
-    let entry = COMMANDS
-        .iter()
+    // Those of the selftests first: they have one of ours with a flag more.
+    let entry = [selftest::COMMANDS, COMMANDS]
+        .into_iter()
+        .flatten()
         .find(|entry| entry.code == code)
         .ok_or(ENOTTY)?;
     let call = Call {
@@ -125,82 +65,4 @@ pub(crate) fn ioctl(context: &Context, code: u32, arg: usize) -> Result<isize> {
         return Err(EINVAL);
     }
     (entry.run)(&call)
-}
-
-impl Execute for Destroy {
-    fn execute(&mut self, call: &Call<'_>) -> Result {
-        call.context.destroy(ObjectId(self.id))
-    }
-}
-
-impl Execute for GetHwInfo {
-    fn execute(&mut self, call: &Call<'_>) -> Result {
-        device::hw_info::get_hw_info(self, call)
-    }
-}
-
-impl Execute for HwptAlloc {
-    fn execute(&mut self, call: &Call<'_>) -> Result {
-        hwpt::alloc::alloc(self, call)
-    }
-}
-
-impl Execute for IoasAlloc {
-    fn execute(&mut self, call: &Call<'_>) -> Result {
-        ioas::ioctl::alloc(self, call)
-    }
-}
-
-impl Execute for IoasAllowIovas {
-    fn execute(&mut self, call: &Call<'_>) -> Result {
-        ioas::allow::allow_iovas(self, call)
-    }
-}
-
-impl Execute for IoasChangeProcess {
-    fn execute(&mut self, call: &Call<'_>) -> Result {
-        ioas::process::change(self, call)
-    }
-}
-
-impl Execute for IoasCopy {
-    fn execute(&mut self, call: &Call<'_>) -> Result {
-        ioas::ioctl::copy(self, call)
-    }
-}
-
-impl Execute for IoasIovaRanges {
-    fn execute(&mut self, call: &Call<'_>) -> Result {
-        ioas::ioctl::iova_ranges(self, call)
-    }
-}
-
-impl Execute for IoasMap {
-    fn execute(&mut self, call: &Call<'_>) -> Result {
-        ioas::ioctl::map(self, call)
-    }
-}
-
-impl Execute for IoasMapFile {
-    fn execute(&mut self, call: &Call<'_>) -> Result {
-        ioas::ioctl::map_file(self, call)
-    }
-}
-
-impl Execute for IoasUnmap {
-    fn execute(&mut self, call: &Call<'_>) -> Result {
-        ioas::ioctl::unmap(self, call)
-    }
-}
-
-impl Execute for IommuOption {
-    fn execute(&mut self, call: &Call<'_>) -> Result {
-        option::option(self, call)
-    }
-}
-
-impl Execute for VfioIoas {
-    fn execute(&mut self, call: &Call<'_>) -> Result {
-        vfio_compat::vfio_ioas(self, call)
-    }
 }

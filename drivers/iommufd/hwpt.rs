@@ -2,8 +2,6 @@
 
 //! Page tables that mirror an IO address space (`HWPT_PAGING`).
 
-pub(crate) mod alloc;
-
 use crate::{
     context::Context,
     ioas::{Ioas, ListedHwpt, TableId},

@@ -11,16 +11,16 @@
 //! of the pages, then those of memory management. While pages come or go, their thread holds `users`
 //! for reading, so that no page table comes or goes meanwhile. Only [`process`] locks several maps.
 
-pub(crate) mod allow;
 mod area;
-pub(crate) mod ioctl;
 mod map;
 mod members;
-pub(crate) mod process;
+mod process;
 mod tables;
 mod unmap;
 
+pub(crate) use map::FilePart;
 pub(crate) use members::{Member, Membership};
+pub(crate) use process::change_process;
 pub(crate) use tables::TableId;
 
 use crate::iova_map::{IovaMap, ReservedRange};
@@ -50,18 +50,15 @@ const LARGE_PAGE: usize = if cfg!(CONFIG_TRANSPARENT_HUGEPAGE) {
 
 /// On whose behalf a range is reserved.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Owner {
-    /// A device that is attached; it is detached before its ID goes.
-    Device(ObjectId),
+pub(crate) enum ReservedFor {
+    /// An object that gives the range up before its ID goes, such as a device that is attached.
+    Object(ObjectId),
     /// A page table that cannot translate all addresses.
     Table(TableId),
-    /// A test, for as long as the address space exists.
-    #[cfg(CONFIG_IOMMUFD_RUST_TEST)]
-    Test,
 }
 
 /// What is mapped or reserved at each IOVA.
-pub(crate) type Map = IovaMap<Area, Owner>;
+pub(crate) type Map = IovaMap<Area, ReservedFor>;
 
 /// A page table of an address space.
 #[derive(Clone, Copy)]
@@ -124,7 +121,7 @@ impl Ioas {
         if kernel_ext::fault::should_fail() {
             return Err(EINVAL);
         }
-        let owner = Owner::Device(id);
+        let owner = ReservedFor::Object(id);
         let mut map = self.map.write();
         let reserved = reserve_regions(&mut map, device, owner);
 
@@ -134,35 +131,13 @@ impl Ioas {
         reserved
     }
 
-    /// Keeps a range out of the map for as long as the address space exists.
-    ///
-    /// # Errors
-    ///
-    /// `EADDRINUSE` if something is mapped there, `ENOMEM`.
-    #[cfg(CONFIG_IOMMUFD_RUST_TEST)]
-    pub(crate) fn reserve_for_test(&self, first: u64, last: u64) -> Result {
-        reserve(&mut self.map.write(), first, last, Owner::Test)
-    }
-
-    /// The first IOVA of the area before which there are `nth`.
-    #[cfg(CONFIG_IOMMUFD_RUST_TEST)]
-    pub(crate) fn nth_area(&self, nth: u32) -> Option<u64> {
-        let map = self.map.read();
-        let mut start = 0;
-
-        for _ in 0..nth {
-            start = map.first_in(start, u64::MAX)?.last().checked_add(1)?;
-        }
-        map.first_in(start, u64::MAX).map(|area| area.first())
-    }
-
     /// Undoes [`reserve_for`](Self::reserve_for).
     pub(crate) fn unreserve_for(&self, id: ObjectId) {
-        self.map.write().unreserve(&Owner::Device(id));
+        self.map.write().unreserve(&ReservedFor::Object(id));
     }
 }
 
-fn reserve(map: &mut Map, first: u64, last: u64, owner: Owner) -> Result {
+fn reserve(map: &mut Map, first: u64, last: u64, owner: ReservedFor) -> Result {
     map.reserve(SlabBox::new(
         ReservedRange::new(first, last, owner),
         GFP_KERNEL_ACCOUNT,
@@ -170,7 +145,7 @@ fn reserve(map: &mut Map, first: u64, last: u64, owner: Owner) -> Result {
 }
 
 /// Reserves what a device cannot use.
-fn reserve_regions(map: &mut Map, device: &DmaOwner, owner: Owner) -> Result {
+fn reserve_regions(map: &mut Map, device: &DmaOwner, owner: ReservedFor) -> Result {
     let (mut fixed, mut software) = (0, 0);
 
     pin_init::stack_pin_init!(let regions = ReservedRegions::of(device));

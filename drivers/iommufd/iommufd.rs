@@ -2,21 +2,37 @@
 
 //! `/dev/iommu`: gives user space IO address spaces and the devices that use them.
 //!
-//! A request takes this way:
+//! A module uses those below it only:
 //!
 //! ```text
-//! ioctl ─ dispatch (one table) ─ context (one open file) ─ objects (what it holds)
-//!       └ ioas: iova_map (areas by IOVA, reserved ranges, hole search)
-//!             └ pages: user memory → pinned runs, one charge
-//!                   └ hwpt: a page table that mirrors the map, behind the trait DomainTable
-//! vfio.ko ─ kernel_api: bind, attach, replace, detach
-//!       ├ device ─ group (the unit of ownership) ─ hwpt
-//!       └ access (reads, writes and pins memory itself) ─ ioas
+//! objects       what an open file holds: types of objects, groups, the VFIO container
+//! dispatch      from the number of an ioctl to its command: one table
+//! commands/     what carries a command out, by the object that it is about
+//! kernel_api    what drivers such as vfio-pci call: bind, attach, replace, detach
+//! vfio_compat   a context in place of a VFIO container
+//! access        a user in the kernel: reads, writes and pins memory itself
+//! device        a bound device; device/attach: which page table it gets
+//! group         the unit of ownership: what all devices of a group are attached to
+//! hwpt          a page table that mirrors an address space
+//! ioas/         an address space: areas, the page tables and members that see them
+//! iova_map      areas by IOVA, reserved ranges, search for room; iova_walk: pieces of areas
+//! call          one ioctl that is being carried out
+//! uapi/         the structs of the ABI, and what can be refused without an object
+//! context       an open file, the type that all others take
 //! ```
 //!
-//! Downwards only: pages know nothing of address spaces, page tables nothing of devices. The lock
-//! order stands in [`ioas`]. `uapi`, `interval`, `iova_map` and `iova_walk` are pure: they are also
-//! built and tested on the host, in `tools/testing/host`.
+//! Below all of them, in the crate `iommufd_core`, lie the pages, which know nothing of address
+//! spaces, and page tables, which know nothing of devices. Two things go upwards. A [`Context`]
+//! gives access to its [`State`], which `objects` declares: `group` and `vfio_compat` each use the
+//! part that is theirs, and the address spaces the settings of the file. In builds for the kernel's
+//! selftests `selftest` stands on top as well, and [`dispatch`], `objects`, `commands` and
+//! [`device`] reach it through the names that `selftest_off.rs` lists.
+//!
+//! The lock order stands in [`ioas`]. `uapi`, `interval`, `iova_map` and `iova_walk` are pure: they
+//! are also built and tested on the host, in `tools/testing/host`.
+//!
+//! [`Context`]: context::Context
+//! [`State`]: objects::State
 //!
 //! There is no `unsafe` here: see the crate `kernel_ext`.
 
@@ -24,6 +40,8 @@
 
 mod access;
 mod base;
+mod call;
+mod commands;
 mod context;
 mod device;
 mod dispatch;
@@ -34,8 +52,8 @@ mod iova_map;
 mod iova_walk;
 mod kernel_api;
 mod objects;
-mod option;
-#[cfg(CONFIG_IOMMUFD_RUST_TEST)]
+// The one place that tells a build for the kernel's selftests from any other.
+#[cfg_attr(not(CONFIG_IOMMUFD_RUST_TEST), path = "selftest_off.rs")]
 mod selftest;
 mod uapi;
 mod vfio_compat;
@@ -64,14 +82,12 @@ struct IommufdModule {
     #[pin]
     device: miscdev::Registration<ContextDevice<Iommufd>>,
     /// Goes after the device, through which it is used.
-    #[cfg(CONFIG_IOMMUFD_RUST_TEST)]
     mock: selftest::Mock,
 }
 
 impl kernel::InPlaceModule for IommufdModule {
     fn init(_module: &'static ThisModule) -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
-            #[cfg(CONFIG_IOMMUFD_RUST_TEST)]
             mock: selftest::Mock::new()?,
             device <- miscdev::Registration::new(miscdev::Options {
                 minor: None,

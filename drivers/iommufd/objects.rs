@@ -13,6 +13,7 @@ use crate::{
     group::Groups,
     hwpt::Hwpt,
     ioas::Ioas,
+    selftest,
     vfio_compat::Container,
     IommufdModule,
 };
@@ -65,14 +66,12 @@ impl State {
     }
 }
 
-iommufd_core::iommufd_objects! {
+selftest::iommufd_objects! {
     Iommufd {
         Access => Access,
         Device => Device,
         HwptPaging => Hwpt,
         Ioas => Ioas,
-        #[cfg(CONFIG_IOMMUFD_RUST_TEST)]
-        Selftest => crate::selftest::MockDevice,
     }
 }
 

@@ -5,6 +5,7 @@
 //!
 //! The numbers and layouts are those of `drivers/iommu/iommufd/iommufd_test.h`. Any user of
 //! `/dev/iommu` may do things here that are not safe: a build with it is for test kernels alone.
+//! Other builds have `selftest_off.rs` in its place, which has the same public names.
 //!
 //! | file | what it owns |
 //! |---|---|
@@ -20,20 +21,62 @@ mod device;
 mod iommu;
 mod uapi;
 
-pub(crate) use access::guess_source;
-pub(crate) use device::MockDevice;
+pub(crate) use device::SelftestDevice;
 pub(crate) use iommu::Mock;
-pub(crate) use uapi::TestCommand;
 
-use crate::{dispatch::Call, ioas::Ioas};
+use crate::{
+    call::{Call, Entry},
+    ioas::{Ioas, ReservedFor},
+    iova_map::ReservedRange,
+    uapi::{Command, IoasCopy},
+};
 use iommu::MockIommu;
 use iommufd_core::ObjectId;
-use kernel::prelude::*;
-use kernel_ext::{dma_buf, iommu::DmaOwner};
-use uapi::{AddReserved, DmabufGet, DmabufRevoke, Op};
+use kernel::{device::Device, prelude::*};
+use kernel_ext::{
+    alloc::SlabBox,
+    dma_buf,
+    iommu::{mock, DmaOwner},
+};
+use uapi::{AddReserved, DmabufGet, DmabufRevoke, Op, TestCommand};
+
+/// The commands of the selftests.
+pub(crate) static COMMANDS: &[Entry] = &[
+    Entry {
+        code: TestCommand::CODE,
+        min_size: TestCommand::MIN_SIZE,
+        run: ioctl,
+    },
+    Entry {
+        code: IoasCopy::CODE,
+        min_size: IoasCopy::MIN_SIZE,
+        run: access::copy_area,
+    },
+];
+
+/// Whether a device raises no interrupts at all: mock devices do not.
+pub(crate) fn raises_no_interrupts(dev: &Device) -> bool {
+    mock::is_mock(dev)
+}
+
+/// Whether page tables for a device are made as parents of others. No program can nest any on them,
+/// but the selftests make some for mock devices nevertheless.
+pub(crate) fn can_be_parent(device: &DmaOwner) -> bool {
+    device.is_driven_by::<MockIommu>()
+}
+
+/// Declares the types of objects of a family, [`SelftestDevice`] among them.
+macro_rules! iommufd_objects {
+    ($family:ty { $($types:tt)+ }) => {
+        iommufd_core::iommufd_objects! {
+            $family { $($types)+ Selftest => $crate::selftest::SelftestDevice }
+        }
+    };
+}
+pub(crate) use iommufd_objects;
 
 /// `IOMMU_TEST_CMD`. Returns what the ioctl returns, which is zero but for one operation.
-pub(crate) fn ioctl(call: &Call<'_>) -> Result<isize> {
+fn ioctl(call: &Call<'_>) -> Result<isize> {
     let command = &mut call.read::<TestCommand>()?;
     let done = match command.op()? {
         Op::AddReserved => add_reserved(command, call),
@@ -68,11 +111,6 @@ pub(crate) fn ioctl(call: &Call<'_>) -> Result<isize> {
     done.map(|()| 0)
 }
 
-/// Whether the mock IOMMU serves a device.
-pub(crate) fn is_mock(device: &DmaOwner) -> bool {
-    device.is_driven_by::<MockIommu>()
-}
-
 /// Keeps a range out of what can be mapped.
 fn add_reserved(command: &TestCommand, call: &Call<'_>) -> Result {
     let AddReserved { start, length } = command.arguments()?;
@@ -80,9 +118,13 @@ fn add_reserved(command: &TestCommand, call: &Call<'_>) -> Result {
         .checked_add(length.checked_sub(1).ok_or(EINVAL)?)
         .ok_or(EOVERFLOW)?;
 
-    call.context
-        .get::<Ioas>(ObjectId(command.id))?
-        .reserve_for_test(start, last)
+    let ioas = call.context.get::<Ioas>(ObjectId(command.id))?;
+    // As long as the address space exists.
+    let owner = ReservedFor::Object(ioas.id());
+    let range = SlabBox::new(ReservedRange::new(start, last, owner), GFP_KERNEL_ACCOUNT)?;
+    let reserved = ioas.map.write().reserve(range);
+
+    reserved
 }
 
 /// The least that temporary buffers may have: one entry.

@@ -11,9 +11,8 @@ mod info;
 
 use crate::{
     context::{Context, Iommufd},
-    dispatch::Call,
     ioas::Ioas,
-    uapi::{vfio, VfioIoas, VfioIoasOp},
+    uapi::vfio,
 };
 use iommufd_core::{iova::SpaceId, ObjectGuard, ObjectId, Reserved, VfioCompat};
 use kernel::{new_mutex, prelude::*, sync::Mutex, uaccess::UserPtr};
@@ -23,10 +22,11 @@ use kernel_ext::capability::{capable, Capability};
 #[pin_data]
 pub(crate) struct Container {
     #[pin]
-    state: Mutex<State>,
+    state: Mutex<Choice>,
 }
 
-struct State {
+/// What the ioctls of a container work on.
+struct Choice {
     ioas: Option<Chosen>,
     /// Devices without an IOMMU are in it: there is no address space to choose.
     no_iommu: bool,
@@ -53,11 +53,12 @@ impl Container {
     /// A container without address space.
     pub(crate) fn new() -> impl PinInit<Self> {
         pin_init!(Self {
-            state <- new_mutex!(State { ioas: None, no_iommu: false }, "Container::state"),
+            state <- new_mutex!(Choice { ioas: None, no_iommu: false }, "Container::state"),
         })
     }
 
-    fn choose(&self, id: ObjectId, ioas: Option<&Ioas>) {
+    /// Chooses an address space, or none.
+    pub(crate) fn choose(&self, id: ObjectId, ioas: Option<&Ioas>) {
         self.state.lock().ioas = ioas.map(|ioas| Chosen {
             id,
             space: ioas.space(),
@@ -74,7 +75,7 @@ impl Container {
 /// # Errors
 ///
 /// `ENODEV` if it has none.
-fn container_ioas(context: &Context) -> Result<ObjectGuard<'_, Ioas>> {
+pub(crate) fn container_ioas(context: &Context) -> Result<ObjectGuard<'_, Ioas>> {
     let chosen = context.container.state.lock().ioas;
 
     chosen.and_then(|chosen| chosen.get(context)).ok_or(ENODEV)
@@ -124,31 +125,6 @@ impl VfioCompat for Iommufd {
         }
         state.no_iommu = true;
         Ok(())
-    }
-}
-
-/// `IOMMU_VFIO_IOAS`.
-///
-/// # Errors
-///
-/// `ENODEV` if none is chosen, `ENOENT` if the one that is to be chosen does not exist.
-pub(crate) fn vfio_ioas(command: &mut VfioIoas, call: &Call<'_>) -> Result {
-    let container = &call.context.container;
-    let id = ObjectId(command.ioas_id);
-
-    match command.check()? {
-        VfioIoasOp::Get => {
-            command.ioas_id = container_ioas(call.context)?.id().0;
-            call.respond(command)
-        }
-        VfioIoasOp::Set => {
-            container.choose(id, Some(&*call.context.get::<Ioas>(id)?));
-            Ok(())
-        }
-        VfioIoasOp::Clear => {
-            container.choose(id, None);
-            Ok(())
-        }
     }
 }
 

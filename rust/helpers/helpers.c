@@ -148,8 +148,8 @@ void kernel_ext_copy_to_page(struct page *page, size_t offset, const void *from,
 }
 
 /*
- * The seals of a file that is memory; -EINVAL for one that is not. Modules cannot
- * call memfd_get_seals(), which has the same answers.
+ * Returns the seals of a file whose contents are memory, or -EINVAL for any other
+ * file. memfd_get_seals() does the same, but is not exported to modules.
  */
 int kernel_ext_memory_file_seals(struct file *file)
 {

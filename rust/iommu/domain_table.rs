@@ -71,8 +71,8 @@ impl IotlbGather {
     /// `raw` points to an initialised gather, which is accessed only through the result for the
     /// lifetime `'a`.
     pub(crate) unsafe fn from_raw<'a>(raw: *mut bindings::iommu_iotlb_gather) -> Pin<&'a mut Self> {
-        // SAFETY: `IotlbGather` is a transparent wrapper. The caller promises that `raw` is initialised
-        // and accessed only through the result. C does not move the structure.
+        // SAFETY: `IotlbGather` is a transparent wrapper. The caller promises that `raw` is
+        // initialised and accessed only through the result. C does not move the structure.
         unsafe { Pin::new_unchecked(&mut *raw.cast()) }
     }
 

@@ -4,9 +4,10 @@
 //!
 //! C header: `include/linux/iommu.h`.
 //!
-//! A driver is a type that implements [`Driver`]. [`iommu_driver_operations!`](crate::iommu_driver_operations)
-//! makes the kernel's tables of functions out of it, and a [`Registration`] adds one IOMMU to the system.
-//! From then on the kernel's DMA API, VFIO and any iommufd use it, whatever language they are written in:
+//! A driver is a type that implements [`Driver`].
+//! [`iommu_driver_operations!`](crate::iommu_driver_operations) makes the kernel's tables of
+//! functions out of it, and a [`Registration`] adds one IOMMU to the system. From then on the
+//! kernel's DMA API, VFIO and any iommufd use it, whatever language they are written in:
 //!
 //! ```text
 //! Registration::new()           the IOMMU is there; the kernel offers it devices
@@ -16,15 +17,15 @@
 //!       PagingDomain::sync(), flush() ...
 //! ```
 //!
-//! The page table of a domain is one of [`table`](super::table), in the format that the driver has named.
-//! A user maps and unmaps in it without the driver, which is called where hardware must forget something.
-//! A whole batch of runs reaches the page table in one call where the user is in Rust as well (see
-//! `registry.rs`); all others come by way of the C functions.
+//! The page table of a domain is one of [`table`](super::table), in the format that the driver has
+//! named. A user maps and unmaps in it without the driver, which is called where hardware must
+//! forget something. A whole batch of runs reaches the page table in one call where the user is in
+//! Rust as well (see `registry.rs`); all others come by way of the C functions.
 //!
-//! The traits are safe, and no implementation contains `unsafe`. Which memory a domain holds, and which
-//! memory is unpinned once it holds it no longer, is not for a driver to say. That its hardware walks the
-//! page table that it was told to, and forgets what it was told to forget, is what a driver is trusted
-//! with, as a driver in C is.
+//! The traits are safe, and no implementation contains `unsafe`. Which memory a domain holds, and
+//! which memory is unpinned once it holds it no longer, is not for a driver to say. That its
+//! hardware walks the page table that it was told to, and forgets what it was told to forget, is
+//! what a driver is trusted with, as a driver in C is.
 
 mod domain;
 mod domain_ops;
@@ -56,12 +57,12 @@ use zerocopy::Immutable;
 ///
 /// Which calls may run at the same time:
 ///
-/// - [`probe`](Self::probe) and [`grouping`](Self::grouping) of a device come before all other calls for
-///   it, and the drop of its [`Device`](Self::Device) after them.
-/// - [`attach`](Self::attach) runs with the lock of the device's group held, so once at a time for all
-///   devices of a group; for devices of other groups it may run at the same time.
-/// - [`capable`](Self::capable), [`hw_info`](Self::hw_info) and [`new_domain`](Self::new_domain) may run
-///   at any time in between, several times at once and at the same time as `attach`.
+/// - [`probe`](Self::probe) and [`grouping`](Self::grouping) of a device come before all other
+///   calls for it, and the drop of its [`Device`](Self::Device) after them.
+/// - [`attach`](Self::attach) runs with the lock of the device's group held, so once at a time for
+///   all devices of a group; for devices of other groups it may run at the same time.
+/// - [`capable`](Self::capable), [`hw_info`](Self::hw_info) and [`new_domain`](Self::new_domain)
+///   may run at any time in between, several times at once and at the same time as `attach`.
 pub trait Driver: DriverOperations + Send + Sync + Sized + 'static {
     /// What the driver keeps for a device that it translates for. Dropped when the device goes.
     type Device: Send + Sync;
@@ -98,13 +99,13 @@ pub trait Driver: DriverOperations + Send + Sync + Sized + 'static {
         Err(EOPNOTSUPP)
     }
 
-    /// A domain with an empty page table that suits `device`, and that other devices may be attached to
-    /// as well: [`NewDomain::new`] in one of the formats that the hardware walks.
+    /// A domain with an empty page table that suits `device`, and that other devices may be
+    /// attached to as well: [`NewDomain::new`] in one of the formats that the hardware walks.
     ///
     /// # Errors
     ///
-    /// `EOPNOTSUPP` for features that it does not have and data that it does not know, `EINVAL` for such
-    /// as make no sense, `ENOMEM`.
+    /// `EOPNOTSUPP` for features that it does not have and data that it does not know, `EINVAL` for
+    /// such as make no sense, `ENOMEM`.
     fn new_domain(
         &self,
         device: &Self::Device,
@@ -119,8 +120,8 @@ pub trait Driver: DriverOperations + Send + Sync + Sized + 'static {
     /// # Errors
     ///
     /// `EINVAL` if the domain does not suit the device, where another one might; any other if it is
-    /// the device's fault. The device is attached to what it was attached to then. To `Blocked` it must
-    /// not fail: the domain that the hardware would go on walking is freed all the same.
+    /// the device's fault. The device is attached to what it was attached to then. To `Blocked` it
+    /// must not fail: the domain that the hardware would go on walking is freed all the same.
     fn attach(
         device: &Self::Device,
         to: Target<'_, Self>,
@@ -128,7 +129,8 @@ pub trait Driver: DriverOperations + Send + Sync + Sized + 'static {
     ) -> Result;
 }
 
-/// What a driver keeps for a domain, and how its hardware forgets what it has cached of the page table.
+/// What a driver keeps for a domain, and how its hardware forgets what it has cached of the page
+/// table.
 ///
 /// All of it may be called at the same time, on several CPUs and in interrupts.
 pub trait PagingDomain: Send + Sync {
@@ -139,13 +141,13 @@ pub trait PagingDomain: Send + Sync {
     /// Returns when no device reaches any more what has ever been unmapped.
     fn sync_all(&self);
 
-    /// Returns when the hardware has forgotten what it may have cached for `range`, both ends inclusive,
-    /// and, if `tables` says so, the way there through tables. Called where the page table cannot wait
-    /// for [`sync`](Self::sync): tables were removed, or put where some had been.
+    /// Returns when the hardware has forgotten what it may have cached for `range`, both ends
+    /// inclusive, and, if `tables` says so, the way there through tables. Called where the page
+    /// table cannot wait for [`sync`](Self::sync): tables were removed, or put where some had been.
     fn flush(&self, range: RangeInclusive<u64>, tables: bool);
 
-    /// Makes the hardware ignore requests of devices to bypass the CPU's caches, and returns whether it
-    /// does. Called before anything is mapped.
+    /// Makes the hardware ignore requests of devices to bypass the CPU's caches, and returns
+    /// whether it does. Called before anything is mapped.
     fn enforce_cache_coherency(&self) -> bool {
         false
     }

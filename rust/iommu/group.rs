@@ -183,21 +183,22 @@ impl DmaOwner {
         unsafe { (*(*self.iommu()).iommu_dev).ops }
     }
 
-    /// Whether the driver of its IOMMU can be asked for domains with features or data of its own.
+    /// Returns whether the driver of its IOMMU allocates domains with optional features and with
+    /// data from user space.
     pub fn takes_domain_features(&self) -> bool {
-        // SAFETY: By the type invariant the DMA of the device is claimed, so the driver has it. The
-        // operations of a driver are constant and live as long as one of its devices.
+        // SAFETY: The DMA of the device is claimed, so its IOMMU stays registered; the operations
+        // of a driver are constant.
         unsafe { (*self.iommu_ops()).domain_alloc_paging_flags }.is_some()
     }
 
-    /// Whether the driver of its IOMMU nests domains on others.
+    /// Returns whether the driver of its IOMMU allocates nested domains.
     pub fn nests_domains(&self) -> bool {
-        // SAFETY: By the type invariant the DMA of the device is claimed, so the driver has it. The
-        // operations of a driver are constant and live as long as one of its devices.
+        // SAFETY: The DMA of the device is claimed, so its IOMMU stays registered; the operations
+        // of a driver are constant.
         unsafe { (*self.iommu_ops()).domain_alloc_nested }.is_some()
     }
 
-    /// Whether `T` is the driver of its IOMMU.
+    /// Returns whether `T` is the driver of its IOMMU.
     pub fn is_driven_by<T: Driver>(&self) -> bool {
         core::ptr::eq(self.iommu_ops(), T::operations().as_raw())
     }

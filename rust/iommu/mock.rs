@@ -250,8 +250,8 @@ impl NewDevice {
         Ok(this)
     }
 
-    /// Frees what the IOMMU core keeps for a device that could not be added: where it has had memory
-    /// for the first part of it and none for the second, it forgets that.
+    /// Frees what the IOMMU core keeps for a device that could not be added: where it has had
+    /// memory for the first part of it and none for the second, it forgets that.
     fn free_iommu_data(&self) {
         // SAFETY: By the type invariant the device is valid. It was not added, so no other code
         // uses it.
@@ -273,7 +273,8 @@ impl NewDevice {
 
 impl Drop for NewDevice {
     fn drop(&mut self) {
-        // SAFETY: By the type invariant the device is there; one that was added has no node any more.
+        // SAFETY: By the type invariant the device is there; one that was added has no node any
+        // more.
         unsafe { bindings::device_remove_software_node(self.0.as_ptr()) };
         // SAFETY: By the type invariant this value owns the reference, which is not used after
         // this.
@@ -298,8 +299,8 @@ impl MockDevice {
     ///
     /// # Errors
     ///
-    /// `ENODEV` if the bus has no IOMMU; `EEXIST` if it has a device of that name; `ENOMEM`; or what
-    /// probing it has led to.
+    /// `ENODEV` if the bus has no IOMMU; `EEXIST` if it has a device of that name; `ENOMEM`; or
+    /// what probing it has led to.
     pub fn new(
         bus: &'static Bus,
         name: fmt::Arguments<'_>,

@@ -3,8 +3,8 @@
 //! IO page tables: a tree of tables that a device walks, in a format that a driver names, and what
 //! can be done with it.
 //!
-//! A driver names a [`Format`] and gets a [`PageTable`]. It does not see the entries: which memory a
-//! page table holds is decided and read back here.
+//! A driver names a [`Format`] and gets a [`PageTable`]. It does not see the entries: which memory
+//! a page table holds is decided and read back here.
 //!
 //! | file | what it owns |
 //! |---|---|
@@ -20,9 +20,9 @@
 //! | `read.rs`, `dirty.rs` | what looks into one |
 //! | `gather.rs` | what a device must forget before memory is used again |
 //!
-//! `unsafe` is in `word.rs`, `memory.rs`, `pages.rs` and `tree.rs`; the other files are pure and safe,
-//! and all but `word.rs` and `pages.rs` are also compiled for the host. Levels count from the leaves:
-//! entries of level 0 are pages. The formats of hardware are in `drivers/iommu/pagetable`.
+//! `unsafe` is in `word.rs`, `memory.rs`, `pages.rs` and `tree.rs`; the other files are pure and
+//! safe, and all but `word.rs` and `pages.rs` are also compiled for the host. Levels count from the
+//! leaves: entries of level 0 are pages. The formats of hardware are in `drivers/iommu/pagetable`.
 
 mod cut;
 mod dirty;

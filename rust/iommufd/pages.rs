@@ -40,7 +40,7 @@ pub use window::View;
 
 use crate::{
     dma_buf::DmaBuf,
-    mm::{Charge, CopyBuffer, Memory, PageSlots, Payer, UserMemory},
+    mm::{Account, Charge, CopyBuffer, Memory, PageSlots, UserMemory},
 };
 use device::DevicePages;
 use kernel::{
@@ -62,6 +62,21 @@ pub enum PagesKind {
 }
 
 /// A counted reference to shared memory.
+///
+/// # Examples
+///
+/// ```ignore
+/// let account = Account::current(ChargeMode::User, &reports)?;
+/// let pages = SharedPages::of_caller(address, length, true, account)?;
+///
+/// // Pins the first two pages, and reads their first bytes.
+/// let mut pointers = [core::ptr::null_mut(); 2];
+/// // SAFETY: The array outlives the slots.
+/// pages.pin(0, unsafe { PageSlots::new(pointers.as_mut_ptr(), 2) })?;
+/// let mut bytes = [0; 16];
+/// pages.copy(0, CopyBuffer::Read(&mut bytes), CopyPath::Caller)?;
+/// assert!(pages.unpin(0, 2));
+/// ```
 #[derive(Clone)]
 pub struct SharedPages(Pages);
 
@@ -72,26 +87,31 @@ enum Pages {
 }
 
 impl SharedPages {
-    /// `length` bytes at `address` of the calling process, for which `payer` pays as far as they are
-    /// pinned.
+    /// Creates a reference to `length` bytes at `address` in the calling process. Pinned pages are
+    /// charged to `account`.
     ///
     /// # Errors
     ///
     /// Those of [`UserMemory::current`]; `ENOMEM`.
-    pub fn of_caller(address: usize, length: usize, writable: bool, payer: Payer) -> Result<Self> {
+    pub fn of_caller(
+        address: usize,
+        length: usize,
+        writable: bool,
+        account: Account,
+    ) -> Result<Self> {
         let memory = UserMemory::current(address, length, writable)?;
-        let pages = PinnedPages::new(Memory::User(memory), payer)?;
+        let pages = PinnedPages::new(Memory::User(memory), account)?;
 
         Ok(Self(Pages::Pinned(pages)))
     }
 
-    /// Creates a reference to memory of a process or a file. Pinned pages are charged to `payer`.
+    /// Creates a reference to memory of a process or a file. Pinned pages are charged to `account`.
     ///
     /// # Errors
     ///
     /// `ENOMEM`.
-    pub fn pinned(memory: Memory, payer: Payer) -> Result<Self> {
-        Ok(Self(Pages::Pinned(PinnedPages::new(memory, payer)?)))
+    pub fn pinned(memory: Memory, account: Account) -> Result<Self> {
+        Ok(Self(Pages::Pinned(PinnedPages::new(memory, account)?)))
     }
 
     /// Creates a reference to `length` bytes from offset `start` on of a dma-buf, and attaches

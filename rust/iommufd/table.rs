@@ -96,10 +96,10 @@ impl Table {
     ) -> Result<(), MapError> {
         let table = self.0.domain.page_table();
         let mapped = if large_pages {
-            // SAFETY: The caller upholds the contract of `PageTable::map`.
+            // SAFETY: The caller upholds the contract of `DomainTable::map`.
             unsafe { table.map(iova, runs, access) }
         } else {
-            // SAFETY: The caller upholds the contract of `PageTable::map`, which is that of
+            // SAFETY: The caller upholds the contract of `DomainTable::map`, which is that of
             // `map_divisible`.
             unsafe { table.map_divisible(iova, runs, access) }
         };
@@ -117,7 +117,7 @@ impl Table {
     #[must_use]
     #[inline]
     pub(crate) unsafe fn unmap(&self, iova: u64, length: usize) -> bool {
-        // SAFETY: The caller upholds the contract of `PageTable::unmap`.
+        // SAFETY: The caller upholds the contract of `DomainTable::unmap`.
         let gone = unsafe { self.0.domain.page_table().unmap_and_sync(iova, length) };
 
         self.note(gone);
@@ -136,7 +136,7 @@ impl Table {
         length: usize,
         runs: &mut [PhysRun],
     ) -> RunsRead {
-        // SAFETY: The caller upholds the contract of `PageTable::read_runs`.
+        // SAFETY: The caller upholds the contract of `DomainTable::read_runs`.
         unsafe { self.0.domain.page_table().read_runs(iova, length, runs) }
     }
 

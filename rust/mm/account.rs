@@ -23,7 +23,7 @@ use kernel::{
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ChargeMode {
     /// No limit: the process has `CAP_IPC_LOCK`.
-    Nobody,
+    Unlimited,
     /// `RLIMIT_MEMLOCK` of the process, against the sum over all processes of its user.
     User,
     /// `RLIMIT_MEMLOCK` of the process, against what it has locked itself.
@@ -70,25 +70,25 @@ impl Drop for User {
     }
 }
 
-/// Which refused charge was last reported in the kernel log.
+/// The limit that was last reported in the kernel log as exceeded.
 ///
-/// The payers that share one of these write one line for each user or process whose limit they hit,
-/// not one for each refusal: some programs map until they are refused, unmap, and go on.
+/// Accounts that share one of these print one message for each user or process whose limit they
+/// exceed, not one for each failed charge. Some programs map until an error, unmap, and continue.
 pub struct LimitReports {
-    /// The address of the user or task whose limit it was; it is only compared.
+    /// The address of the user or task that has the limit. It is only compared.
     last: Atomic<usize>,
 }
 
 impl LimitReports {
-    /// Nothing has been reported.
+    /// Creates the state in which no limit has been reported.
     pub const fn new() -> Self {
         Self {
             last: Atomic::new(0),
         }
     }
 
-    /// Whether a refusal by the limit of this user or task is yet to be reported. The next call with
-    /// the same one returns false.
+    /// Returns whether the limit of this user or task must be reported, because it is not the last
+    /// one that was. The next call for the same one returns false.
     fn is_new<T>(&self, limited: *const T) -> bool {
         self.last.xchg(limited.addr(), Relaxed) != limited.addr()
     }
@@ -100,18 +100,18 @@ impl Default for LimitReports {
     }
 }
 
-/// A process whose limit counts.
+/// A process whose limit applies.
 #[derive(Clone)]
 struct Limited {
-    /// The leader of the thread group: its limit is that of the process.
+    /// The leader of the thread group, whose limit is that of the process.
     task: ARef<Task>,
     reports: Arc<LimitReports>,
 }
 
-/// Whose limit counts, and what it takes to charge it.
+/// The limit to charge against, and the objects that are needed to do so.
 #[derive(Clone)]
 enum Limit {
-    Nobody,
+    Unlimited,
     User(Limited, User),
     Process(Limited),
 }
@@ -126,7 +126,7 @@ impl Limit {
         };
 
         Ok(match mode {
-            ChargeMode::Nobody => Self::Nobody,
+            ChargeMode::Unlimited => Self::Unlimited,
             ChargeMode::User => Self::User(limited, User::current().ok_or(EFAULT)?),
             ChargeMode::Process => Self::Process(limited),
         })
@@ -138,34 +138,35 @@ impl Limit {
 /// # Examples
 ///
 /// ```ignore
-/// let payer = Payer::current(ChargeMode::User)?;
-/// let file = SharedPages::pinned(Memory::File(file), payer.clone())?;
+/// let account = Account::current(ChargeMode::User, &reports)?;
+/// let file = SharedPages::pinned(Memory::File(file), account.clone())?;
 ///
 /// // A charge moves only if it is counted elsewhere.
-/// if !charge.payer().pays_like(&payer) {
+/// if !charge.account().is_same_as(&account) {
 ///     charge.move_to(&mut prepaid);
 /// }
 /// ```
 #[derive(Clone)]
-pub struct Payer {
+pub struct Account {
     limit: Limit,
     mm: ARef<Mm>,
 }
 
-impl Payer {
-    /// The calling process, charged as `limited` says unless it has `CAP_IPC_LOCK`. Refused charges are
-    /// reported through `reports`.
+impl Account {
+    /// Returns the calling process, charged in mode `limited` unless it has `CAP_IPC_LOCK`. Charges
+    /// that exceed the limit are reported as `reports` says.
     ///
     /// # Errors
     ///
     /// `EFAULT` if the caller has no address space (a kernel thread).
     #[inline]
     pub fn current(limited: ChargeMode, reports: &Arc<LimitReports>) -> Result<Self> {
-        // SAFETY: This only reads the credentials of the calling task.
+        // SAFETY: This reads the credentials of the current task and may set its `PF_SUPERPRIV`,
+        // both of which are always allowed.
         let unlimited = unsafe { bindings::capable(bindings::CAP_IPC_LOCK as c_int) };
 
         let mode = if unlimited {
-            ChargeMode::Nobody
+            ChargeMode::Unlimited
         } else {
             limited
         };
@@ -182,7 +183,7 @@ impl Payer {
     pub fn current_in_mode(mode: ChargeMode, reports: &Arc<LimitReports>) -> Result<Self> {
         Ok(Self {
             limit: match mode {
-                ChargeMode::Nobody => Limit::Nobody,
+                ChargeMode::Unlimited => Limit::Unlimited,
                 limited => Limit::current(limited, reports)?,
             },
             mm: ARef::from(&**kernel::current!().mm().ok_or(EFAULT)?),
@@ -192,7 +193,7 @@ impl Payer {
     /// Returns the mode in which the process is charged.
     pub fn mode(&self) -> ChargeMode {
         match &self.limit {
-            Limit::Nobody => ChargeMode::Nobody,
+            Limit::Unlimited => ChargeMode::Unlimited,
             Limit::User(..) => ChargeMode::User,
             Limit::Process(_) => ChargeMode::Process,
         }
@@ -201,8 +202,8 @@ impl Payer {
     /// Returns whether a charge to `self` changes the same counters as one to `other`, so that no
     /// charge has to be moved when one replaces the other.
     ///
-    /// The address space matters in [`ChargeMode::Nobody`] too: its `VmPin` counts these pages.
-    pub fn pays_like(&self, other: &Payer) -> bool {
+    /// The address space matters in [`ChargeMode::Unlimited`] too: its `VmPin` counts these pages.
+    pub fn is_same_as(&self, other: &Account) -> bool {
         let same_limit = match (&self.limit, &other.limit) {
             (Limit::User(_, user), Limit::User(_, other)) => user.0 == other.0,
             _ => self.mode() == other.mode(),
@@ -213,7 +214,7 @@ impl Payer {
 
     #[inline]
     fn charge(&self, npages: usize) -> Result {
-        if !matches!(self.limit, Limit::Nobody) {
+        if !matches!(self.limit, Limit::Unlimited) {
             self.charge_limit(npages)?;
         }
         // SAFETY: `self.mm` holds a reference to the `mm_struct`, so it is valid. The helper
@@ -222,10 +223,10 @@ impl Payer {
         Ok(())
     }
 
-    /// Gives pages back. False, and nothing has changed, if they stay counted.
+    /// Uncharges pages. Returns false, without any effect, if they stay charged.
     #[inline]
     fn uncharge(&self, npages: usize) -> bool {
-        if !matches!(self.limit, Limit::Nobody) && !self.uncharge_limit(npages) {
+        if !matches!(self.limit, Limit::Unlimited) && !self.uncharge_limit(npages) {
             return false;
         }
         // SAFETY: `self.mm` holds a reference to the `mm_struct`, so it is valid. The helper
@@ -237,7 +238,7 @@ impl Payer {
     #[inline(never)]
     fn charge_limit(&self, npages: usize) -> Result {
         match &self.limit {
-            Limit::Nobody => Ok(()),
+            Limit::Unlimited => Ok(()),
             Limit::User(limited, user) => charge_user(limited, user, npages),
             Limit::Process(limited) => self.charge_process(limited, npages),
         }
@@ -246,7 +247,7 @@ impl Payer {
     #[inline(never)]
     fn uncharge_limit(&self, npages: usize) -> bool {
         match &self.limit {
-            Limit::Nobody => {}
+            Limit::Unlimited => {}
             // SAFETY: By the invariant of `User` the pointer is valid. `Charge` uncharges at most
             // as many pages as it has charged to this user.
             Limit::User(_, user) => unsafe {
@@ -257,31 +258,32 @@ impl Payer {
         true
     }
 
-    /// Charges the process also once it has exited: its files may still be pinned, and its limit stays
-    /// what it was.
+    /// Charges the process, also if it has exited: pages of its files may still be pinned, and its
+    /// limit still applies.
     fn charge_process(&self, limited: &Limited, npages: usize) -> Result {
         let task = &*limited.task;
 
-        if account(&self.mm, task, npages, true) == 0 {
+        if account_locked(&self.mm, task, npages, true) == 0 {
             return Ok(());
         }
         if limited.reports.is_new(task.as_ptr()) {
-            // SAFETY: `mm` is a valid mm.
+            // SAFETY: `self.mm` is a reference to an `mm_struct`, so it is valid.
             let used = unsafe { bindings::kernel_ext_mm_locked(self.mm.as_raw()) };
             let (task, limit) = (task.as_ptr(), limit_of(task));
-            // SAFETY: `task` is a valid task.
+            // SAFETY: `task` comes from a reference that `limited` holds, so it is valid.
             unsafe { bindings::kernel_ext_report_mm_limit(task, npages, used, limit) };
         }
         Err(ENOMEM)
     }
 
-    /// Gives pages back. False if the process has exited: what it had locked then stays counted.
+    /// Uncharges pages. Returns false if the process has exited, whose count of locked pages is not
+    /// changed any more.
     fn uncharge_process(&self, task: &Task, npages: usize) -> bool {
         let Some(mm) = self.address_space() else {
             return false;
         };
 
-        account(&mm, task, npages, false);
+        account_locked(&mm, task, npages, false);
         true
     }
 
@@ -299,20 +301,20 @@ fn charge_user(limited: &Limited, user: &User, npages: usize) -> Result {
         return Ok(());
     }
     if limited.reports.is_new(user.as_ptr()) {
-        // SAFETY: As above.
+        // SAFETY: By the invariant of `User` the pointer is valid.
         let used = unsafe { bindings::kernel_ext_user_locked(user.as_ptr()) };
         let (task, user) = (limited.task.as_ptr(), user.as_ptr());
-        // SAFETY: `task` is a valid task, and `user` a valid user.
+        // SAFETY: Both pointers come from references that the caller holds, so they are valid.
         unsafe { bindings::kernel_ext_report_user_limit(task, user, npages, used, limit) };
     }
     Err(ENOMEM)
 }
 
-/// Counts against the process's own limit: 0, or a negative error number, which there cannot
-/// be when pages are given back.
-fn account(mm: &Mm, task: &Task, npages: usize, charge: bool) -> c_int {
-    // SAFETY: The mm is valid, and has its lock and counter also when the process has exited; `task` is
-    // a valid task.
+/// Charges or uncharges the limit of a process. Returns 0 or a negative error number; uncharging
+/// always returns 0.
+fn account_locked(mm: &Mm, task: &Task, npages: usize, charge: bool) -> c_int {
+    // SAFETY: `mm` and `task` are references, so both are valid. The lock and the counter of an
+    // `mm_struct` exist as long as the structure, also after the process has exited.
     unsafe { bindings::kernel_ext_mm_account(mm.as_raw(), task.as_ptr(), npages, charge) }
 }
 
@@ -332,7 +334,7 @@ fn limit_of(task: &Task) -> usize {
 /// # Examples
 ///
 /// ```ignore
-/// let mut charge = Charge::new(Payer::current(ChargeMode::User)?);
+/// let mut charge = Charge::new(Account::current(ChargeMode::User, &reports)?);
 ///
 /// charge.add(npages)?;
 /// if let Err(error) = pin(npages) {
@@ -342,18 +344,18 @@ fn limit_of(task: &Task) -> usize {
 /// // The pages stay charged until `charge` is dropped.
 /// ```
 pub struct Charge {
-    payer: Payer,
+    account: Account,
     npages: usize,
-    /// So many pages more are counted, which a process had when it exited: they are what is charged
-    /// next.
+    /// Number of pages that are still counted in addition, because they were uncharged after the
+    /// process had exited. The next charges use them up first.
     kept: usize,
 }
 
 impl Charge {
-    /// Creates a charge of no pages to `payer`.
-    pub fn new(payer: Payer) -> Self {
+    /// Creates a charge of no pages to `account`.
+    pub fn new(account: Account) -> Self {
         Self {
-            payer,
+            account,
             npages: 0,
             kept: 0,
         }
@@ -363,8 +365,8 @@ impl Charge {
     ///
     /// # Errors
     ///
-    /// `ENOMEM` if that would pass the limit, which a (rate-limited) kernel message names when the
-    /// payer's [`LimitReports`] have it first. Nothing is charged then.
+    /// `ENOMEM` if that exceeds the limit. A rate-limited kernel message names the limit, if it is
+    /// new to the [`LimitReports`] of the account. No page is charged then.
     #[inline]
     pub fn add(&mut self, npages: usize) -> Result {
         if npages != 0 {
@@ -374,7 +376,7 @@ impl Charge {
             let kept = npages.min(self.kept);
 
             if kept != npages {
-                self.payer.charge(npages - kept)?;
+                self.account.charge(npages - kept)?;
             }
             self.kept -= kept;
             self.npages += npages;
@@ -389,7 +391,7 @@ impl Charge {
 
         if npages != 0 {
             self.npages -= npages;
-            if !self.payer.uncharge(npages) {
+            if !self.account.uncharge(npages) {
                 self.kept += npages;
             }
         }
@@ -401,15 +403,15 @@ impl Charge {
     }
 
     /// Returns the process that the pages are charged to.
-    pub fn payer(&self) -> &Payer {
-        &self.payer
+    pub fn account(&self) -> &Account {
+        &self.account
     }
 
-    /// Moves the charge to the payer of `prepaid`, by taking over as many pages that are charged in
-    /// `prepaid` already. Therefore it cannot fail.
+    /// Moves the charge to the account of `prepaid`, by taking over as many pages that are charged
+    /// in `prepaid` already. Therefore it cannot fail.
     ///
-    /// The old payer is uncharged. The caller must have charged enough pages to `prepaid`; if not,
-    /// the charge becomes smaller.
+    /// The old account is uncharged. The caller must have charged enough pages to `prepaid`; if
+    /// not, the charge becomes smaller.
     pub fn move_to(&mut self, prepaid: &mut Charge) {
         let npages = self.npages;
         let moved = npages.min(prepaid.npages);
@@ -419,7 +421,7 @@ impl Charge {
         prepaid.npages -= moved;
         self.npages = moved;
         self.kept = 0;
-        self.payer = prepaid.payer.clone();
+        self.account = prepaid.account.clone();
     }
 }
 

@@ -110,8 +110,8 @@ impl UserMemory {
 ///
 /// # Invariants
 ///
-/// `file` is valid, and this value owns one reference to it. If `counts_as_writable`, this value is one
-/// of the writable mappings that the contents count.
+/// `file` is valid, and this value owns one reference to it. If `counts_as_writable`, this value is
+/// one of the writable mappings that are counted for the contents of the file.
 struct OpenFile {
     file: NonNull<bindings::file>,
     counts_as_writable: bool,
@@ -125,28 +125,29 @@ unsafe impl Send for OpenFile {}
 unsafe impl Sync for OpenFile {}
 
 impl OpenFile {
-    /// The file that the caller has open as `fd`.
+    /// Returns the file that is open as `fd` in the calling process.
     ///
     /// # Errors
     ///
-    /// `EBADF` if there is no such file.
+    /// `EBADF` if no file is open as `fd`.
     fn from_fd(fd: i32) -> Result<Self> {
-        // SAFETY: Any number may be looked up.
+        // SAFETY: `fget()` accepts any number, and returns null unless a file is open as it.
         let file = NonNull::new(unsafe { bindings::fget(fd as c_uint) }).ok_or(EBADF)?;
 
-        // INVARIANT: The reference was taken just now.
+        // INVARIANT: `fget()` has taken a reference, which the new value owns.
         Ok(Self {
             file,
             counts_as_writable: false,
         })
     }
 
-    /// Has the contents count this value as a writable mapping, so that they are not sealed against
-    /// writing meanwhile. A file that is not memory is left alone: it cannot be pinned.
+    /// Counts this value as a writable mapping of the file, so that the file cannot be sealed
+    /// against writing as long as the value exists. Has no effect on a file whose contents are not
+    /// memory, which cannot be pinned.
     ///
     /// # Errors
     ///
-    /// `EPERM` if the file was not opened for writing, or is sealed against it.
+    /// `EPERM` if the file was not opened for writing, or is sealed against writing.
     fn count_as_writable(&mut self) -> Result {
         const WRITE_SEALS: u32 = bindings::F_SEAL_WRITE | bindings::F_SEAL_FUTURE_WRITE;
         let file = self.file.as_ptr();
@@ -162,7 +163,7 @@ impl OpenFile {
         }
         // SAFETY: By the type invariant the file is valid.
         to_result(unsafe { bindings::kernel_ext_file_map_writable(file) })?;
-        // INVARIANT: It has been counted.
+        // INVARIANT: The call has counted this value as a writable mapping.
         self.counts_as_writable = true;
         Ok(())
     }
@@ -171,18 +172,20 @@ impl OpenFile {
 impl Drop for OpenFile {
     fn drop(&mut self) {
         if self.counts_as_writable {
-            // SAFETY: By the type invariant the file is valid, and the contents count this value.
+            // SAFETY: By the type invariant the file is valid, and this value is counted as a
+            // writable mapping, once.
             unsafe { bindings::kernel_ext_file_unmap_writable(self.file.as_ptr()) };
         }
-        // SAFETY: By the type invariant this value owns a reference.
+        // SAFETY: By the type invariant this value owns a reference, which is not used after this.
         unsafe { bindings::fput(self.file.as_ptr()) };
     }
 }
 
 /// A range of a file whose contents are memory: a memfd, or a file in tmpfs or hugetlbfs.
 ///
-/// What kind of file it is shows when it is pinned. While a device may write the memory of a memfd, the
-/// memfd cannot be sealed with `F_SEAL_WRITE`, as when a process has mapped it writable and shared.
+/// The kind of the file is checked when it is pinned. While a device may write to the memory of a
+/// memfd, the memfd cannot be sealed with `F_SEAL_WRITE`, just as while a process has a writable
+/// shared mapping of it.
 pub struct FileMemory {
     file: OpenFile,
     /// Offset of the first byte in the file.
@@ -198,9 +201,9 @@ impl FileMemory {
     ///
     /// # Errors
     ///
-    /// `EINVAL` for no bytes or too many; `EOVERFLOW` if they pass the largest offset; `EBADF` if
-    /// there is no such file; `EPERM` if it is to be written and is memory, but was not opened for
-    /// writing or is sealed against it.
+    /// `EINVAL` if `length` is zero or too large; `EOVERFLOW` if the range exceeds the largest
+    /// offset; `EBADF` if no file is open as `fd`; `EPERM` if `writable`, and the file is memory
+    /// that was not opened for writing or is sealed against writing.
     pub fn from_fd(fd: i32, start: u64, length: usize, writable: bool) -> Result<Self> {
         let before_last = length.checked_sub(1).ok_or(EINVAL)? as u64;
 

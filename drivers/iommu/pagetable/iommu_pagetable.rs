@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The formats of IO page tables that IOMMUs walk, for the page tables of [`kernel_ext::iommu::table`].
+//! The formats of IO page tables that IOMMUs walk, for the page tables of
+//! [`kernel_ext::iommu::table`].
 //!
-//! An IOMMU driver chooses a format ([`vtd`], [`vmsa`]) for each domain. The formats call no function
-//! of the kernel, and no file contains `unsafe`, so that the same source is tested on the host.
+//! An IOMMU driver chooses a format ([`vtd`], [`vmsa`]) for each domain. The formats call no
+//! function of the kernel, and no file contains `unsafe`, so that the same source is tested on the
+//! host.
 //!
 //! | file | contents |
 //! |---|---|

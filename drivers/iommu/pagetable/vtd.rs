@@ -4,8 +4,8 @@
 //! Specification, revision 4): second-stage tables (3.7, 9.8) and first-stage tables (3.6, 9.7).
 //!
 //! Both have tables of 512 entries and pages of 4 KiB, 2 MiB and 1 GiB. Where the hardware's
-//! capabilities lack a size (CAP_REG.SLLPS, FS1GP), the driver leaves it out of the limits of a page
-//! table.
+//! capabilities lack a size (CAP_REG.SLLPS, FS1GP), the driver leaves it out of the limits of a
+//! page table.
 
 use crate::base::AddressField;
 

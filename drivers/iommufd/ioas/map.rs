@@ -13,7 +13,7 @@ use kernel_ext::{
     alloc::SlabBox,
     dma_buf::DmaBuf,
     iommu::Access,
-    mm::{ChargeMode, FileMemory, Memory, Payer, PAGE_SIZE},
+    mm::{Account, ChargeMode, FileMemory, Memory, PAGE_SIZE},
 };
 
 /// Memory for the node of an area.
@@ -39,7 +39,7 @@ impl Ioas {
         access: Access,
     ) -> Result<u64> {
         let slice = Slice {
-            pages: SharedPages::of_caller(address, length, access.write, payer(context)?)?,
+            pages: SharedPages::of_caller(address, length, access.write, account(context)?)?,
             start: address % PAGE_SIZE,
             length,
         };
@@ -72,7 +72,7 @@ impl Ioas {
             }
             Err(_) => {
                 let memory = FileMemory::from_fd(fd, start as u64, length, access.write)?;
-                SharedPages::pinned(Memory::File(memory), payer(context)?)?
+                SharedPages::pinned(Memory::File(memory), account(context)?)?
             }
         };
         let slice = Slice {
@@ -287,14 +287,14 @@ pub(crate) struct FilePart {
 }
 
 /// The calling process, charged as the context has it for what is mapped.
-fn payer(context: &Context) -> Result<Payer> {
+fn account(context: &Context) -> Result<Account> {
     let limited = if context.charges_process() {
         ChargeMode::Process
     } else {
         ChargeMode::User
     };
 
-    Payer::current(limited, &context.limit_reports)
+    Account::current(limited, &context.limit_reports)
 }
 
 /// Lets areas that fill a range be in transit no more.

@@ -4,11 +4,11 @@
 //! it executes itself anew, pays from now on for what is mapped.
 
 use super::{area::Area, Ioas, Map};
-use crate::{dispatch::Call, interval::Node, uapi::IoasChangeProcess};
+use crate::{context::Context, interval::Node};
 use iommufd_core::{PagesKind, UserRef};
 use kernel::prelude::*;
 use kernel_ext::{
-    mm::{Charge, ChargeMode, Payer},
+    mm::{Account, Charge, ChargeMode},
     sync::WriteGuard,
 };
 
@@ -22,11 +22,9 @@ use kernel_ext::{
 /// `EINVAL` if something is mapped that is not a file: it belongs to its process. `EBUSY` while
 /// something is being mapped or unmapped; `ENOMEM` if the limit of the caller does not allow it.
 /// Nothing has changed then.
-pub(crate) fn change(command: &mut IoasChangeProcess, call: &Call<'_>) -> Result {
-    command.check()?;
-
-    let outer = call.context.all_address_spaces.write();
-    let spaces = address_spaces(call)?;
+pub(crate) fn change_process(context: &Context) -> Result {
+    let outer = context.all_address_spaces.write();
+    let spaces = address_spaces(context)?;
     let mut maps = KVVec::with_capacity(spaces.len(), GFP_KERNEL)?;
 
     for space in &spaces {
@@ -40,24 +38,24 @@ pub(crate) fn change(command: &mut IoasChangeProcess, call: &Call<'_>) -> Result
             return Err(EINVAL);
         }
     }
-    let reports = &call.context.limit_reports;
-    let payers = [
-        Payer::current_in_mode(ChargeMode::Nobody, reports)?,
-        Payer::current_in_mode(ChargeMode::User, reports)?,
-        Payer::current_in_mode(ChargeMode::Process, reports)?,
+    let reports = &context.limit_reports;
+    let accounts = [
+        Account::current_in_mode(ChargeMode::Unlimited, reports)?,
+        Account::current_in_mode(ChargeMode::User, reports)?,
+        Account::current_in_mode(ChargeMode::Process, reports)?,
     ];
-    let counts = count(&maps, &payers);
-    let paid = Pots::pay(payers, &counts);
+    let counts = count(&maps, &accounts);
+    let paid = Pots::pay(accounts, &counts);
 
     settle(&maps, paid)
 }
 
 /// All address spaces of the context.
-fn address_spaces(call: &Call<'_>) -> Result<KVVec<UserRef<Ioas>>> {
+fn address_spaces(context: &Context) -> Result<KVVec<UserRef<Ioas>>> {
     let mut spaces = KVVec::new();
     let mut next = 0;
 
-    while let Some((space, behind)) = call.context.next_user(next) {
+    while let Some((space, behind)) = context.next_user(next) {
         spaces.push(space, GFP_KERNEL)?;
         next = behind;
     }
@@ -71,7 +69,7 @@ fn areas<'a>(maps: &'a [WriteGuard<'_, Map>]) -> impl Iterator<Item = &'a Node<A
 /// How a mode is numbered in an array.
 fn index(mode: ChargeMode) -> usize {
     match mode {
-        ChargeMode::Nobody => 0,
+        ChargeMode::Unlimited => 0,
         ChargeMode::User => 1,
         ChargeMode::Process => 2,
     }
@@ -79,18 +77,19 @@ fn index(mode: ChargeMode) -> usize {
 
 const MODES: usize = 3;
 
-/// Counts the pages that `payers` will have to pay for, by mode, and marks them: areas may share them.
-fn count(maps: &[WriteGuard<'_, Map>], payers: &[Payer; MODES]) -> [usize; MODES] {
+/// Counts the pages that will be charged to `accounts`, by mode, and marks them, as areas may share
+/// them.
+fn count(maps: &[WriteGuard<'_, Map>], accounts: &[Account; MODES]) -> [usize; MODES] {
     let mut counts = [0; MODES];
 
     for area in areas(maps) {
         area.value.slice.pages.with_charge(|charge, counted| {
-            let mode = index(charge.payer().mode());
-            let (Some(payer), Some(count)) = (payers.get(mode), counts.get_mut(mode)) else {
+            let mode = index(charge.account().mode());
+            let (Some(account), Some(count)) = (accounts.get(mode), counts.get_mut(mode)) else {
                 return;
             };
 
-            if !*counted && !charge.payer().pays_like(payer) {
+            if !*counted && !charge.account().is_same_as(account) {
                 *counted = true;
                 *count += charge.npages();
             }
@@ -103,8 +102,8 @@ fn count(maps: &[WriteGuard<'_, Map>], payers: &[Payer; MODES]) -> [usize; MODES
 struct Pots([Charge; MODES]);
 
 impl Pots {
-    fn pay(payers: [Payer; MODES], counts: &[usize; MODES]) -> Result<Self> {
-        let mut pots = Self(payers.map(Charge::new));
+    fn pay(accounts: [Account; MODES], counts: &[usize; MODES]) -> Result<Self> {
+        let mut pots = Self(accounts.map(Charge::new));
 
         for (pot, &count) in pots.0.iter_mut().zip(counts) {
             if count != 0 {
@@ -124,7 +123,7 @@ fn settle(maps: &[WriteGuard<'_, Map>], mut paid: Result<Pots>) -> Result {
                 return;
             };
             if core::mem::take(counted) {
-                if let Some(pot) = pots.get_mut(index(charge.payer().mode())) {
+                if let Some(pot) = pots.get_mut(index(charge.account().mode())) {
                     charge.move_to(pot);
                 }
             }

@@ -5,7 +5,7 @@
 use super::{
     area::{Area, Hold},
     members::Members,
-    reserve, Ioas, Map, Owner,
+    reserve, Ioas, Map, ReservedFor,
 };
 use iommufd_core::{iova::SpaceId, Mapping, NotMapped, Table, TableList};
 use kernel::{prelude::*, sync::atomic::ordering::Relaxed};
@@ -59,7 +59,7 @@ impl Ioas {
     /// `EINVAL` if its pages are larger than the CPU's; `EADDRINUSE` if something is mapped that it
     /// cannot translate; else what pinning or mapping reports. Nothing has changed then.
     pub(crate) fn add_table(&self, table: &Table) -> Result {
-        let owner = Owner::Table(TableId::of(table));
+        let owner = ReservedFor::Table(TableId::of(table));
         let geometry = table.geometry();
         let mut users = self.users.write();
         let mut map = self.map.write();
@@ -89,7 +89,7 @@ impl Ioas {
 
         users.tables.remove(table);
         unfill_table(&mut map, table, u64::MAX);
-        map.unreserve(&Owner::Table(TableId::of(table)));
+        map.unreserve(&ReservedFor::Table(TableId::of(table)));
 
         // Lowering it cannot fail.
         let lowered = map.set_alignment(users.alignment(self.large_pages()));
@@ -163,7 +163,7 @@ impl Ioas {
 }
 
 /// Reserves what a page table cannot translate.
-fn reserve_outside(map: &mut Map, geometry: &Geometry, owner: Owner) -> Result {
+fn reserve_outside(map: &mut Map, geometry: &Geometry, owner: ReservedFor) -> Result {
     if let Some(last) = geometry.aperture.start().checked_sub(1) {
         reserve(map, 0, last, owner)?;
     }

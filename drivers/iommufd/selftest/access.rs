@@ -9,7 +9,13 @@ use super::uapi::{
     AccessPages, AccessReplaceIoas, AccessRw, CreateAccess, DestroyAccessPages, TestCommand,
     ACCESS_NEEDS_PAGES, ACCESS_SLOW_PATH, ACCESS_SYZ, ACCESS_WRITE,
 };
-use crate::{access::Access, dispatch::Call, ioas::Ioas, uapi::IoasCopy, IommufdModule};
+use crate::{
+    access::Access,
+    call::{Call, Execute},
+    ioas::Ioas,
+    uapi::IoasCopy,
+    IommufdModule,
+};
 use iommufd_core::{AccessObject, AccessUser, CopyPath, ObjectId, OwnerRef, WeakRef};
 use kernel::{
     fs::file::{flags::O_CLOEXEC, FileDescriptorReservation},
@@ -53,7 +59,9 @@ impl TestAccess {
     fn guessed(&self, iova: u64) -> Result<u64> {
         let access = self.access()?;
 
-        Ok(guessed(iova, |nth| access.nth_area(nth)))
+        Ok(guessed(iova, |nth| {
+            nth_area(access.state.lock().to_pin()?, nth)
+        }))
     }
 }
 
@@ -313,14 +321,28 @@ fn guessed(iova: u64, nth_area: impl FnOnce(u32) -> Option<u64>) -> u64 {
     nth_area(nth).map_or(0, |first| first.wrapping_add(offset.into()))
 }
 
-/// Lets a fuzzer say by number which area is to be copied.
-pub(crate) fn guess_source(command: &mut IoasCopy, call: &Call<'_>) {
-    if !command.take_flag(ACCESS_SYZ) {
-        return;
+/// The first IOVA of the area before which there are `nth`.
+fn nth_area(ioas: &Ioas, nth: u32) -> Option<u64> {
+    let map = ioas.map.read();
+    let mut start = 0;
+
+    for _ in 0..nth {
+        start = map.first_in(start, u64::MAX)?.last().checked_add(1)?;
     }
-    if let Ok(ioas) = call.context.get::<Ioas>(ObjectId(command.src_ioas_id)) {
-        command.src_iova = guessed(command.src_iova, |nth| ioas.nth_area(nth));
+    map.first_in(start, u64::MAX).map(|area| area.first())
+}
+
+/// `IOMMU_IOAS_COPY`, with one more flag: a fuzzer says by number which area is to be copied.
+pub(super) fn copy_area(call: &Call<'_>) -> Result<isize> {
+    let mut command = call.read::<IoasCopy>()?;
+
+    if command.flags & ACCESS_SYZ != 0 {
+        command.flags &= !ACCESS_SYZ;
+        if let Ok(ioas) = call.context.get::<Ioas>(ObjectId(command.src_ioas_id)) {
+            command.src_iova = guessed(command.src_iova, |nth| nth_area(&ioas, nth));
+        }
     }
+    command.execute(call).map(|()| 0)
 }
 
 /// `ACCESS_REPLACE_IOAS`.

@@ -6,7 +6,7 @@ use super::{
     iommu::MockIommu,
     uapi::{CheckMap, CheckRefs, TestCommand},
 };
-use crate::{dispatch::Call, hwpt::Hwpt};
+use crate::{call::Call, hwpt::Hwpt};
 use iommufd_core::ObjectId;
 use kernel::{page::PAGE_SIZE, prelude::*};
 use kernel_ext::mm::UserPage;
@@ -40,7 +40,8 @@ pub(super) fn map(command: &TestCommand, call: &Call<'_>) -> Result {
 ///
 /// # Errors
 ///
-/// `EIO` if one differs, `EINVAL` for what is not aligned to pages, `EFAULT` where there is no memory.
+/// `EIO` if one differs, `EINVAL` for what is not aligned to pages, `EFAULT` where there is no
+/// memory.
 pub(super) fn refs(command: &TestCommand) -> Result {
     let CheckRefs {
         length, uptr, refs, ..

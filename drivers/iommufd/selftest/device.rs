@@ -10,19 +10,16 @@ use super::{
     },
 };
 use crate::{
+    call::Call,
     context::{Context, Iommufd},
-    device::Device,
-    dispatch::Call,
+    device::{attach::NO_PASID, Device},
 };
 use iommufd_core::{KernelApi, ObjectId, OwnerRef};
 use kernel::prelude::*;
 use kernel_ext::iommu::mock;
 
-/// Requests without a PASID.
-const NO_PASID: u32 = 0;
-
 /// A device that is bound to the context and attached, until this is dropped.
-pub(crate) struct MockDevice {
+pub(crate) struct SelftestDevice {
     bound: BoundDevice,
     /// Goes last.
     _device: mock::MockDevice,
@@ -47,7 +44,7 @@ impl Drop for BoundDevice {
     }
 }
 
-impl MockDevice {
+impl SelftestDevice {
     /// Makes a device, and brings it to the page table or address space `pt`. Returns the page table
     /// as well.
     fn new(context: &Context, flags: u32, pt: ObjectId) -> Result<(Self, ObjectId)> {
@@ -69,7 +66,7 @@ impl MockDevice {
 pub(super) fn create(command: &mut TestCommand, call: &Call<'_>, flags: u32) -> Result {
     let mut hwpt = ObjectId(0);
     let device = call.context.reserve(|_| {
-        let (device, attached) = MockDevice::new(call.context, flags, ObjectId(command.id))?;
+        let (device, attached) = SelftestDevice::new(call.context, flags, ObjectId(command.id))?;
 
         hwpt = attached;
         Ok(device)
@@ -88,7 +85,7 @@ pub(super) fn create(command: &mut TestCommand, call: &Call<'_>, flags: u32) -> 
 
 /// `MOCK_DOMAIN_REPLACE`.
 pub(super) fn replace(command: &mut TestCommand, call: &Call<'_>) -> Result {
-    let device = call.context.get::<MockDevice>(ObjectId(command.id))?;
+    let device = call.context.get::<SelftestDevice>(ObjectId(command.id))?;
     let MockDomainReplace { pt_id } = command.arguments()?;
     let hwpt = Iommufd::replace(device.bound.get()?, NO_PASID, ObjectId(pt_id))?;
 

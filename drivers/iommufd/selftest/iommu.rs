@@ -2,8 +2,8 @@
 
 //! The mock IOMMU.
 //!
-//! No hardware walks its page tables, so there is nothing to flush. Everything else is as in a driver
-//! for hardware.
+//! No hardware walks its page tables, so there is nothing to flush. Everything else is as in a
+//! driver for hardware.
 
 use super::uapi::{
     HwptSelftest, TestHwInfo, APERTURE, DEVICE_NO_DIRTY, DEVICE_PASID, HUGE_PAGE_SIZE,

@@ -187,7 +187,8 @@ impl IoasMapFile {
 #[repr(C)]
 pub(crate) struct IoasCopy {
     size: u32,
-    flags: u32,
+    /// What is asked for, see [`check`](Self::check).
+    pub(crate) flags: u32,
     /// The IO address space to map into.
     pub(crate) dst_ioas_id: u32,
     /// The IO address space where it is mapped.
@@ -209,15 +210,6 @@ impl IoasCopy {
     /// Those of [`MapFlags::new`].
     pub(crate) fn check(&self) -> Result<MapFlags> {
         MapFlags::new(self.flags, &[self.length, self.src_iova, self.dst_iova])
-    }
-
-    /// Takes a flag out that only tests know. Whether it was there.
-    #[cfg(CONFIG_IOMMUFD_RUST_TEST)]
-    pub(crate) fn take_flag(&mut self, flag: u32) -> bool {
-        let was_there = self.flags & flag != 0;
-
-        self.flags &= !flag;
-        was_there
     }
 }
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A domain of a Rust driver as the kernel's `struct iommu_domain`: a page table and, beside it, what the
-//! driver keeps for it.
+//! A domain of a Rust driver as the kernel's `struct iommu_domain`: a page table and, beside it,
+//! what the driver keeps for it.
 //!
-//! The page table is not the driver's. A driver names the format, and flushes; which memory the table
-//! holds is decided and read back here, by the code of [`table`].
+//! The page table is not the driver's. A driver names the format, and flushes; which memory the
+//! table holds is decided and read back here, by the code of [`table`].
 
 use super::{domain_ops::operations, Driver, PagingDomain};
 use crate::{
@@ -26,8 +26,8 @@ use kernel::{device::Device, prelude::*, types::Opaque};
 /// # Invariants
 ///
 /// Every `struct iommu_domain` whose owner is the table of functions of `T` is the start of one of
-/// these, which is the start of a [`DomainBox`] in a `KBox`. `page_table` is that box, and `raw.ops`
-/// are the [`operations`] for it.
+/// these, which is the start of a [`DomainBox`] in a `KBox`. `page_table` is that box, and
+/// `raw.ops` are the [`operations`] for it.
 #[repr(C)]
 #[pin_data]
 struct Head<T: Driver> {
@@ -49,8 +49,8 @@ pub(super) struct DomainBox<T: Driver, F: Format, const COHERENT: bool> {
     table: table::PageTable<F, IommuPages<COHERENT>>,
 }
 
-// SAFETY: `raw` is written by the core under its locks; `page_table` refers to the box itself, and the
-// driver's value and the table are `Send`.
+// SAFETY: `raw` is written by the core under its locks; `page_table` refers to the box itself, and
+// the driver's value and the table are `Send`.
 unsafe impl<T: Driver, F: Format, const COHERENT: bool> Send for DomainBox<T, F, COHERENT> {}
 // SAFETY: As above, and both are `Sync`.
 unsafe impl<T: Driver, F: Format, const COHERENT: bool> Sync for DomainBox<T, F, COHERENT> {}
@@ -111,8 +111,8 @@ impl<T: Driver, F: Format, const COHERENT: bool> DomainBox<T, F, COHERENT> {
     ///
     /// # Errors
     ///
-    /// `EADDRINUSE`, `ERANGE`, `EINVAL` for what is not aligned, `EOPNOTSUPP` for an access that the
-    /// format cannot grant, `ENOMEM`. None of `runs` is mapped then.
+    /// `EADDRINUSE`, `ERANGE`, `EINVAL` for what is not aligned, `EOPNOTSUPP` for an access that
+    /// the format cannot grant, `ENOMEM`. None of `runs` is mapped then.
     pub(super) fn map(
         &self,
         iova: u64,
@@ -129,7 +129,8 @@ impl<T: Driver, F: Format, const COHERENT: bool> DomainBox<T, F, COHERENT> {
         Ok(mapped?)
     }
 
-    /// Removes what is mapped in `length` bytes from `iova` on, and returns how many bytes that was.
+    /// Removes what is mapped in `length` bytes from `iova` on, and returns how many bytes that
+    /// was.
     ///
     /// Where tables were removed, the hardware forgets the way to them before this returns; pages
     /// alone wait in `pending`, so that one flush serves many calls.
@@ -207,9 +208,9 @@ unsafe impl<T: Driver, F: Format, const COHERENT: bool> DomainTable for DomainBo
 pub struct NewDomain<T: Driver>(NonNull<Head<T>>);
 
 impl<T: Driver> NewDomain<T> {
-    /// Allocates a domain with an empty page table in the format `F`, for `iommu`, the device that is
-    /// the IOMMU. `COHERENT`: the IOMMU snoops the CPUs' caches when it walks. `limits` are what the
-    /// hardware cannot do; `data` is what the driver keeps for the domain.
+    /// Allocates a domain with an empty page table in the format `F`, for `iommu`, the device that
+    /// is the IOMMU. `COHERENT`: the IOMMU snoops the CPUs' caches when it walks. `limits` are what
+    /// the hardware cannot do; `data` is what the driver keeps for the domain.
     ///
     /// # Errors
     ///
@@ -250,8 +251,8 @@ impl<T: Driver> NewDomain<T> {
         Ok(Self(NonNull::from(domain).cast()))
     }
 
-    /// Says that only IOVAs in `aperture` are to be mapped, where the hardware translates fewer than
-    /// the format.
+    /// Says that only IOVAs in `aperture` are to be mapped, where the hardware translates fewer
+    /// than the format.
     pub fn with_aperture(self, aperture: RangeInclusive<u64>) -> Self {
         // SAFETY: By the type invariant the domain is valid, and no other reference to it exists.
         let geometry = unsafe { &mut (*self.raw()).geometry };
@@ -261,8 +262,8 @@ impl<T: Driver> NewDomain<T> {
         self
     }
 
-    /// Says that users are to map in pages of these sizes, a bit for each, where those of the format
-    /// do not suit them.
+    /// Says that users are to map in pages of these sizes, a bit for each, where those of the
+    /// format do not suit them.
     pub fn with_page_sizes(self, page_sizes: u64) -> Self {
         // SAFETY: By the type invariant the domain is valid, and no other reference to it exists.
         unsafe { (*self.raw()).pgsize_bitmap = page_sizes as c_ulong };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What C calls for a domain of a Rust driver: `struct iommu_domain_ops`, one table for each driver,
-//! format and coherence.
+//! What C calls for a domain of a Rust driver: `struct iommu_domain_ops`, one table for each
+//! driver, format and coherence.
 
 use super::{domain::DomainBox, Driver, PagingDomain};
 use crate::{
@@ -78,7 +78,8 @@ unsafe extern "C" fn map_pages<T: Driver, F: Format, const COHERENT: bool>(
 
 /// # Safety
 ///
-/// The core calls it for a domain with the operations of this type and a gather that is being filled.
+/// The core calls it for a domain with the operations of this type and a gather that is being
+/// filled.
 unsafe extern "C" fn unmap_pages<T: Driver, F: Format, const COHERENT: bool>(
     domain: *mut bindings::iommu_domain,
     iova: c_ulong,

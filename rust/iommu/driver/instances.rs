@@ -2,9 +2,9 @@
 
 //! The lock of the lists of IOMMUs, one list for each driver.
 //!
-//! It is held for reading while a device is offered to the IOMMUs of a driver, so that they stay, and for
-//! writing while one comes or goes. Both may sleep. Locks of the core are taken before it, and the lock of
-//! the registry after it.
+//! It is held for reading while a device is offered to the IOMMUs of a driver, so that they stay,
+//! and for writing while one comes or goes. Both may sleep. Locks of the core are taken before it,
+//! and the lock of the registry after it.
 
 use crate::bindings;
 

@@ -82,8 +82,8 @@ pub struct Operations<T: Driver> {
     instances: UnsafeCell<*const Instance<T>>,
 }
 
-// SAFETY: The functions do not change, the entry and the list are protected by locks of theirs, and the
-// blocking domain by locks of the core.
+// SAFETY: The functions do not change, the entry and the list are protected by locks of theirs, and
+// the blocking domain by locks of the core.
 unsafe impl<T: Driver> Sync for Operations<T> {}
 
 impl<T: Driver> Operations<T> {
@@ -158,8 +158,8 @@ impl<T: Driver> Operations<T> {
         let mut at = self.instances.get();
 
         self.entry.remove();
-        // SAFETY: By the type invariant the lock is the permission to use the list; what is on it is
-        // valid, and the instance is on it.
+        // SAFETY: By the type invariant the lock is the permission to use the list; what is on it
+        // is valid, and the instance is on it.
         while !ptr::eq(unsafe { *at }, instance) {
             // SAFETY: The lock is held, and `at` is the head or a link of an IOMMU on the list.
             // What is on it is valid. This is not its end, because the instance is yet to come.
@@ -238,7 +238,8 @@ unsafe extern "C" fn probe_device<T: Driver>(
 
     match KBox::new(device, GFP_KERNEL) {
         Ok(device) => {
-            // SAFETY: The core has prepared its part of the device, and leaves this field to drivers.
+            // SAFETY: The core has prepared its part of the device, and leaves this field to
+            // drivers.
             unsafe { (*(*dev).iommu).priv_ = device.into_foreign() };
             iommu.as_raw()
         }

@@ -25,8 +25,8 @@ use kernel::{
 ///
 /// # Invariants
 ///
-/// Every `struct iommu_device` that has the functions of `T` is the start of one of these. `next` is
-/// read with the lock of `instances.rs` held, and written with it held for writing.
+/// Every `struct iommu_device` that has the functions of `T` is the start of one of these. `next`
+/// is read with the lock of `instances.rs` held, and written with it held for writing.
 #[repr(C)]
 #[pin_data]
 pub(in crate::iommu) struct Instance<T: Driver> {
@@ -170,9 +170,8 @@ pub(in crate::iommu) struct Listed<'a, T: Driver>(&'a Named<T>);
 
 impl<'a, T: Driver> Listed<'a, T> {
     pub(in crate::iommu) fn new(named: &'a Named<T>) -> Self {
-        // INVARIANT: It is on the list now.
-        // SAFETY: It is removed when the result is dropped, or by the caller of `keep`; the box does
-        // not move what is in it.
+        // INVARIANT: It is on the list now. SAFETY: It is removed when the result is dropped, or by
+        // the caller of `keep`; the box does not move what is in it.
         unsafe { T::operations().add(named.instance()) };
         Self(named)
     }
@@ -206,8 +205,8 @@ pub(in crate::iommu) fn unlist<T: Driver>(named: &Named<T>) {
 pub struct Registration<T: Driver>(ManuallyDrop<Named<T>>);
 
 impl<T: Driver> Registration<T> {
-    /// Adds an IOMMU, which is the device `parent`, under a name in sysfs. The devices that are there
-    /// are offered to it before this returns.
+    /// Adds an IOMMU, which is the device `parent`, under a name in sysfs. The devices that are
+    /// there are offered to it before this returns.
     ///
     /// # Errors
     ///

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Which drivers are written in Rust: how a user of a C `iommu_domain` finds the [`DomainTable`] in it.
+//! Which drivers are written in Rust: how a user of a C `iommu_domain` finds the [`DomainTable`] in
+//! it.
 //!
 //! The kernel knows a domain's driver by the address of its `iommu_ops`. The drivers of this crate
 //! note here which addresses are theirs.

@@ -30,9 +30,9 @@ pub struct Leaf {
 
 /// A format of page tables: the meaning of the bits of an entry.
 ///
-/// [`TableLayout`] describes the tables and the links between them, [`LeafLayout`](super::LeafLayout)
-/// where the bits of a leaf are, and this trait what its attributes mean. A driver chooses a format; it
-/// does not call these functions.
+/// [`TableLayout`] describes the tables and the links between them,
+/// [`LeafLayout`](super::LeafLayout) where the bits of a leaf are, and this trait what its
+/// attributes mean. A driver chooses a format; it does not call these functions.
 pub trait Format: LeafShape + 'static {
     /// The name of the format in messages and reports.
     const NAME: &'static str;
@@ -82,8 +82,8 @@ impl<F: Format> CheckedFormat<F> {
 
 /// Returns the attributes that `F` chooses, without other bits.
 ///
-/// A leaf that could be mistaken for an empty entry is not made: some bit is set in it, whatever the
-/// address, also when it is [cleaned](LeafShape::cleaned).
+/// A leaf that could be mistaken for an empty entry is not made: some bit is set in it, whatever
+/// the address, also when it is [cleaned](LeafShape::cleaned).
 #[inline(always)]
 pub(super) fn attributes<F: Format>(
     options: F::Options,

@@ -89,8 +89,8 @@ pub trait TableLayout {
     const VISIBLE: u64;
 }
 
-/// What follows from a [`TableLayout`]. Code that is `unsafe` relies on these, so they are the same for
-/// all layouts.
+/// What follows from a [`TableLayout`]. Code that is `unsafe` relies on these, so they are the same
+/// for all layouts.
 pub trait TableShape: TableLayout {
     /// Log2 of the bytes that an entry covers.
     #[inline(always)]

@@ -3,8 +3,8 @@
 //! How a leaf is put together: the address, the attributes, and what else is set in it.
 //!
 //! A format says where the bits of a leaf are. That a leaf holds the address that was mapped, and
-//! keeps it whatever else changes, follows from this file and not from the format: the owners of memory
-//! believe what a page table says of it.
+//! keeps it whatever else changes, follows from this file and not from the format: the owners of
+//! memory believe what a page table says of it.
 //!
 //! Pure: this file is also compiled for the host, with the page tables.
 
@@ -19,8 +19,8 @@ use core::marker::PhantomData;
 pub struct AddressField {
     /// The bits of the address that are in their own place.
     pub own: u64,
-    /// Lowest bit in the leaf, and number, of the bits of the address from 48 on; no bits if those are
-    /// in their own place, or if there are none.
+    /// Lowest bit in the leaf, and number, of the bits of the address from 48 on; no bits if those
+    /// are in their own place, or if there are none.
     pub high: (u32, u32),
 }
 
@@ -88,6 +88,57 @@ impl Pattern {
 ///
 /// An *entry* is a word of a table. A *leaf* is an entry that maps memory. The *attributes* of a
 /// leaf are its bits except the address, the type of the entry and the mark of a group.
+///
+/// # Examples
+///
+/// An address that overlaps the attributes does not compile:
+///
+/// ```compile_fail,E0080
+/// # use iommu_pagetable::{memory::HostMemory, *};
+/// struct Wrong;
+///
+/// # impl TableLayout for Wrong {
+/// #     const LEVELS: u32 = Mock::LEVELS;
+/// #     const GRANULE_BITS: u32 = Mock::GRANULE_BITS;
+/// #     const INDEX_BITS: u32 = Mock::INDEX_BITS;
+/// #     const ROOT_BITS: u32 = Mock::ROOT_BITS;
+/// #     const LINK_MASK: u64 = Mock::LINK_MASK;
+/// #     const LINK_TAG: u64 = Mock::LINK_TAG;
+/// #     const LINK_FLAGS: u64 = Mock::LINK_FLAGS;
+/// #     const LINK_ADDRESS: u64 = Mock::LINK_ADDRESS;
+/// #     const COUNT: CountField = Mock::COUNT;
+/// #     const VISIBLE: u64 = Mock::VISIBLE;
+/// # }
+/// impl LeafLayout for Wrong {
+///     const ADDRESS: AddressField = AddressField {
+///         own: Mock::ADDRESS.own | Mock::DIRTY_FLAG,
+///         high: (0, 0),
+///     };
+///     const ATTRIBUTES: u64 = Mock::ATTRIBUTES;
+///     // ...
+/// #     const OUTPUT_BITS: u32 = Mock::OUTPUT_BITS;
+/// #     const LEAF_LEVELS: u32 = Mock::LEAF_LEVELS;
+/// #     const PAGE_FLAGS: u64 = Mock::PAGE_FLAGS;
+/// #     const LARGE_PAGE_FLAGS: u64 = Mock::LARGE_PAGE_FLAGS;
+/// #     const MMIO: Pattern = Mock::MMIO;
+/// #     const DIRTY: Pattern = Mock::DIRTY;
+/// #     const DIRTY_FLAG: u64 = Mock::DIRTY_FLAG;
+/// }
+/// # impl Format for Wrong {
+/// #     const NAME: &'static str = "wrong";
+/// #     type Options = ();
+/// #     const CAN_CUT: bool = true;
+/// #     fn attributes(_: (), permissions: Permissions, kind: MemoryKind) -> Option<u64> {
+/// #         Mock::attributes((), permissions, kind)
+/// #     }
+/// #     fn permissions(leaf: u64) -> Permissions {
+/// #         Mock::permissions(leaf)
+/// #     }
+/// # }
+///
+/// let table = PageTable::<Wrong, HostMemory>::new(Default::default(), (), Limits::default(), ());
+/// # let _ = table.map(|_| ());
+/// ```
 pub trait LeafLayout: TableShape {
     /// Log2 of the end of the physical addresses that a leaf can hold.
     const OUTPUT_BITS: u32;

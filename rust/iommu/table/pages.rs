@@ -2,8 +2,8 @@
 
 //! The kernel's memory for IO page tables.
 //!
-//! C header: `drivers/iommu/iommu-pages.h`. Retired tables wait for an RCU grace period: who walks a
-//! tree of tables is an RCU reader.
+//! C header: `drivers/iommu/iommu-pages.h`. Retired tables wait for an RCU grace period: who walks
+//! a tree of tables is an RCU reader.
 
 use super::{memory::TableMemory, word::Word};
 use crate::{bindings, shim::device_ptr};
@@ -98,9 +98,9 @@ impl Default for RetiredPages {
     }
 }
 
-// SAFETY: The kernel's allocator gives zeroed pages, aligned to their size, which is a power of two.
-// Reclaimed ones are freed by `call_rcu`, so not before all who are RCU readers now are done. Linear
-// addresses and physical ones differ by `offset`.
+// SAFETY: The kernel's allocator gives zeroed pages, aligned to their size, which is a power of
+// two. Reclaimed ones are freed by `call_rcu`, so not before all who are RCU readers now are done.
+// Linear addresses and physical ones differ by `offset`.
 unsafe impl<const COHERENT: bool> TableMemory for IommuPages<COHERENT> {
     const COHERENT: bool = COHERENT;
     type Reading<'a> = rcu::Guard;
@@ -155,7 +155,8 @@ unsafe impl<const COHERENT: bool> TableMemory for IommuPages<COHERENT> {
 
     #[inline(always)]
     fn publish(&self) {
-        // x86 keeps stores in order, for devices too; what is left of the barrier is not worth a call.
+        // x86 keeps stores in order, for devices too; what is left of the barrier is not worth a
+        // call.
         if cfg!(CONFIG_X86) {
             compiler_fence(Ordering::SeqCst);
         } else {

@@ -20,11 +20,11 @@
 //!
 //! # What the device may have cached
 //!
-//! Until it has been told to forget it, the device may know the way to a table that was removed, and
-//! find nothing there. Who puts something in the place of such a table, or below what somebody else
-//! has put there, must have the device forget that way, too. So a tree counts those who have removed
-//! tables that the device was not yet told of, from before the first one goes; who has written an
-//! entry [asks](Tree::has_unflushed) after that.
+//! Until it has been told to forget it, the device may know the way to a table that was removed,
+//! and find nothing there. Who puts something in the place of such a table, or below what somebody
+//! else has put there, must have the device forget that way, too. So a tree counts those who have
+//! removed tables that the device was not yet told of, from before the first one goes; who has
+//! written an entry [asks](Tree::has_unflushed) after that.
 //!
 //! Pure: this file is also compiled for the host, with the page tables.
 
@@ -263,8 +263,8 @@ impl<'r, L: TableLayout, M: TableMemory> Table<'r, L, M> {
         }
     }
 
-    /// The entries from that of `iova` on. Those of level 0 may be written as the caller likes; of a
-    /// table above it they are for looking, and for writing leaves with [`Slot::set_leaf`].
+    /// The entries from that of `iova` on. Those of level 0 may be written as the caller likes; of
+    /// a table above it they are for looking, and for writing leaves with [`Slot::set_leaf`].
     #[inline(always)]
     pub(super) fn slots_from(
         self,
@@ -274,7 +274,8 @@ impl<'r, L: TableLayout, M: TableMemory> Table<'r, L, M> {
         let count = Tree::<L, M>::words(self.level) - first;
         // SAFETY: `index` is below the number of words of a table of this level.
         let words = unsafe { self.words.add(first) };
-        // SAFETY: By the type invariant the table is valid for `'r`, and has so many words from there.
+        // SAFETY: By the type invariant the table is valid for `'r`, and has so many words from
+        // there.
         let words = unsafe { core::slice::from_raw_parts(words.as_ptr(), count) };
 
         // INVARIANT: The words belong to the table.

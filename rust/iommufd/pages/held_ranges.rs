@@ -63,7 +63,7 @@ pub(crate) struct HeldRanges<T> {
 pub(crate) struct Room<T>(Option<Slot<RangeNode<T>>>);
 
 impl<T> Part<'_, T> {
-    /// The pages of the range.
+    /// Returns the pages of the range.
     pub(crate) fn pages(self) -> Range<usize> {
         self.first..self.last + 1
     }
@@ -90,7 +90,7 @@ impl<'a, T> From<&'a RangeNode<T>> for Part<'a, T> {
 }
 
 impl<T> RangeEntry<T> {
-    /// A range with one holder.
+    /// Creates a range with one holder.
     pub(crate) fn new(pages: Range<usize>, value: T) -> Self {
         Self {
             pages,

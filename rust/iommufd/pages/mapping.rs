@@ -24,7 +24,8 @@ use kernel::prelude::*;
 ///
 /// ```ignore
 /// // 2 MiB of the calling process, mapped for reading and writing at the IOVA of `claim`.
-/// let pages = SharedPages::of_caller(address, SZ_2M, true, ChargeMode::User)?;
+/// let account = Account::current(ChargeMode::User, &reports)?;
+/// let pages = SharedPages::of_caller(address, SZ_2M, true, account)?;
 /// let view = View {
 ///     iova: claim.first(),
 ///     start: 0,

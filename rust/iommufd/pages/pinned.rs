@@ -22,7 +22,7 @@ use super::{
 use crate::{
     alloc::SlabBox,
     iommu::MemoryKind,
-    mm::{Charge, Memory, Payer, PfnRun, PinnedBatch},
+    mm::{Account, Charge, Memory, PfnRun, PinnedBatch},
     table::Table,
 };
 use core::{ops::Range, ptr::NonNull};
@@ -38,7 +38,7 @@ use kernel::{
 
 /// Length in runs up to which a list of page frames is always kept.
 const LISTED_RUNS: usize = 8;
-/// Pages for each of which a list may have one more run: a quarter of a byte per page.
+/// Number of pages for which a list may have one more run. This takes a quarter of a byte per page.
 const PAGES_PER_LISTED_RUN: usize = 64;
 const NORMAL: MemoryKind = MemoryKind::Normal;
 
@@ -161,14 +161,14 @@ unsafe impl AlwaysRefCounted for PinnedPages {
 }
 
 impl PinnedPages {
-    /// Creates shared memory of which no page is pinned. Pinned pages are charged to `payer`.
+    /// Creates shared memory of which no page is pinned. Pinned pages are charged to `account`.
     ///
     /// # Errors
     ///
     /// `ENOMEM`.
     #[inline]
-    pub(super) fn new(memory: Memory, payer: Payer) -> Result<ARef<Self>> {
-        let pages = SlabBox::try_pin_init(Self::init(memory, payer), GFP_KERNEL_ACCOUNT)?;
+    pub(super) fn new(memory: Memory, account: Account) -> Result<ARef<Self>> {
+        let pages = SlabBox::try_pin_init(Self::init(memory, account), GFP_KERNEL_ACCOUNT)?;
         // SAFETY: The value is not moved: from here on it is accessed through references, until
         // `dec_ref` drops it in place.
         let pages = NonNull::from(SlabBox::leak(unsafe { Pin::into_inner_unchecked(pages) }));
@@ -179,7 +179,7 @@ impl PinnedPages {
     }
 
     #[inline(always)]
-    fn init(memory: Memory, payer: Payer) -> impl PinInit<Self, Error> {
+    fn init(memory: Memory, account: Account) -> impl PinInit<Self, Error> {
         let writable = memory.writable();
 
         try_pin_init!(Self {
@@ -189,7 +189,7 @@ impl PinnedPages {
                 extents: HeldRanges::new(),
                 accessed: HeldRanges::new(),
                 windows: Windows::new(),
-                charge: DeferredCharge::new(Charge::new(payer)),
+                charge: DeferredCharge::new(Charge::new(account)),
                 writable,
                 counted: false,
             }, "PinnedPages::state"),

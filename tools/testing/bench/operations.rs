@@ -154,16 +154,23 @@ struct Bench<'a, S: Subject> {
     subject: &'a mut S,
 }
 
-impl<S: Subject> Bench<'_, S> {
-    /// Maps the page that keeps the tables of the region in place.
-    fn map_neighbour(&mut self) -> Result {
-        let Places(geometry) = self.places;
+impl<'a, S: Subject> Bench<'a, S> {
+    /// Prepares a page table: maps the page that keeps the tables of the region in place.
+    fn new(
+        meter: &'a Meter,
+        report: &'a Report<'a>,
+        geometry: &'a Geometry,
+        subject: &'a mut S,
+    ) -> Result<Self> {
+        let places = Places(geometry);
 
-        self.subject.map_one(
-            self.places.neighbour(),
-            self.places.odd_memory(),
-            geometry.small,
-        )
+        subject.map_one(places.neighbour(), places.odd_memory(), geometry.small)?;
+        Ok(Self {
+            meter,
+            report,
+            places,
+            subject,
+        })
     }
 
     /// Measures scattered pages: one call of our library, one call of the kernel's for each page.
@@ -311,14 +318,8 @@ pub(crate) fn measure<S: Subject>(
     geometry: &Geometry,
     subject: &mut S,
 ) -> Result {
-    let mut bench = Bench {
-        meter,
-        report,
-        places: Places(geometry),
-        subject,
-    };
+    let mut bench = Bench::new(meter, report, geometry, subject)?;
 
-    bench.map_neighbour()?;
     bench.scattered()?;
     bench.scattered_reading()?;
     for single in &SINGLES {
@@ -336,13 +337,5 @@ pub(crate) fn measure_churn<S: Subject>(
     geometry: &Geometry,
     subject: &mut S,
 ) -> Result {
-    let mut bench = Bench {
-        meter,
-        report,
-        places: Places(geometry),
-        subject,
-    };
-
-    bench.map_neighbour()?;
-    bench.churn()
+    Bench::new(meter, report, geometry, subject)?.churn()
 }

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 #
-# KVM or TCG? /dev/kvm may be there and yet not run an ordinary kernel, so boot
+# KVM or TCG? /dev/kvm may exist although KVM cannot run an ordinary kernel, so boot
 # one, once per boot of the host. Sourced by vm.sh.
 
 KVM_PROBE_S=10
@@ -22,7 +22,7 @@ accel() {
 	cat "$answer"
 }
 
-# kvm_boots KDIR FILES: does a kernel get as far as running its init under KVM?
+# kvm_boots KDIR FILES: whether a kernel gets as far as its init under KVM
 kvm_boots() {
 	local kdir=$1 files=$2 script pid tries=0 rc=1
 
@@ -32,10 +32,10 @@ kvm_boots() {
 	make_initramfs "$files.cpio" "$kdir" '' "$script"
 	timeout "$KVM_PROBE_S" "qemu-system-$ARCH" -accel kvm -cpu host -machine q35 -m 512M \
 		-nodefaults -display none -no-reboot -serial null -serial "file:$files.out" \
-		-kernel "$kdir/$(kernel_image)" -initrd "$files.cpio" \
+		-kernel "$(kernel_image "$kdir")" -initrd "$files.cpio" \
 		-append 'panic=-1' >"$files.err" 2>&1 </dev/null &
 	pid=$!
-	# A guest that KVM cannot run stands still after an error message.
+	# QEMU does not end by itself when KVM cannot run the guest, but prints an error.
 	while kill -0 "$pid" 2>/dev/null && [ $((tries++)) -lt $((KVM_PROBE_S * 5)) ]; do
 		! grep -qi 'internal error' "$files.err" || kill "$pid" 2>/dev/null || true
 		sleep 0.2

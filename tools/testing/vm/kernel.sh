@@ -1,10 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# The Linux source and the kernels built from it.
+# Gets the Linux source, and builds kernels from it.
 #
 #   kernel.sh source             print the directory of the Linux source
 #   kernel.sh build lean|debug   print the build directory of that kernel
+#   kernel.sh any                print that of a kernel that is there, else build the lean one
 #   kernel.sh key                what every kernel's key has in common
 #
 # KSRC=dir is a Linux source to use instead of Debian's, KDIR=dir a finished
@@ -18,8 +19,8 @@ SUITES='trixie-backports forky sid'
 CONFIG=$VM_DIR/config
 MIN_FREE_GB=6
 
-# apt_in DIR SUITE ARGS...: an apt of our own, which knows that one suite only
-# and neither reads nor changes the system's.
+# apt_in DIR SUITE ARGS...: apt-get with a configuration in DIR that has that one suite
+# only. The system's configuration, lists and locks are not touched.
 apt_in() {
 	local dir=$1 suite=$2
 	shift 2
@@ -33,8 +34,8 @@ apt_in() {
 		-o Acquire::Check-Valid-Until=false -o Acquire::Check-Date=false "$@"
 }
 
-# In the sysroot apt has no package lists and so does not know its targets; but
-# the first line of its sources is the mirror that it was built from.
+# In the sysroot apt has no package lists, and so no index targets; but the first line
+# of its sources is the mirror that it was built from.
 debian_mirror_or_sources() {
 	local mirror
 
@@ -91,7 +92,7 @@ fragments() {
 	cat "$CONFIG/common.config" "$CONFIG/$ARCH.config" "$CONFIG/$1.config"
 }
 
-# Modules fit a kernel only if both came from the same compilers.
+# Modules fit a kernel only if both were built by the same compilers.
 compilers() {
 	rustc --version
 	clang --version | head -n 1
@@ -102,8 +103,8 @@ common_key() {
 	{ compilers; make -s -C "$1" kernelversion; } | hash
 }
 
-# configure SRC BUILD FLAVOUR: allnoconfig ends well also when a fragment asks for
-# what cannot be had, so look at the result.
+# configure SRC BUILD FLAVOUR: fails if an option of a fragment is not on afterwards, of
+# which allnoconfig does not complain.
 configure() {
 	local missing
 
@@ -117,6 +118,11 @@ configure() {
 	}
 }
 
+# build_dir SRC FLAVOUR
+build_dir() {
+	echo "$CACHE/kernel/$ARCH-$2-$({ common_key "$1"; fragments "$2"; } | hash)"
+}
+
 build() {
 	local flavour=$1 src dir
 
@@ -127,12 +133,25 @@ build() {
 	fi
 	[ -e "$CONFIG/$flavour.config" ] || die "no such kernel flavour: '$flavour'; there is lean and debug"
 	src=$(source_dir)
-	dir=$CACHE/kernel/$ARCH-$flavour-$({ common_key "$src"; fragments "$flavour"; } | hash)
+	dir=$(build_dir "$src" "$flavour")
 	[ -e "$dir/.complete" ] || build_in "$src" "$dir" "$flavour"
 	echo "$dir"
 }
 
-# The build directory carries on where an earlier, interrupted make stopped.
+# The debug kernel comes first, as modules with test hooks can be built for it too.
+any() {
+	local flavour src
+
+	if [ -z "${KDIR:-}" ]; then
+		src=$(source_dir)
+		for flavour in debug lean; do
+			[ ! -e "$(build_dir "$src" $flavour)/.complete" ] || break
+		done
+	fi
+	build "${flavour:-lean}"
+}
+
+# build_in SRC DIR FLAVOUR: builds, or goes on where an interrupted make stopped
 build_in() {
 	local src=$1 dir=$2 flavour=$3
 
@@ -143,8 +162,8 @@ build_in() {
 		die "less than $MIN_FREE_GB GB free for a kernel build in $CACHE"
 	run_logged "kernel $flavour: configuration" "$LOGS/kernel-$flavour-config.log" \
 		configure "$src" "$dir" "$flavour" || exit 1
-	run_logged "kernel $flavour: build (6 to 10 minutes on 2 cores)" "$LOGS/kernel-$flavour.log" \
-		make -C "$src" O="$dir" ARCH="$ARCH" LLVM=1 -j"$(nproc)" || exit 1
+	run_logged "kernel $flavour: build (most of a cold start)" "$LOGS/kernel-$flavour.log" \
+		make -C "$src" O="$dir" ARCH="$ARCH" LLVM=1 -j"$(nproc)" vmlinux modules || exit 1
 	touch "$dir/.complete"
 	unlock
 }
@@ -154,6 +173,7 @@ in_toolchain "$0" "$@"
 case ${1:-} in
 source) source_dir ;;
 build) build "${2:-lean}" ;;
+any) any ;;
 key) common_key "$(source_dir)" ;;
-*) die "usage: kernel.sh source | build lean|debug | key" ;;
+*) die "usage: kernel.sh source | build lean|debug | any | key" ;;
 esac

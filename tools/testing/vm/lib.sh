@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 #
-# What all scripts of this directory share: where things are, messages with the
-# elapsed time, long commands with their output in a log, locks, hash keys.
-# Sourced, never run. Messages go to stderr, so that stdout can carry results.
+# What all scripts of this directory share: paths, messages with the elapsed time,
+# long commands with their output in a log, locks, hash keys. Sourced, never run.
+# Messages go to stderr, as stdout carries results.
 
 set -euo pipefail
 
@@ -13,13 +13,13 @@ ROOT=$(cd "$VM_DIR/../../.." && pwd -P)
 ARCH=${ARCH:-x86_64}
 CACHE=${IOMMUFD_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/iommufd-rust}
 
-# One clock for a whole `make`, however many scripts it goes through.
+# When `make` began, for the messages of all scripts that it calls.
 export IOMMUFD_T0=${IOMMUFD_T0:-$(date +%s)}
 export IOMMUFD_CACHE=$CACHE ARCH
 
-# The variables of the make that called us are not meant for the makes that we call.
-# A checkout stays clean.
+# Python writes no files into the checkout.
 export PYTHONDONTWRITEBYTECODE=1
+# The flags of the make that called this script are not meant for those that it calls.
 unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES GNUMAKEFLAGS
 
 log() {
@@ -38,17 +38,23 @@ check_arch() {
 		die "ARCH=$ARCH is not supported yet; x86_64 is"
 }
 
-# The architecture's name in the kernel's tree, and the image that QEMU boots.
-kernel_arch() { echo x86; }
-kernel_image() { echo arch/x86/boot/bzImage; }
+# kernel_image KDIR: the file that QEMU boots. A kernel with the PVH entry needs no
+# compressed image, which each guest would have to unpack.
+kernel_image() {
+	if grep -sqx CONFIG_PVH=y "$1/.config"; then
+		echo "$1/vmlinux"
+	else
+		echo "$1/arch/x86/boot/bzImage"
+	fi
+}
 
-# hash: a short key of what comes in on stdin
+# hash: prints a short key of stdin
 hash() {
 	sha256sum | cut -c1-12
 }
 
-# out_dir NAME: where this checkout's build results called NAME go. Two
-# checkouts share kernels and toolchain, but not these and not the logs.
+# out_dir NAME: prints the directory for NAME, a part of what is built from this checkout.
+# Two checkouts share kernels and toolchain, but neither these directories nor the logs.
 out_dir() {
 	echo "$CACHE/out/$(echo "$ROOT" | hash)/$1"
 }
@@ -56,7 +62,7 @@ out_dir() {
 LOGS=$(out_dir logs)
 export LOGS
 
-# lock NAME: hold the lock until this process ends
+# lock NAME: takes the lock, and holds it until this process ends or calls unlock()
 lock() {
 	mkdir -p "$CACHE/locks"
 	exec {LOCK_FD}>"$CACHE/locks/$1"
@@ -69,15 +75,17 @@ unlock() {
 	exec {LOCK_FD}>&-
 }
 
-# While a command writes LOG, say every few seconds how far it has come: on a
-# terminal in one line, else (CI) in a line every half minute.
+# progress WHAT LOG: shows the last line of LOG every few seconds, on a terminal always in
+# the same line, else (CI) in a new line every half minute. Runs until it is killed.
 progress() {
 	local what=$1 logfile=$2 start now last never
 
 	start=$(date +%s)
-	# Not sleep: it would outlive us, and hold the lock and the pipes open.
+	# Not sleep, which would live on for a while and hold the lock and the pipes open.
 	exec {never}<> <(:)
 	while ! read -rt "$([ -t 2 ] && echo 2 || echo 30)" -u "$never"; do
+		# The script was killed: let go of the lock that it held.
+		kill -0 $$ 2>/dev/null || return
 		now=$(($(date +%s) - start))
 		last=$(tail -n 1 "$logfile" 2>/dev/null | tr -d '\r' | tr '\t' ' ' | cut -c1-60)
 		if [ -t 2 ]; then
@@ -88,8 +96,8 @@ progress() {
 	done
 }
 
-# run_logged WHAT LOG COMMAND...: the command's output goes to LOG; if it fails,
-# the end of LOG is shown.
+# run_logged WHAT LOG COMMAND...: runs the command with its output in LOG; if it fails,
+# shows the end of LOG, and returns its status
 run_logged() {
 	local what=$1 logfile=$2 ticker rc=0 start
 	shift 2
@@ -118,14 +126,15 @@ show_tail() {
 	echo "---- whole log: $1" >&2
 }
 
-# in_toolchain SCRIPT ARGS...: go on inside the toolchain, if not there already.
+# in_toolchain SCRIPT ARGS...: starts the script again inside the toolchain, unless it runs
+# there already
 in_toolchain() {
 	[ -z "${IOMMUFD_IN_TOOLCHAIN:-}" ] || return 0
 	exec "$VM_DIR/toolchain.sh" exec -- "$@"
 }
 
-# debian_mirror: the URI of a Debian mirror as this system's apt knows it;
-# nothing if apt knows none
+# debian_mirror: prints the URI of a Debian mirror from this system's apt configuration,
+# or an empty line if it has none
 debian_mirror() {
 	# shellcheck disable=SC2016
 	apt-get indextargets --format '$(REPO_URI)|$(COMPONENT)|$(ORIGIN)' 2>/dev/null |

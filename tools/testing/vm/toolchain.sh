@@ -14,6 +14,8 @@
 SUITE=trixie
 PACKAGES=$VM_DIR/toolchain.packages
 PREFERENCES=$VM_DIR/toolchain.preferences
+# How long another apt or dpkg may hold a lock that is needed
+APT_WAIT_S=900
 
 key() {
 	{ echo "$SUITE $ARCH"; cat "$PACKAGES" "$PREFERENCES" "$VM_DIR/toolchain-setup.sh"; } | hash
@@ -76,14 +78,37 @@ need_root() {
   This machine lacks for a build without root: $(host_lacks | paste -sd,)"
 }
 
+# apt_get ARGS...: apt-get, which waits while another process holds one of its locks.
+# It has an option for the locks of dpkg; the lock of the package lists makes it fail
+# at once, so try again.
+apt_get() {
+	local end=$((SECONDS + APT_WAIT_S)) output rc lock
+
+	output=$(mktemp)
+	while true; do
+		rc=0
+		LC_ALL=C apt-get -o DPkg::Lock::Timeout="$APT_WAIT_S" "$@" 2>&1 | tee "$output" || rc=$?
+		lock=$(grep -m 1 '^E: Could not get lock' "$output") || break
+		[ "$rc" -ne 0 ] && [ "$SECONDS" -lt "$end" ] || break
+		echo "waiting: $lock"
+		sleep 5
+	done
+	rm -f "$output"
+	return $rc
+}
+
+install_mmdebstrap() {
+	apt_get update &&
+		apt_get install -y --no-install-recommends mmdebstrap debian-archive-keyring
+}
+
 # mmdebstrap and Debian's keys, from the host's own package manager.
 need_mmdebstrap() {
 	command -v mmdebstrap >/dev/null &&
 		[ -e /usr/share/keyrings/debian-archive-keyring.gpg ] && return
 	command -v apt-get >/dev/null ||
 		die "mmdebstrap is needed to build the toolchain, and there is no apt-get to install it with"
-	run_logged 'installing mmdebstrap' "$LOGS/mmdebstrap.log" sh -c \
-		'apt-get update && apt-get install -y --no-install-recommends mmdebstrap debian-archive-keyring' ||
+	run_logged 'installing mmdebstrap' "$LOGS/mmdebstrap.log" install_mmdebstrap ||
 		die "could not install mmdebstrap: is there a network, and a mirror in apt's configuration?"
 }
 

@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Boots a kernel in QEMU with an initramfs made for the occasion, runs one
-# script in it, and returns that script's exit status; 124 if it took too long,
-# 125 if the guest died before it could say (a panic).
+# Boots a kernel in QEMU with an initramfs that it makes, runs one script in it, and
+# returns that script's exit status; 124 if it took too long, 125 if the guest died
+# first (a panic).
 #
 #   vm.sh run --kernel KDIR --machine NAME --script FILE [--modules DIR[:DIR...]]
 #             [--bin FILE]... [--timeout S] [--log FILE] [--quiet]
@@ -14,9 +14,9 @@
 # The script's output goes to stdout (not with --quiet) and to the log file, the
 # kernel's messages to the log file's name with .kernel added, and to stderr if
 # V=1 is set. Machines are described in machine/. --tcg does not use KVM even if
-# it works; --icount has the guest's clocks count its instructions instead of
-# time, one for a nanosecond and for a tick of the TSC, on one CPU. --monitor puts
-# QEMU's monitor on a socket.
+# it works; --icount lets the guest's clocks count its instructions instead of
+# time, one for a nanosecond and for a tick of the TSC, on one CPU; a wait for a timer
+# takes no time then. --monitor puts QEMU's monitor on a socket.
 . "$(dirname "$0")/lib.sh"
 . "$VM_DIR/initramfs.sh"
 . "$VM_DIR/accel.sh"
@@ -53,7 +53,7 @@ parse() {
 		esac
 		shift
 	done
-	[ -e "$KERNEL/$(kernel_image)" ] || die "vm.sh: no kernel image in '$KERNEL' (--kernel)"
+	[ -e "$(kernel_image "$KERNEL")" ] || die "vm.sh: no kernel image in '$KERNEL' (--kernel)"
 	[ -e "$SCRIPT" ] || die "vm.sh: no guest script '$SCRIPT' (--script)"
 	[ -e "$VM_DIR/machine/$MACHINE.sh" ] ||
 		die "vm.sh: no machine '$MACHINE'; there are: $(cd "$VM_DIR/machine" && echo *.sh)"
@@ -65,13 +65,13 @@ count_instructions() {
 	ICOUNT=(-icount 'shift=0,sleep=off,align=off')
 }
 
-# Without 5-level paging: with it, a timer interrupt while the kernel identifies
-# its CPU makes KASAN take every address for a wild one, over and over.
+# Without 5-level paging: with it, after a timer interrupt while the kernel identifies
+# its CPU, KASAN reports every access as a wild one.
 CPU=max,la57=off
-# Nor a self-test of the timer, which a busy emulator fails now and then.
+# Without the self-test of the timer, which fails now and then in a busy emulator.
 CMDLINE_ALWAYS='console=ttyS0 panic=-1 no_timer_check'
 
-# qemu_command STDIO-OPTIONS: sets QEMU to the command of the machine, with the
+# qemu_command STDIO-OPTIONS: sets QEMU to the command that starts the machine, with the
 # script's port on stdio
 qemu_command() {
 	local -a QEMU_ARGS
@@ -84,7 +84,7 @@ qemu_command() {
 		-nodefaults -display none -monitor "$MONITOR" -no-reboot
 		-chardev "file,id=kernel,path=$LOG.kernel" -serial chardev:kernel
 		-chardev "stdio,id=script,$1" -serial chardev:script
-		-kernel "$KERNEL/$(kernel_image)" -initrd "$WORK/initramfs"
+		-kernel "$(kernel_image "$KERNEL")" -initrd "$WORK/initramfs"
 		-append "$CMDLINE_ALWAYS $CMDLINE $APPEND")
 }
 

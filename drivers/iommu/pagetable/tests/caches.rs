@@ -50,7 +50,7 @@ fn unmap<F: Format>(table: &Table<F>, iova: u64, length: u64) -> Gather<HostMemo
 
     table
         .unmap(iova, length, (), &mut gather, |_| ())
-        .expect("nothing to cut");
+        .expect("no page to cut");
     gather
 }
 
@@ -62,7 +62,7 @@ fn a_page_where_a_table_was() {
 
     map(&table, 5 * PAGE, PAGE)
         .expect("free")
-        .flush(&table, |_| panic!("nothing was cached"));
+        .flush(&table, |_| panic!("no invalidation is required"));
     let pending = unmap(&table, 5 * PAGE, PAGE);
     let gather = map(&table, 6 * PAGE, PAGE).expect("free");
 
@@ -92,7 +92,7 @@ fn a_large_page_where_a_table_was() {
 
     map(&table, 0, PAGE)
         .expect("free")
-        .flush(&table, |_| panic!("nothing was cached"));
+        .flush(&table, |_| panic!("no invalidation is required"));
     let pending = unmap(&table, 0, PAGE);
     let gather = map(&table, 0, LARGE).expect("free");
 
@@ -107,7 +107,7 @@ fn a_large_page_where_a_table_was() {
 /// A group that already contains a page is not marked, because the device might use that page for
 /// all of it.
 #[test]
-fn no_group_around_somebody_else() {
+fn no_group_around_another_page() {
     let table = table::<Stage2<Granule4K, 48>>();
     let marked = |table: &Table<Stage2<Granule4K, 48>>| {
         let page = table.unmap(0, PAGE, (), &mut Gather::new(), |_| ());

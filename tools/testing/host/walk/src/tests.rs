@@ -33,3 +33,27 @@ const fn privileged(request: Request) -> Access {
         privileged: true,
     }
 }
+
+/// Returns the accesses that `may` allows as text, those without privilege first.
+fn allowed(mut may: impl FnMut(Access) -> bool) -> [&'static str; 2] {
+    [user, privileged].map(|of: fn(Request) -> Access| {
+        assert_eq!(
+            may(of(Request::Atomic)),
+            may(of(Request::Read)) && may(of(Request::Write))
+        );
+        match (
+            may(of(Request::Read)),
+            may(of(Request::Write)),
+            may(of(Request::Execute)),
+        ) {
+            (true, true, true) => "rwx",
+            (true, true, false) => "rw-",
+            (true, false, true) => "r-x",
+            (true, false, false) => "r--",
+            (false, true, true) => "-wx",
+            (false, true, false) => "-w-",
+            (false, false, true) => "--x",
+            (false, false, false) => "---",
+        }
+    })
+}

@@ -5,9 +5,9 @@
 use super::{
     super::{
         vmsa::{Cause, FlagUpdates, Stage1, TableConfig},
-        Access, Request, Rights,
+        Rights,
     },
-    privileged, user,
+    allowed,
     vmsa_stage1::{mapped, with, AF, AP1, AP2, DBM, IOVA, K4, OPEN, PAGE},
     ATOMIC, EXECUTE, READ, WRITE,
 };
@@ -24,27 +24,8 @@ const AP_TABLE1: u64 = 1 << 62;
 fn rights(stage: &Stage1, table: u64, page: u64) -> [&'static str; 2] {
     let (mut memory, path) = mapped(K4, 4, 0x7000 | PAGE | AF | page);
     memory.set(path[1], memory.get(path[1]) | table);
-    let mut may = |access: Access| stage.translate(&mut memory, IOVA, access).is_ok();
 
-    [user, privileged].map(|of: fn(Request) -> Access| {
-        assert_eq!(
-            may(of(Request::Atomic)),
-            may(of(Request::Read)) && may(of(Request::Write))
-        );
-        match (
-            may(of(Request::Read)),
-            may(of(Request::Write)),
-            may(of(Request::Execute)),
-        ) {
-            (true, true, true) => "rwx",
-            (true, true, false) => "rw-",
-            (true, false, true) => "r-x",
-            (true, false, false) => "r--",
-            (false, false, true) => "--x",
-            (false, false, false) => "---",
-            (false, true, _) => "-w?",
-        }
-    })
+    allowed(|access| stage.translate(&mut memory, IOVA, access).is_ok())
 }
 
 #[test]

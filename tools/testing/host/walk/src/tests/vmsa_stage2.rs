@@ -5,10 +5,11 @@
 use super::{
     super::{
         vmsa::{Cause, Class, FlagUpdates, Granule, Illegal, Stage2, Stage2Config},
-        Access, Request, Stage,
+        Stage,
     },
+    allowed,
     memory::{Memory, Shape},
-    privileged, user, ATOMIC, EXECUTE, READ, WRITE,
+    ATOMIC, EXECUTE, READ, WRITE,
 };
 use std::{string::ToString, vec, vec::Vec};
 
@@ -396,32 +397,13 @@ fn blocks_and_runs() {
 /// Returns the rights to a page, those without privilege first.
 fn rights(stage: &Stage2, page: u64) -> [&'static str; 2] {
     let (mut memory, _) = mapped(0x7000 | PAGE | AF | page);
-    let mut may = |access: Access| match stage.translate(&mut memory, IPA, access) {
+
+    allowed(|access| match stage.translate(&mut memory, IPA, access) {
         Ok(_) => true,
         Err(fault) => {
             assert_eq!((fault.cause, fault.level), (Cause::Permission, Some(3)));
             assert_eq!((fault.event().number, fault.event().s2), (0x13, true));
             false
-        }
-    };
-    [user, privileged].map(|of: fn(Request) -> Access| {
-        assert_eq!(
-            may(of(Request::Atomic)),
-            may(of(Request::Read)) && may(of(Request::Write))
-        );
-        match (
-            may(of(Request::Read)),
-            may(of(Request::Write)),
-            may(of(Request::Execute)),
-        ) {
-            (true, true, true) => "rwx",
-            (true, true, false) => "rw-",
-            (true, false, true) => "r-x",
-            (true, false, false) => "r--",
-            (false, true, true) => "-wx",
-            (false, true, false) => "-w-",
-            (false, false, true) => "--x",
-            (false, false, false) => "---",
         }
     })
 }

@@ -414,7 +414,7 @@ fn stages_that_cannot_be() {
 }
 
 #[test]
-fn privilege_means_nothing_here() {
+fn privilege_has_no_effect() {
     let (mut memory, _) = mapped(4, 1, 0x7000 | R);
     let read = privileged(Request::Read);
     assert!(stage(config(4)).translate(&mut memory, IOVA, read).is_ok());

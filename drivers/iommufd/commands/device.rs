@@ -2,9 +2,9 @@
 
 //! `IOMMU_GET_HW_INFO`: what the IOMMU can do for a device.
 
-use super::Device;
 use crate::{
-    dispatch::Call,
+    call::{Call, Execute},
+    device::Device,
     uapi::{GetHwInfo, HwCapabilities},
 };
 use iommufd_core::ObjectId;
@@ -14,26 +14,26 @@ use kernel::{
 };
 use kernel_ext::iommu::{Capability, HwInfo, PasidSupport};
 
-/// Carries it out.
-///
 /// # Errors
 ///
 /// `ENOENT` if there is no such device, `EOPNOTSUPP` if its driver does not know what is asked for.
-pub(crate) fn get_hw_info(command: &mut GetHwInfo, call: &Call<'_>) -> Result {
-    let wanted = command.check()?;
-    // The device is given back here: user space can stall a copy to its memory, and unbinding waits
-    // for calls that have the device.
-    let (info, pasids, capabilities) = ask(&*call.context.get(ObjectId(command.dev_id))?, wanted)?;
+impl Execute for GetHwInfo {
+    fn execute(&mut self, call: &Call<'_>) -> Result {
+        let wanted = self.check()?;
+        // The device is given back here: user space can stall a copy to its memory, and unbinding
+        // waits for calls that have the device.
+        let (info, pasids, capabilities) = ask(&*call.context.get(ObjectId(self.dev_id))?, wanted)?;
 
-    write_and_clear(command, info.bytes())?;
-    command.data_type = info.kind();
-    // How much there is, even if there was room for less.
-    command.data_len = info.bytes().len() as u32;
-    command.out_max_pasid_log2 = pasids
-        .and_then(|pasids| pasids.count.checked_ilog2())
-        .map_or(0, |bits| bits as u8);
-    command.out_capabilities = capabilities.bits();
-    call.respond(command)
+        write_and_clear(self, info.bytes())?;
+        self.data_type = info.kind();
+        // How much there is, even if there was room for less.
+        self.data_len = info.bytes().len() as u32;
+        self.out_max_pasid_log2 = pasids
+            .and_then(|pasids| pasids.count.checked_ilog2())
+            .map_or(0, |bits| bits as u8);
+        self.out_capabilities = capabilities.bits();
+        call.respond(self)
+    }
 }
 
 /// Asks the IOMMU all that there is to tell.

@@ -3,8 +3,8 @@
 //! `IOMMU_OPTION`: options of a context, and of its address spaces.
 
 use crate::{
+    call::{Call, Execute},
     context::Context,
-    dispatch::Call,
     ioas::Ioas,
     uapi::{switch, IommuOption, OptionId, OptionOp},
 };
@@ -12,20 +12,20 @@ use iommufd_core::{ObjectGuard, ObjectId};
 use kernel::prelude::*;
 use kernel_ext::capability::{capable, Capability};
 
-/// Carries it out.
-///
 /// # Errors
 ///
 /// `EOPNOTSUPP` for an option or operation that does not exist, `EINVAL` for a value that the option
 /// cannot have, then those of the option; `EFAULT` if the value cannot be written back, which is all
 /// that is written.
-pub(crate) fn option(command: &IommuOption, call: &Call<'_>) -> Result {
-    let value = match command.check()? {
-        OptionId::RlimitMode => rlimit_mode(command, call.context)?,
-        OptionId::HugePages => huge_pages(command, call.context)?,
-    };
+impl Execute for IommuOption {
+    fn execute(&mut self, call: &Call<'_>) -> Result {
+        let value = match self.check()? {
+            OptionId::RlimitMode => rlimit_mode(self, call.context)?,
+            OptionId::HugePages => huge_pages(self, call.context)?,
+        };
 
-    call.respond_field(IommuOption::VALUE_AT, value)
+        call.respond_field(IommuOption::VALUE_AT, value)
+    }
 }
 
 /// Returns the value that the caller is to see, as [`huge_pages`] does.
