@@ -202,13 +202,10 @@ pub(super) mod entry {
     /// `access` came from [`access_create`] and is not used again, but by what its `unmap` calls.
     pub unsafe fn access_destroy<I: KernelApi>(access: *mut c_void) {
         // SAFETY: The access stays with C until it is freed below.
-        let Handle {
-            access: owner,
-            driver,
-        } = unsafe { handle::<I>(access) };
+        let given = unsafe { handle::<I>(access) };
 
-        I::Access::leave(owner);
-        driver.revoke();
+        I::Access::leave(&given.access);
+        given.driver.revoke();
         // SAFETY: `access_create` returned this box. C does not use it any more: the calls of the
         // driver, which may have used it, are over, and no more are made.
         drop(unsafe { KBox::from_raw(access.cast::<Handle<I::Access>>()) });

@@ -238,7 +238,8 @@ unsafe extern "C" fn probe_device<T: Driver>(
 
     match KBox::new(device, GFP_KERNEL) {
         Ok(device) => {
-            // SAFETY: The core has prepared its part of the device, and leaves this field to drivers.
+            // SAFETY: The core has prepared its part of the device, and leaves this field to
+            // drivers.
             unsafe { (*(*dev).iommu).priv_ = device.into_foreign() };
             iommu.as_raw()
         }
