@@ -86,7 +86,7 @@ impl Table {
     /// # Safety
     ///
     /// As for [`DomainTable::map`](crate::iommu::DomainTable::map).
-    #[inline]
+    #[inline(always)]
     pub(crate) unsafe fn map(
         &self,
         iova: u64,
@@ -115,7 +115,7 @@ impl Table {
     ///
     /// As for [`DomainTable::unmap`](crate::iommu::DomainTable::unmap).
     #[must_use]
-    #[inline]
+    #[inline(always)]
     pub(crate) unsafe fn unmap(&self, iova: u64, length: usize) -> bool {
         // SAFETY: The caller upholds the contract of `DomainTable::unmap`.
         let gone = unsafe { self.0.domain.page_table().unmap_and_sync(iova, length) };

@@ -212,7 +212,7 @@ impl Account {
         self.mm.as_raw() == other.mm.as_raw() && same_limit
     }
 
-    #[inline]
+    #[inline(always)]
     fn charge(&self, npages: usize) -> Result {
         if !matches!(self.limit, Limit::Unlimited) {
             self.charge_limit(npages)?;
@@ -224,7 +224,7 @@ impl Account {
     }
 
     /// Uncharges pages. Returns false, without any effect, if they stay charged.
-    #[inline]
+    #[inline(always)]
     fn uncharge(&self, npages: usize) -> bool {
         if !matches!(self.limit, Limit::Unlimited) && !self.uncharge_limit(npages) {
             return false;
@@ -367,7 +367,7 @@ impl Charge {
     ///
     /// `ENOMEM` if that exceeds the limit. A rate-limited kernel message names the limit, if it is
     /// new to the [`LimitReports`] of the account. No page is charged then.
-    #[inline]
+    #[inline(always)]
     pub fn add(&mut self, npages: usize) -> Result {
         if npages != 0 {
             if should_fail() {

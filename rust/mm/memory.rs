@@ -99,6 +99,7 @@ impl UserMemory {
     }
 
     /// Returns whether this is memory of the calling process.
+    #[inline(always)]
     pub(super) fn is_current(&self) -> bool {
         kernel::current!()
             .mm()

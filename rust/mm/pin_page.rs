@@ -22,7 +22,7 @@ impl PinnedPage {
     /// # Errors
     ///
     /// As for [`PinnedBatch::pin`](super::PinnedBatch::pin).
-    #[inline]
+    #[inline(always)]
     pub fn new(memory: &UserMemory, index: usize) -> Result<Self> {
         if should_fail() {
             return Err(EFAULT);

@@ -32,7 +32,7 @@ impl Source {
     /// # Errors
     ///
     /// `EFAULT` if the process has exited.
-    #[inline]
+    #[inline(always)]
     pub(super) fn new(memory: &UserMemory) -> Result<Self> {
         let mut flags = bindings::FOLL_LONGTERM;
 
@@ -56,7 +56,7 @@ impl Source {
     /// # Safety
     ///
     /// `pages` is valid for writing `npages` pointers.
-    #[inline]
+    #[inline(always)]
     pub(super) unsafe fn pin(
         &self,
         address: usize,

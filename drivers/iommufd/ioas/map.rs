@@ -94,12 +94,8 @@ impl Ioas {
     /// if devices may write what may not be written; `EOVERFLOW` for more bytes than can be rounded up to
     /// whole pages; then those of [`Mapping::new`]. Nothing has changed then.
     pub(crate) fn map(&self, slice: Slice, iova: Option<u64>, access: Access) -> Result<u64> {
-        // Allocated before locking, and then told where it goes.
-        let slot = core::iter::once(new_slot()?);
-        let slices = core::slice::from_ref(&slice);
-        let mut claim = None;
-        let (first, _) = self.reserve_areas(slices, slot, iova, access, |new| claim = Some(new))?;
-        let claim = claim.ok_or(EINVAL)?;
+        let claim = self.reserve_area(&slice, iova, access)?;
+        let first = claim.first();
         let users = self.users.read();
 
         match self.map_claimed(&users, slice, claim, access) {
@@ -188,8 +184,29 @@ impl Ioas {
         Ok(first)
     }
 
-    /// Puts areas in transit where slices are to be mapped, and passes the claims to their ranges to
-    /// `claimed`. Returns their first and their last IOVA.
+    /// Puts an area in transit where a slice is to be mapped. Returns the claim to its range.
+    fn reserve_area(&self, slice: &Slice, iova: Option<u64>, access: Access) -> Result<IovaClaim> {
+        // Allocated before locking, and then told where it goes.
+        let slot = new_slot()?;
+        let length = slice.length as u64;
+        let mut map = self.map.write();
+        let iova = match iova {
+            Some(iova) => iova,
+            None => map.find(length, slice.address())?,
+        };
+        let last = map.check(iova, length)?;
+
+        if let Err(error) = check_slice(&map, slice, access) {
+            map.check_vacant(iova, last)?;
+            return Err(error);
+        }
+        let node = Node::new(iova, last, Area::new(slice.clone(), access));
+
+        map.insert(SlabBox::write(slot, node)).map_err(|_| EEXIST)
+    }
+
+    /// Puts areas in transit where slices are to be mapped one behind the other, and passes the
+    /// claims to their ranges to `claimed`. Returns their first and their last IOVA.
     fn reserve_areas(
         &self,
         slices: &[Slice],
@@ -207,19 +224,12 @@ impl Ioas {
             Some(iova) => iova,
             None => map.find(length, first.address())?,
         };
-
         let last = map.check(iova, length)?;
-        let fit = slices.iter().try_for_each(|slice| {
-            if access.write && !slice.pages.writable() {
-                return Err(EPERM);
-            }
-            map.check_page_offset(slice.page_offset())?;
-            slice.check_end()
-        });
-        // Alone, an area that may be mapped meets others when it is inserted.
-        if fit.is_err() || slices.len() > 1 {
-            map.check_vacant(iova, last)?;
-        }
+        let fit = slices
+            .iter()
+            .try_for_each(|slice| check_slice(&map, slice, access));
+
+        map.check_vacant(iova, last)?;
         fit?;
 
         let mut at = iova;
@@ -316,6 +326,21 @@ fn account(context: &Context) -> Result<Account> {
     };
 
     Account::current(limited, &context.limit_reports)
+}
+
+/// Checks that a slice may be mapped with an access, wherever that is.
+///
+/// # Errors
+///
+/// `EPERM` if devices may write memory that may not be written; `EINVAL` if it is not aligned;
+/// `EOVERFLOW` for more bytes than can be rounded up to whole pages.
+#[inline]
+fn check_slice(map: &Map, slice: &Slice, access: Access) -> Result {
+    if access.write && !slice.pages.writable() {
+        return Err(EPERM);
+    }
+    map.check_page_offset(slice.page_offset())?;
+    slice.check_end()
 }
 
 /// Lets areas that fill a range be in transit no more.

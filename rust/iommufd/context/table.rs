@@ -39,6 +39,7 @@ pub(super) unsafe fn store<T: ObjectType>(
     };
 }
 
+#[inline]
 fn objects(shared: &Shared) -> *mut bindings::xarray {
     // SAFETY: The projection stays within the structure.
     unsafe { &raw mut (*shared.get()).objects }
@@ -51,6 +52,7 @@ fn objects(shared: &Shared) -> *mut bindings::xarray {
 pub(super) struct TableLock<'a>(&'a Shared);
 
 impl<'a> TableLock<'a> {
+    #[inline]
     pub(super) fn new(shared: &'a Shared) -> Self {
         // SAFETY: The table is initialised.
         unsafe { bindings::xa_lock(objects(shared)) };
@@ -58,6 +60,7 @@ impl<'a> TableLock<'a> {
     }
 
     /// The published object with this ID.
+    #[inline]
     pub(super) fn load(&self, id: ObjectId) -> Option<NonNull<Header>> {
         // SAFETY: The table is initialised, and its lock is held.
         let entry = unsafe { bindings::xa_load(objects(self.0), id.0 as usize) };
@@ -88,6 +91,7 @@ impl<'a> TableLock<'a> {
 }
 
 impl Drop for TableLock<'_> {
+    #[inline]
     fn drop(&mut self) {
         // SAFETY: The lock is held.
         unsafe { bindings::xa_unlock(objects(self.0)) };
