@@ -4,8 +4,8 @@
 # How slow is this machine, with what runs on it now? Limits in seconds of this machine's
 # clock are multiplied with the answer. Sourced by test.sh.
 
-# What a boot of the debug kernel takes on two CPUs of 2.5 GHz that have no other work.
-PACE_BOOT_S=8
+# About what a boot of the debug kernel takes on two CPUs of 2.5 GHz without other work.
+PACE_BOOT_S=20
 
 # pace KDIR: 1 if this machine is as fast as that one, 2 if it takes up to twice the time, ...
 pace() {

@@ -28,8 +28,10 @@ DEBUG_MEM=2G
 # A page of 1 GiB for the vfio_dma_mapping_test of the kernel, and memory for it.
 VTD_MEM=4G
 VTD_CMDLINE='hugepagesz=1G hugepages=1'
-# Every bad access counts, not only the first; and see leakcheck.sh on slab_debug.
-DEBUG_CMDLINE='kasan_multi_shot slab_debug=F'
+# Every bad access counts, not only the first; see leakcheck.sh on slab_debug. Without KUnit, or
+# each boot would run the suites of the kernel crate. A CPU that a busy host does not run for a
+# while is no stall.
+DEBUG_CMDLINE='kasan_multi_shot slab_debug=F kunit.enable=0 rcupdate.rcu_cpu_stall_timeout=300'
 # The checks that need no kernel, and those that do.
 CHECKS_EARLY='spdx unsafe rustfmt shellcheck host races fuzz pictures qtest asan'
 CHECKS_LATE='clippy rustdoc'
@@ -249,7 +251,8 @@ test_in_vms() {
 	for machine in ${MACHINES:-$(machines)}; do
 		test_machine "$machine" time
 	done
-	boot pagetable vtd time "$VM_DIR/guest/pagetable.sh"
+	boot pagetable vtd time "$VM_DIR/guest/pagetable.sh" \
+		--append "$DEBUG_CMDLINE kunit.enable=1 kunit.timeout=$((300 * PACE))"
 	boot provoke vtd instructions "$VM_DIR/guest/provoke.sh"
 	job demo try 'make run' "$VM_DIR/run.sh"
 }
