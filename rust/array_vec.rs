@@ -15,6 +15,12 @@ pub struct ArrayVec<T: Copy, const N: usize> {
     len: usize,
 }
 
+impl<T: Copy, const N: usize> Default for ArrayVec<T, N> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl<T: Copy, const N: usize> ArrayVec<T, N> {
     /// Creates an empty array.
     #[inline]
