@@ -2,16 +2,16 @@
 
 //! Accesses: how a driver reaches the memory of an address space without DMA.
 //!
-//! An access belongs to its driver, which alone destroys it: to user space it is always busy. It keeps
-//! its context, so a file is not closed while it has one.
+//! An access belongs to its driver, which alone destroys it: to user space it is always busy. It
+//! keeps its context, so a file is not closed while it has one.
 //!
-//! Leaving an address space takes a while, since the driver first has to give back what it has pinned
-//! there, and it does so by calls that need the lock. Meanwhile the access is *leaving*: nothing new is
-//! pinned, and what comes back goes to the address space that it came from.
+//! Leaving an address space takes a while, since the driver first has to give back what it has
+//! pinned there, and it does so by calls that need the lock. Meanwhile the access is *leaving*:
+//! nothing new is pinned, and what comes back goes to the address space that it came from.
 //!
 //! Locks, in this order: `state`; that of the IOAS, which pinning holds for reading, so that
-//! accesses do not wait for each other; that of the pages; `mmap_lock`. The user's `unmap` is called
-//! with none of them held.
+//! accesses do not wait for each other; that of the pages; `mmap_lock`. The user's `unmap` is
+//! called with none of them held.
 
 use crate::{
     context::{Context, Iommufd},
@@ -79,7 +79,8 @@ impl Access {
     ///
     /// # Errors
     ///
-    /// `ENOENT` if there is none; `EBUSY` while it is leaving one; else those of [`Membership::new`].
+    /// `ENOENT` if there is none; `EBUSY` while it is leaving one; else those of
+    /// [`Membership::new`].
     fn change(
         access: &OwnerRef<Self>,
         state: Guard<'_, AccessState, MutexBackend>,
@@ -197,9 +198,9 @@ impl AccessObject for Access {
 
     /// # Errors
     ///
-    /// `EINVAL` for an empty range, `EOVERFLOW` for one past the end of the address space; `ENOENT` if
-    /// it is not attached; `EINVAL`, and a warning, if its driver has not said that it needs pages;
-    /// else those of [`Ioas::pin_pages`].
+    /// `EINVAL` for an empty range, `EOVERFLOW` for one past the end of the address space; `ENOENT`
+    /// if it is not attached; `EINVAL`, and a warning, if its driver has not said that it needs
+    /// pages; else those of [`Ioas::pin_pages`].
     fn pin_pages(&self, iova: u64, length: u64, out: PageSlots<'_>, write: bool) -> Result {
         if kernel::warn_on!(!self.user.needs_pages()) {
             return Err(EINVAL);
@@ -226,8 +227,8 @@ impl AccessObject for Access {
 
     /// # Errors
     ///
-    /// `EINVAL` for an empty range, `EOVERFLOW` for one past the end of the address space; `ENOENT` if
-    /// it is not attached; else those of [`Ioas::copy_bytes`].
+    /// `EINVAL` for an empty range, `EOVERFLOW` for one past the end of the address space; `ENOENT`
+    /// if it is not attached; else those of [`Ioas::copy_bytes`].
     fn rw(&self, iova: u64, data: CopyBuffer<'_>, path: CopyPath) -> Result {
         let last = last_of(iova, data.len() as u64)?;
         let state = self.state.lock();

@@ -10,13 +10,13 @@ use iommufd_core::{Reserved, Table, UserRef};
 use kernel::{prelude::*, sync::SetOnce};
 use kernel_ext::iommu::{Capability, DmaOwner, Domain, DomainFeatures, UserData};
 
-/// Who has made a page table, which decides when it goes.
+/// How a page table was allocated, which decides when it is freed.
 #[derive(Clone, Copy)]
 pub(crate) enum Origin {
-    /// The kernel, for a device that is attached to an IO address space: it goes when no device is
-    /// attached to it any more.
+    /// By the kernel, for a device that is attached to an IO address space: it goes when no device
+    /// is attached to it any more.
     Automatic,
-    /// User space, with wishes of its own: it stays until it is destroyed.
+    /// By user space, with wishes of its own: it stays until it is destroyed.
     User {
         /// What it is to be able to do.
         features: DomainFeatures,

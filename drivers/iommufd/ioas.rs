@@ -4,12 +4,13 @@
 //!
 //! A mapping comes to be in three steps, so that pinning memory, which takes long, hinders nobody
 //! else: its area takes the IOVA; the pages are pinned and put into every page table; the area gets
-//! the pages. It goes in the reverse order. An area without pages is *in transit*: it belongs to the
-//! thread that works on it.
+//! the pages. It goes in the reverse order. An area without pages is *in transit*: it belongs to
+//! the thread that works on it.
 //!
-//! Locks, in the order in which they are taken: `hwpts`, the group of a device, `users`, `map`, that
-//! of the pages, then those of memory management. While pages come or go, their thread holds `users`
-//! for reading, so that no page table comes or goes meanwhile. Only [`process`] locks several maps.
+//! Locks, in the order in which they are taken: `hwpts`, the group of a device, `users`, `map`,
+//! that of the pages, then those of memory management. While pages come or go, their thread holds
+//! `users` for reading, so that no page table comes or goes meanwhile. Only [`process`] locks
+//! several maps.
 
 mod area;
 mod map;
@@ -115,8 +116,8 @@ impl Ioas {
     ///
     /// # Errors
     ///
-    /// `EADDRINUSE` if something is mapped there; `EINVAL` if the driver reports more than one place
-    /// for interrupts, which is its fault; `ENOMEM`. Nothing has changed then.
+    /// `EADDRINUSE` if something is mapped there; `EINVAL` if the driver reports more than one
+    /// place for interrupts, which is its fault; `ENOMEM`. Nothing has changed then.
     pub(crate) fn reserve_for(&self, id: ObjectId, device: &DmaOwner) -> Result {
         if kernel_ext::fault::should_fail() {
             return Err(EINVAL);

@@ -74,8 +74,8 @@ module! {
 /// The loaded module.
 #[pin_data]
 struct IommufdModule {
-    /// The node of VFIO containers, where the kernel leaves it to us. Files opened there are contexts
-    /// as well.
+    /// The node of VFIO containers, where the kernel leaves it to us. Files opened there are
+    /// contexts as well.
     #[cfg(CONFIG_IOMMUFD_VFIO_CONTAINER)]
     #[pin]
     container: miscdev::Registration<ContextDevice<Iommufd>>,

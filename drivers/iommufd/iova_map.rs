@@ -4,8 +4,9 @@
 //!
 //! Areas are what is mapped; they do not overlap. Reserved ranges are what nothing may be mapped
 //! to, each on behalf of an owner who takes it away again; they may overlap, and never meet an
-//! area. Allowed ranges are what user space has to itself: they never meet a reserved range, whoever
-//! comes first, and where there are any, IOVAs are chosen within them. Pure: no kernel calls.
+//! area. Allowed ranges are what user space has to itself: they never meet a reserved range,
+//! whoever comes first, and where there are any, IOVAs are chosen within them. Pure: no kernel
+//! calls.
 
 use crate::{
     base::{Box, Result, Slot, EADDRINUSE, EEXIST, EINVAL, ENOSPC, EOVERFLOW, PAGE_SIZE},
@@ -160,9 +161,9 @@ impl<A: PageOffset, O: PartialEq> IovaMap<A, O> {
         Ok(())
     }
 
-    /// Chooses an IOVA for `length` bytes of memory at address `addr`: the lowest that is allowed and
-    /// keeps as much of the alignment of `addr` as large pages can use. Never in the first or the
-    /// last page of the address space.
+    /// Chooses an IOVA for `length` bytes of memory at address `addr`: the lowest that is allowed
+    /// and keeps as much of the alignment of `addr` as large pages can use. Never in the first or
+    /// the last page of the address space.
     ///
     /// # Errors
     ///

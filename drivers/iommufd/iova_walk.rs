@@ -19,8 +19,8 @@ pub(crate) struct Piece<'a, A> {
 }
 
 impl<A: PageOffset, O: PartialEq> IovaMap<A, O> {
-    /// What is mapped at `first..=last`, lowest first. Ends with `ENOENT` where nothing is, or where
-    /// `usable` says that the area cannot be used.
+    /// What is mapped at `first..=last`, lowest first. Ends with `ENOENT` where nothing is, or
+    /// where `usable` says that the area cannot be used.
     pub(crate) fn walk(
         &self,
         first: u64,

@@ -47,8 +47,8 @@ pub(crate) struct State {
     charges_process: Atomic<bool>,
     /// Which limit was last reported in the kernel log for what is mapped in the context.
     pub(crate) limit_reports: Arc<LimitReports>,
-    /// Held for writing while all address spaces are locked, and for reading while one is published,
-    /// so that none is missed.
+    /// Held for writing while all address spaces are locked, and for reading while one is
+    /// published, so that none is missed.
     #[pin]
     pub(crate) all_address_spaces: RwSem<()>,
 }
@@ -107,8 +107,8 @@ impl iommufd_core::Iommufd for Iommufd {
 
     /// # Errors
     ///
-    /// `EINVAL` for a private mapping, `EPERM` for one from which code could be executed; else `ENXIO`:
-    /// no object has memory to be mapped, so there is no valid offset.
+    /// `EINVAL` for a private mapping, `EPERM` for one from which code could be executed; else
+    /// `ENXIO`: no object has memory to be mapped, so there is no valid offset.
     fn mmap(_context: &Context, vma: &VmaNew) -> Result {
         if vma.flags() & flags::SHARED == 0 {
             return Err(EINVAL);

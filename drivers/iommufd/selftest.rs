@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the kernel's iommufd selftests drive (test builds only): a mock IOMMU with mock devices, and
-//! the ioctl `IOMMU_TEST_CMD`.
+//! What the kernel's iommufd selftests drive (test builds only): a mock IOMMU with mock devices,
+//! and the ioctl `IOMMU_TEST_CMD`.
 //!
 //! The numbers and layouts are those of `drivers/iommu/iommufd/iommufd_test.h`. Any user of
 //! `/dev/iommu` may do things here that are not safe: a build with it is for test kernels alone.

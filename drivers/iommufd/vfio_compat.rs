@@ -3,8 +3,8 @@
 //! A context in place of a VFIO container: programs that know VFIO alone find its ioctls here.
 //!
 //! They name no address space. They work on the one that was made when the first group joined the
-//! container, or that `IOMMU_VFIO_IOAS` has chosen. The container does not keep it: whoever destroys it
-//! leaves a container without one.
+//! container, or that `IOMMU_VFIO_IOAS` has chosen. The container does not keep it: whoever
+//! destroys it leaves a container without one.
 
 mod dma;
 mod info;
@@ -132,8 +132,8 @@ impl VfioCompat for Iommufd {
 ///
 /// # Errors
 ///
-/// `ENOTTY` for one that this container does not have, `VFIO_IOMMU_DIRTY_PAGES` among them. Else what
-/// it reports.
+/// `ENOTTY` for one that this container does not have, `VFIO_IOMMU_DIRTY_PAGES` among them. Else
+/// what it reports.
 pub(crate) fn ioctl(context: &Context, code: u32, arg: usize) -> Result<isize> {
     let user = UserPtr::from_addr(arg);
 
@@ -169,8 +169,8 @@ fn check_extension(context: &Context, extension: usize) -> Result<bool> {
 /// # Errors
 ///
 /// `EINVAL` for a type that does not exist, or does not go with the devices; `EPERM` for the one
-/// without IOMMU if the caller may not reach all memory anyway; `ENODEV` before a group has joined; for
-/// the first type those of [`Ioas::forbid_large_pages`].
+/// without IOMMU if the caller may not reach all memory anyway; `ENODEV` before a group has joined;
+/// for the first type those of [`Ioas::forbid_large_pages`].
 fn set_iommu(context: &Context, kind: usize) -> Result {
     match (kind, context.container.no_iommu()) {
         (vfio::NOIOMMU_IOMMU, true) if cfg!(CONFIG_VFIO_NOIOMMU) => {

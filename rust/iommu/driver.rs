@@ -161,7 +161,7 @@ pub enum Target<'a, T: Driver> {
     Domain(DomainRef<'a, T>),
 }
 
-/// Who decides what a device is attached to by default.
+/// What decides the domain that a device is attached to by default.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum DefaultDomain {
     /// The kernel, by its configuration.

@@ -108,7 +108,7 @@ struct Registered<T: Driver> {
 
 // SAFETY: The notifier is touched by the driver core only, under its locks.
 unsafe impl<T: Driver> Send for Registration<T> {}
-// SAFETY: There is nothing to do with a `&Registration`.
+// SAFETY: No method takes a `&Registration`, so a shared reference gives access to no field.
 unsafe impl<T: Driver> Sync for Registration<T> {}
 
 impl<T: Driver> Registration<T> {

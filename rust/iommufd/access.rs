@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Drivers that reach the memory of an IO address space without DMA: the `iommufd_access_*` functions of
-//! `include/linux/iommufd.h`.
+//! Drivers that reach the memory of an IO address space without DMA: the `iommufd_access_*`
+//! functions of `include/linux/iommufd.h`.
 //!
-//! An access pins pages of the address space that it is attached to, or copies from and to them. It is
-//! told when pages that it may have are about to be unmapped, and then gives them back.
+//! An access pins pages of the address space that it is attached to, or copies from and to them. It
+//! is told when pages that it may have are about to be unmapped, and then gives them back.
 
 use super::{Context, ObjectId, ObjectType, OwnerRef};
 use crate::{
@@ -18,19 +18,21 @@ use kernel_ext::{new_rwsem, sync::RwSem};
 
 /// Who has an access: a driver in C, or something in Rust.
 pub trait AccessUser: Send + Sync {
-    /// Whether it pins pages. It is attached only where everything mapped begins and ends with a page
-    /// then.
+    /// Whether it pins pages. It is attached only where everything mapped begins and ends with a
+    /// page then.
     fn needs_pages(&self) -> bool;
 
     /// Gives back what it has pinned in `length` bytes at `iova`, before it returns. Called with no
-    /// lock held, perhaps by several threads at a time, and also for ranges of which it has nothing.
+    /// lock held, perhaps by several threads at a time, and also for ranges of which it has
+    /// nothing.
     fn unmap(&self, iova: u64, length: u64);
 }
 
 /// An object through which an [`AccessUser`] reaches memory.
 ///
-/// Memory stays as pinned until the access gives it back or is destroyed; a user that goes on using it
-/// afterwards breaks the contract, as one that gives back what it has not pinned, which is reported.
+/// Memory stays as pinned until the access gives it back or is destroyed; a user that goes on using
+/// it afterwards breaks the contract, as one that gives back what it has not pinned, which is
+/// reported.
 pub trait AccessObject: ObjectType {
     /// Makes one for `user`, attached to nothing. It keeps the context.
     fn create(
@@ -52,7 +54,8 @@ pub trait AccessObject: ObjectType {
     /// Undoes [`attach`](Self::attach), after it has given back all that it has.
     fn detach(access: &OwnerRef<Self>);
 
-    /// Pins the pages of `length` bytes at `iova`, to be written if `write`, and tells where they are.
+    /// Pins the pages of `length` bytes at `iova`, to be written if `write`, and tells where they
+    /// are.
     fn pin_pages(&self, iova: u64, length: u64, out: PageSlots<'_>, write: bool) -> Result;
 
     /// Undoes [`pin_pages`](Self::pin_pages) for the same range.
@@ -170,8 +173,8 @@ pub(super) mod entry {
 
     /// # Safety
     ///
-    /// `ctx` is a context to which the caller has a reference; `ops` and `data` stay valid until the
-    /// access is given to [`access_destroy`]; `id` is valid for writing.
+    /// `ctx` is a context to which the caller has a reference; `ops` and `data` stay valid until
+    /// the access is given to [`access_destroy`]; `id` is valid for writing.
     pub unsafe fn access_create<I: KernelApi>(
         ctx: *mut c_void,
         ops: *const c_void,
@@ -243,8 +246,8 @@ pub(super) mod entry {
 
     /// # Safety
     ///
-    /// `access` came from [`access_create`]; `pages` is null, or valid for writing a pointer for each
-    /// page that `length` bytes need.
+    /// `access` came from [`access_create`]; `pages` is null, or valid for writing a pointer for
+    /// each page that `length` bytes need.
     pub unsafe fn access_pin_pages<I: KernelApi>(
         access: *mut c_void,
         iova: c_ulong,
@@ -286,8 +289,8 @@ pub(super) mod entry {
 
     /// # Safety
     ///
-    /// `access` came from [`access_create`]; `data` is valid for reading `length` bytes if the flags
-    /// say that memory is written, and for writing them if not.
+    /// `access` came from [`access_create`]; `data` is valid for reading `length` bytes if the
+    /// flags say that memory is written, and for writing them if not.
     pub unsafe fn access_rw<I: KernelApi>(
         access: *mut c_void,
         iova: c_ulong,

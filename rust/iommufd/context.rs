@@ -71,9 +71,9 @@ impl<I: Iommufd> MiscDevice for ContextDevice<I> {
 
 /// An open `/dev/iommu`.
 ///
-/// `struct iommufd_ctx *` in C. Its objects are destroyed when the file is closed. An [`ARef`] keeps no
-/// more than the memory: objects have one, and they cannot keep the file open that owns them. Who uses
-/// the context from outside keeps it open with an [`OpenRef`].
+/// `struct iommufd_ctx *` in C. Its objects are destroyed when the file is closed. An [`ARef`]
+/// keeps no more than the memory: objects have one, and they cannot keep the file open that owns
+/// them. Who uses the context from outside keeps it open with an [`OpenRef`].
 ///
 /// # Invariants
 ///
@@ -171,8 +171,8 @@ impl<I: Iommufd> Context<I> {
         Ok(unsafe { AnyGuard::new(self, header) })
     }
 
-    /// A reference to the published object of type `T` with the lowest ID from `next` on, and the ID to
-    /// go on with.
+    /// A reference to the published object of type `T` with the lowest ID from `next` on, and the
+    /// ID to go on with.
     pub fn next_user<T: ObjectType<Family = I>>(&self, next: u32) -> Option<(UserRef<T>, u32)> {
         let table = self.lock();
 

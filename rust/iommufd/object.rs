@@ -4,8 +4,8 @@
 //!
 //! Each object counts two things. `users` starts at one, which the table holds; every long-lived
 //! reference adds one, and only an object whose sole user is the table can be destroyed. `wait_cnt`
-//! starts at one as well; every call that has looked the object up adds one to both while it runs. A
-//! driver that destroys its object sleeps until those calls are done: they cannot hinder it.
+//! starts at one as well; every call that has looked the object up adds one to both while it runs.
+//! A driver that destroys its object sleeps until those calls are done: they cannot hinder it.
 
 use super::{
     context::{Context, Iommufd},
@@ -524,7 +524,8 @@ pub struct AnyGuard<'a, I: Iommufd> {
 impl<'a, I: Iommufd> AnyGuard<'a, I> {
     /// # Safety
     ///
-    /// [`Header::try_lock`] succeeded for this object of `context`, and the result is given up here.
+    /// [`Header::try_lock`] succeeded for this object of `context`, and the result is given up
+    /// here.
     pub(crate) unsafe fn new(context: &'a Context<I>, header: NonNull<Header>) -> Self {
         // INVARIANT: The caller gives the counts up.
         Self { context, header }

@@ -9,8 +9,8 @@ use super::{
 use core::ptr::NonNull;
 use kernel::sync::aref::ARef;
 
-/// A reference to an object that may be destroyed meanwhile, for those who tell it something as long as
-/// it exists. Keeps the context.
+/// A reference to an object that may be destroyed meanwhile, for those who tell it something as
+/// long as it exists. Keeps the context.
 pub struct WeakRef<T: ObjectType> {
     context: ARef<Context<T::Family>>,
     id: ObjectId,

@@ -14,9 +14,9 @@ use kernel_ext::capability::{capable, Capability};
 
 /// # Errors
 ///
-/// `EOPNOTSUPP` for an option or operation that does not exist, `EINVAL` for a value that the option
-/// cannot have, then those of the option; `EFAULT` if the value cannot be written back, which is all
-/// that is written.
+/// `EOPNOTSUPP` for an option or operation that does not exist, `EINVAL` for a value that the
+/// option cannot have, then those of the option; `EFAULT` if the value cannot be written back,
+/// which is all that is written.
 impl Execute for IommuOption {
     fn execute(&mut self, call: &Call<'_>) -> Result {
         let value = match self.check()? {
@@ -32,8 +32,8 @@ impl Execute for IommuOption {
 ///
 /// # Errors
 ///
-/// `EPERM` without `CAP_SYS_RESOURCE`: the limits of processes may add up to more than that of their
-/// user. `EBUSY` once the context has objects, which have been charged one way or the other.
+/// `EPERM` without `CAP_SYS_RESOURCE`: the limits of processes may add up to more than that of
+/// their user. `EBUSY` once the context has objects, which have been charged one way or the other.
 fn rlimit_mode(command: &IommuOption, context: &Context) -> Result<u64> {
     if command.object_id != 0 {
         return Err(EOPNOTSUPP);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Which page table a device gets: the one that is named, or one that mirrors the address space that
-//! is named. Such a page table is shared by all devices that it suits, and made when there is none;
-//! it goes with the last device.
+//! Which page table a device gets: the one that is named, or one that mirrors the address space
+//! that is named. Such a page table is shared by all devices that it suits, and made when there is
+//! none; it goes with the last device.
 
 use crate::{
     device::Device,
@@ -61,8 +61,8 @@ pub(crate) fn detach(device: &OwnerRef<Device>) -> bool {
     }
 }
 
-/// Gives a page table up; one that was made automatically goes if nothing is attached to it any more.
-/// No lock may be held.
+/// Gives a page table up; one that was made automatically goes if nothing is attached to it any
+/// more. No lock may be held.
 fn put(hwpt: UserRef<Hwpt>) {
     if hwpt.is_automatic() {
         hwpt.put_and_try_destroy();

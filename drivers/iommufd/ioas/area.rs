@@ -141,8 +141,8 @@ impl Area {
         self.accesses.load(Relaxed)
     }
 
-    /// Counts one more, or one less, pinned by a user in the kernel. The map is locked for reading at
-    /// least.
+    /// Counts one more, or one less, pinned by a user in the kernel. The map is locked for reading
+    /// at least.
     pub(crate) fn count_access(&self, more: bool) {
         if more {
             self.accesses.fetch_add(1, Relaxed);

@@ -48,7 +48,8 @@ impl Ioas {
         self.map(slice, iova, access)
     }
 
-    /// Maps `length` bytes from `start` on of the file that the calling process has open as `fd`, as
+    /// Maps `length` bytes from `start` on of the file that the calling process has open as `fd`,
+    /// as
     /// [`map`](Self::map) does.
     ///
     /// # Errors
@@ -90,9 +91,9 @@ impl Ioas {
     /// # Errors
     ///
     /// Those of [`IovaMap::check`](crate::iova_map::IovaMap::check) and
-    /// [`IovaMap::find`](crate::iova_map::IovaMap::find); `EEXIST` if something is mapped there; `EPERM`
-    /// if devices may write what may not be written; `EOVERFLOW` for more bytes than can be rounded up to
-    /// whole pages; then those of [`Mapping::new`]. Nothing has changed then.
+    /// [`IovaMap::find`](crate::iova_map::IovaMap::find); `EEXIST` if something is mapped there;
+    /// `EPERM` if devices may write what may not be written; `EOVERFLOW` for more bytes than can be
+    /// rounded up to whole pages; then those of [`Mapping::new`]. Nothing has changed then.
     pub(crate) fn map(&self, slice: Slice, iova: Option<u64>, access: Access) -> Result<u64> {
         let claim = self.reserve_area(&slice, iova, access)?;
         let first = claim.first();
@@ -130,8 +131,8 @@ impl Ioas {
         Mapping::new(claim, slice.pages, view, &users.tables, self.large_pages()).map(Hold::Mapping)
     }
 
-    /// Maps bytes of several pages one behind the other, as [`map`](Self::map) does. There is at least
-    /// one slice.
+    /// Maps bytes of several pages one behind the other, as [`map`](Self::map) does. There is at
+    /// least one slice.
     pub(crate) fn map_all(
         &self,
         slices: KVVec<Slice>,
@@ -284,8 +285,8 @@ impl Ioas {
     ///
     /// # Errors
     ///
-    /// `EINVAL` for an empty range, `EOVERFLOW` for one past the end of the address space; `ENOENT` if
-    /// something in it is not mapped.
+    /// `EINVAL` for an empty range, `EOVERFLOW` for one past the end of the address space; `ENOENT`
+    /// if something in it is not mapped.
     pub(crate) fn slices(&self, iova: u64, length: u64) -> Result<KVVec<Slice>> {
         let last = iova
             .checked_add(length.checked_sub(1).ok_or(EINVAL)?)

@@ -2,9 +2,9 @@
 
 //! Members of an address space: its users in the kernel, and what they do with its memory.
 //!
-//! Pages are pinned, given back and copied with `map` locked for reading, so that users do not wait for
-//! each other: each area counts what they have of it, and the pages have a lock of their own. UNMAP
-//! locks it for writing, and so knows whether anybody has pages of an area.
+//! Pages are pinned, given back and copied with `map` locked for reading, so that users do not wait
+//! for each other: each area counts what they have of it, and the pages have a lock of their own.
+//! UNMAP locks it for writing, and so knows whether anybody has pages of an area.
 
 use super::{
     area::{bytes_from, Area},
@@ -21,8 +21,8 @@ pub(crate) trait Member: Send + Sync {
     /// Its ID, by which the members of an address space are told apart.
     fn id(&self) -> ObjectId;
 
-    /// Has it give back what it has pinned of `length` bytes at `iova`, unless it is being destroyed.
-    /// Called with no lock held.
+    /// Has it give back what it has pinned of `length` bytes at `iova`, unless it is being
+    /// destroyed. Called with no lock held.
     fn unmap(&self, iova: u64, length: u64);
 }
 
@@ -64,8 +64,8 @@ impl Members {
     }
 }
 
-/// That a user in the kernel is a member of an address space: it hears of what is unmapped there, and
-/// everything there is aligned as it needs it. Dropping this ends both.
+/// That a user in the kernel is a member of an address space: it hears of what is unmapped there,
+/// and everything there is aligned as it needs it. Dropping this ends both.
 pub(crate) struct Membership {
     ioas: UserRef<Ioas>,
     member: ObjectId,
@@ -128,7 +128,8 @@ impl Ioas {
         Some(listed.member.clone())
     }
 
-    /// Tells all members to give back what they have of `length` bytes at `iova`. No lock may be held.
+    /// Tells all members to give back what they have of `length` bytes at `iova`. No lock may be
+    /// held.
     pub(super) fn notify_unmap(&self, iova: u64, length: u64) {
         let mut next = ObjectId(0);
 
@@ -143,8 +144,8 @@ impl Ioas {
     /// # Errors
     ///
     /// `ENOENT` where nothing is mapped; `EINVAL` for what is about to be unmapped, is memory of a
-    /// device, or lies in such a way that one page of the range is not one page of memory; `EPERM` for
-    /// what may not be used so; else what pinning reports. Nothing has changed then.
+    /// device, or lies in such a way that one page of the range is not one page of memory; `EPERM`
+    /// for what may not be used so; else what pinning reports. Nothing has changed then.
     pub(crate) fn pin_pages(
         &self,
         first: u64,
@@ -193,9 +194,9 @@ impl Ioas {
     ///
     /// # Errors
     ///
-    /// `ENOENT` where nothing is mapped; `EINVAL` for what is about to be unmapped or is memory of a
-    /// device; `EPERM` for what may not be used so; else what [`SharedPages::copy`] reports. What lies
-    /// below was copied.
+    /// `ENOENT` where nothing is mapped; `EINVAL` for what is about to be unmapped or is memory of
+    /// a device; `EPERM` for what may not be used so; else what [`SharedPages::copy`] reports. What
+    /// lies below was copied.
     ///
     /// [`SharedPages::copy`]: iommufd_core::SharedPages::copy
     pub(crate) fn copy_bytes(

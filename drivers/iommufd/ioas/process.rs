@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `IOMMU_IOAS_CHANGE_PROCESS`: a new process, such as one that a VMM has handed its state to before
-//! it executes itself anew, pays from now on for what is mapped.
+//! `IOMMU_IOAS_CHANGE_PROCESS`: a new process, such as one that a VMM has handed its state to
+//! before it executes itself anew, pays from now on for what is mapped.
 
 use super::{area::Area, Ioas, Map};
 use crate::{context::Context, interval::Node};

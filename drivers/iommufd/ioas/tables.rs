@@ -23,7 +23,7 @@ impl TableId {
     }
 }
 
-/// Who sees what is mapped.
+/// The page tables and accesses that see what is mapped.
 pub(crate) struct Users {
     /// The page tables.
     pub(super) tables: TableList,
@@ -103,8 +103,8 @@ impl Ioas {
         !users.tables.as_slice().is_empty() || !users.members.is_empty()
     }
 
-    /// Whether entries of page tables may cover several pages. Takes no lock; while the caller holds
-    /// `users`, the answer stays as it is.
+    /// Whether entries of page tables may cover several pages. Takes no lock; while the caller
+    /// holds `users`, the answer stays as it is.
     pub(crate) fn large_pages(&self) -> bool {
         self.large_pages.load(Relaxed)
     }
@@ -125,8 +125,8 @@ impl Ioas {
     ///
     /// # Errors
     ///
-    /// `EINVAL` if something is mapped in page tables already; `EADDRINUSE` if something is mapped that
-    /// does not begin and end with a page.
+    /// `EINVAL` if something is mapped in page tables already; `EADDRINUSE` if something is mapped
+    /// that does not begin and end with a page.
     pub(crate) fn forbid_large_pages(&self) -> Result {
         let users = self.users.write();
         let mut map = self.map.write();
@@ -142,8 +142,8 @@ impl Ioas {
         Ok(())
     }
 
-    /// The page sizes that all page tables support, a bit for each, as VFIO tells them: nothing below
-    /// the CPU's page, and at least what IOVAs are aligned to.
+    /// The page sizes that all page tables support, a bit for each, as VFIO tells them: nothing
+    /// below the CPU's page, and at least what IOVAs are aligned to.
     pub(crate) fn page_sizes(&self) -> u64 {
         let users = self.users.read();
         let page = PAGE_SIZE as u64;

@@ -15,13 +15,13 @@ use kernel::prelude::*;
 const UNMAP_ROUNDS: usize = 100;
 
 impl Ioas {
-    /// Unmaps all areas that lie in a range. Returns how many bytes they had, also where it could not
-    /// go on.
+    /// Unmaps all areas that lie in a range. Returns how many bytes they had, also where it could
+    /// not go on.
     ///
     /// # Errors
     ///
-    /// `ENOENT` at an area that lies in it only in part, `EBUSY` at one in transit, `EDEADLK` at one of
-    /// which users in the kernel do not give the pages back. The areas below are gone then.
+    /// `ENOENT` at an area that lies in it only in part, `EBUSY` at one in transit, `EDEADLK` at
+    /// one of which users in the kernel do not give the pages back. The areas below are gone then.
     pub(crate) fn unmap(&self, range: UnmapRange) -> (u64, Result) {
         let mut unmapped = 0;
         let result = self.unmap_counting(range, &mut unmapped);
@@ -40,7 +40,7 @@ impl Ioas {
             asked = if first == start { asked + 1 } else { 1 };
             start = first;
             self.notify_unmap(first, length);
-            // Somebody does not give back what he should.
+            // An access still has pages pinned that it was asked to unpin.
             if kernel::warn_on!(asked > UNMAP_ROUNDS) {
                 return Err(EDEADLK);
             }
@@ -68,7 +68,7 @@ impl Ioas {
             if first < start || area_last > last {
                 return Err(ENOENT);
             }
-            // Whoever pins pages has locked the map.
+            // Pages are pinned only under the lock of the map.
             if area.value.accesses() != 0 {
                 area.value.prevent_access = true;
                 return Ok(Some((first, area_last - first + 1)));
@@ -101,9 +101,9 @@ impl Ioas {
     ///
     /// # Errors
     ///
-    /// `EBUSY` at an area in transit; `EOPNOTSUPP` at memory of a device; `EINVAL` where an entry of a
-    /// page table may lie on both sides, or a user in the kernel has pages of the area, or the place
-    /// is not aligned; `ENOMEM`. Cuts made before stay: they change nothing that can be seen.
+    /// `EBUSY` at an area in transit; `EOPNOTSUPP` at memory of a device; `EINVAL` where an entry
+    /// of a page table may lie on both sides, or a user in the kernel has pages of the area, or the
+    /// place is not aligned; `ENOMEM`. Cuts made before stay: they change nothing that can be seen.
     pub(crate) fn cut(&self, at: &[u64]) -> Result {
         let _users = self.users.read();
 

@@ -223,7 +223,8 @@ pub(super) fn pin(command: &mut TestCommand, call: &Call<'_>) -> Result {
     let npages = (offset + length).div_ceil(PAGE_SIZE as u64) as usize;
     let mut pages = PagePointers::new(npages)?;
     let access = file.access()?;
-    // Held while pages are pinned: whatever is unmapped at the same time waits, and then finds them.
+    // Held while pages are pinned: whatever is unmapped at the same time waits, and then finds
+    // them.
     let mut items = file.pins.items.lock();
 
     items.list.reserve(1, GFP_KERNEL_ACCOUNT)?;

@@ -45,8 +45,8 @@ impl Drop for BoundDevice {
 }
 
 impl SelftestDevice {
-    /// Makes a device, and brings it to the page table or address space `pt`. Returns the page table
-    /// as well.
+    /// Makes a device, and brings it to the page table or address space `pt`. Returns the page
+    /// table as well.
     fn new(context: &Context, flags: u32, pt: ObjectId) -> Result<(Self, ObjectId)> {
         let device = add_device(flags)?;
         let bound = BoundDevice(Some(Iommufd::bind(context, device.device())?));

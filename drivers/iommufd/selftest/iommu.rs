@@ -97,7 +97,7 @@ impl Driver for MockIommu {
     type Device = Translated;
     type Domain = MockDomain;
 
-    // Nobody uses the DMA API of these devices, which can do no DMA.
+    // No driver uses the DMA API of these devices, which can do no DMA.
     const DEFAULT_DOMAIN: DefaultDomain = DefaultDomain::Blocked;
     const MAX_PASIDS: u32 = 1 << PASID_WIDTH;
 

@@ -36,7 +36,7 @@ pub(crate) struct HwptAlloc {
     pub(crate) data_len: u32,
     /// User address of what the IOMMU driver wants to know.
     pub(crate) data_uptr: u64,
-    /// Who handles its faults.
+    /// The ID of the fault queue that its faults go to.
     pub(crate) fault_id: u32,
     reserved2: u32,
 }
@@ -65,8 +65,8 @@ pub(crate) struct HwptOffer {
 }
 
 impl HwptFlags {
-    /// Whether there are page tables that are what the flags ask for. A feature is offered once programs
-    /// can use it: before, they would find out too late that it is missing.
+    /// Whether there are page tables that are what the flags ask for. A feature is offered once
+    /// programs can use it: before, they would find out too late that it is missing.
     ///
     /// # Errors
     ///

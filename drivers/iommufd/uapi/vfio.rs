@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The ioctls of the VFIO container, `include/uapi/linux/vfio.h`, as far as they work on the address
-//! space behind it.
+//! The ioctls of the VFIO container, `include/uapi/linux/vfio.h`, as far as they work on the
+//! address space behind it.
 //!
-//! These structs begin with `argsz`, how many bytes the caller has room for. Flags that are not known
-//! are `EINVAL` here.
+//! These structs begin with `argsz`, how many bytes the caller has room for. Flags that are not
+//! known are `EINVAL` here.
 
 use super::{UnmapRange, IOMMUFD_TYPE};
 use crate::base::{FromBytes, Immutable, IntoBytes, Result, EINVAL, EOVERFLOW};
@@ -271,8 +271,9 @@ impl Type1Info {
     }
 }
 
-/// The IOVAs that IOMMUs translate as far as is known before any page table exists: those that every
-/// page table of three levels covers. On x86-64, writes to a window of them are interrupts instead.
+/// The IOVAs that IOMMUs translate as far as is known before any page table exists: those that
+/// every page table of three levels covers. On x86-64, writes to a window of them are interrupts
+/// instead.
 const PRESUMED_RANGES: &[(u64, u64)] = if cfg!(CONFIG_X86_64) {
     &[(0, 0xfedf_ffff), (0xfef0_0000, PRESUMED_LAST)]
 } else {
@@ -282,9 +283,9 @@ const PRESUMED_LAST: u64 = (1 << 39) - 1;
 
 /// The parts of `ranges` that a program may count on before a device is in the container.
 ///
-/// Some programs ask which IOVAs there are only once, and before they open the device, as VFIO's own
-/// container knows from the group. Some of them also compute the end of the last range, which 64 bits
-/// cannot hold if everything is allowed.
+/// Some programs ask which IOVAs there are only once, and before they open the device, as VFIO's
+/// own container knows from the group. Some of them also compute the end of the last range, which
+/// 64 bits cannot hold if everything is allowed.
 pub(crate) fn presumed(
     ranges: impl Iterator<Item = (u64, u64)>,
 ) -> impl Iterator<Item = (u64, u64)> {

@@ -41,8 +41,8 @@ pub(super) fn map(context: &Context, user: UserPtr) -> Result {
 ///
 /// # Errors
 ///
-/// `EFAULT` if the struct cannot be read or written, `EINVAL` if it is not right, `ENODEV` without an
-/// address space, then those of [`Ioas::cut`](crate::ioas::Ioas::cut) and
+/// `EFAULT` if the struct cannot be read or written, `EINVAL` if it is not right, `ENODEV` without
+/// an address space, then those of [`Ioas::cut`](crate::ioas::Ioas::cut) and
 /// [`Ioas::unmap`](crate::ioas::Ioas::unmap).
 pub(super) fn unmap(context: &Context, user: UserPtr) -> Result {
     let mut command: DmaUnmap = read_versioned(user, size_of::<DmaUnmap>())?;

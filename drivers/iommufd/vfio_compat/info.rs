@@ -18,8 +18,8 @@ use kernel_ext::uaccess::{read_versioned, write_versioned};
 ///
 /// # Errors
 ///
-/// `EFAULT` if the caller's memory cannot be read or written, `EINVAL` if there is less than the first
-/// version of the struct, `ENODEV` without an address space.
+/// `EFAULT` if the caller's memory cannot be read or written, `EINVAL` if there is less than the
+/// first version of the struct, `ENODEV` without an address space.
 pub(super) fn get_info(context: &Context, user: UserPtr) -> Result {
     let mut info: Type1Info = read_versioned(user, Type1Info::MIN_SIZE)?;
     let room = info.check()?;

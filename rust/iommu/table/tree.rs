@@ -8,23 +8,24 @@
 //! # Which table may go
 //!
 //! A link counts, in bits that the walker ignores, the entries of the table that it points to and
-//! those who are about to write one. Who wants to write into a table first adds to that count; who
-//! takes the last one away removes the link in the same step, and the table is retired. So:
+//! the writes to it that are about to happen. A caller adds to that count before it writes into the
+//! table; the one that takes the count to zero removes the link in the same step, and the table is
+//! retired. So:
 //!
 //! - a table that holds something, or is about to, has a link, and so have all tables above it;
-//! - a table without a link holds only zeroes, and nobody will write to it again;
-//! - who read a link a moment ago, and has lost the race, finds that the count cannot be raised.
+//! - a table without a link holds only zeroes, and no caller writes to it again;
+//! - a caller that read a link just before it was removed finds that the count cannot be raised.
 //!
-//! The memory stays valid as long as somebody may look into it (see [`TableMemory`]), whatever the
+//! The memory stays valid as long as a reader may look into it (see [`TableMemory`]), whatever the
 //! counts say: callers that write where others do get wrong translations, not wild pointers.
 //!
 //! # What the device may have cached
 //!
 //! Until it has been told to forget it, the device may know the way to a table that was removed,
-//! and find nothing there. Who puts something in the place of such a table, or below what somebody
-//! else has put there, must have the device forget that way, too. So a tree counts those who have
-//! removed tables that the device was not yet told of, from before the first one goes; who has
-//! written an entry [asks](Tree::has_unflushed) after that.
+//! and find it empty. A caller that puts an entry in the place of such a table, or below one that
+//! another caller has put there, must have the device forget that way, too. So a tree counts the
+//! callers that have removed tables that the device was not yet told of, from before the first one
+//! goes; a caller that has written an entry [asks](Tree::has_unflushed) after that.
 //!
 //! Pure: this file is also compiled for the host, with the page tables.
 
@@ -80,7 +81,7 @@ impl<L: TableLayout, M: TableMemory> Tree<L, M> {
         &self.memory
     }
 
-    /// Begins to look into the tree. Who holds the result does not sleep.
+    /// Begins to look into the tree. The caller does not sleep while the result exists.
     #[inline(always)]
     pub(super) fn read(&self) -> Reader<'_, L, M> {
         Reader {
@@ -113,7 +114,7 @@ impl<L: TableLayout, M: TableMemory> Tree<L, M> {
     /// Gives tables back to where they came from. The device has forgotten them.
     #[inline(always)]
     pub(super) fn reclaim(&self, retired: Retired<M>) {
-        // Who holds tables is counted.
+        // Every holder of a table is counted.
         if retired.counted {
             self.reclaim_tables(retired.tables);
         }
@@ -155,7 +156,8 @@ impl<L: TableLayout, M: TableMemory> Tree<L, M> {
     ///
     /// # Safety
     ///
-    /// `table` is a table of `level` of this tree. Nobody else can reach it, and nobody is reading.
+    /// `table` is a table of `level` of this tree. No other reference to it exists, and no reader
+    /// looks at it.
     unsafe fn free_subtree(&self, table: NonNull<Word>, level: u32) {
         if level > 0 {
             // SAFETY: The table is valid and has this many words.
@@ -202,7 +204,7 @@ impl<M: TableMemory> Default for Retired<M> {
     }
 }
 
-/// Somebody who looks into a tree: tables that it has found stay valid while it exists.
+/// A reader of a tree: tables that it has found stay valid while it exists.
 pub(super) struct Reader<'t, L: TableLayout, M: TableMemory> {
     tree: &'t Tree<L, M>,
     _reading: M::Reading<'t>,

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Memory for tables on the host, for benchmarks: as cheap as it can be for one thread, so that what
-//! is measured is the page table.
+//! Memory for tables on the host, for benchmarks: as cheap as it can be for one thread, so that
+//! what is measured is the page table.
 //!
-//! Not part of the kernel crate: `tools/testing/host` includes it. Tests use `host_memory.rs`, which
-//! looks closely at what is done to it; this does not.
+//! Not part of the kernel crate: `tools/testing/host` includes it. Tests use `host_memory.rs`,
+//! which looks closely at what is done to it; this does not.
 
 use crate::table::{TableMemory, Word};
 use std::{
@@ -69,8 +69,8 @@ fn layout(words: usize) -> Layout {
 ///
 /// # Safety
 ///
-/// It came from [`BenchMemory::allocate`](TableMemory::allocate) with as many words, and nobody uses
-/// it any more.
+/// It came from [`BenchMemory::allocate`](TableMemory::allocate) with as many words, and nobody
+/// uses it any more.
 unsafe fn release(Retired { table, words }: Retired) {
     // SAFETY: It was allocated with this layout. Words have nothing to drop.
     unsafe { dealloc(table.as_ptr().cast(), layout(words)) };
@@ -170,8 +170,8 @@ unsafe impl<const COHERENT: bool> TableMemory for BenchMemory<COHERENT> {
             return;
         }
         for retired in list {
-            // SAFETY: It was retired, so nobody can find it; by the invariant nobody is reading, and
-            // this is the thread that would.
+            // SAFETY: It was retired, so nobody can find it; by the invariant nobody is reading,
+            // and this is the thread that would.
             unsafe { release(retired) };
         }
     }

@@ -315,8 +315,8 @@ unsafe impl<const COHERENT: bool> TableMemory for HostMemory<COHERENT> {
         if cfg!(loom) {
             return;
         }
-        // Who finds the lock free has seen a moment without readers. All tables in limbo were out of
-        // everybody's sight before; those that come later wait for the next one.
+        // Who finds the lock free has seen a moment without readers. All tables in limbo were out
+        // of everybody's sight before; those that come later wait for the next one.
         if let Ok(_nobody_reads) = self.readers.try_write() {
             self.release_all();
         }

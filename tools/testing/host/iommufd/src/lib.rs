@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The pure parts of `drivers/iommufd` and the claims of `rust/iommufd`, built with `std` instead of the kernel crate.
+//! The pure parts of `drivers/iommufd` and the claims of `rust/iommufd`, built with `std` instead
+//! of the kernel crate.
 //!
 //! The files are those of the module, without changes. Their tests are in `drivers/iommufd/tests`
 //! and `rust/iommufd/tests`.
