@@ -145,7 +145,10 @@ proptest! {
         let mut reserved: Vec<((u64, u64), u32)> = vec![];
 
         for (step, ranges, owner) in steps {
-            let ranges: Vec<_> = ranges.iter().map(|&(first, size)| (first, first + size)).collect();
+            let ranges: Vec<_> = ranges
+                .iter()
+                .map(|&(first, size)| (first, first + size))
+                .collect();
             let range = ranges[0];
 
             match step {

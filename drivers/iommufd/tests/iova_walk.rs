@@ -49,7 +49,10 @@ proptest! {
         let base = if top { u64::MAX - 63 } else { 0 };
         let areas: Vec<_> = areas
             .iter()
-            .map(|&(first, more, usable)| (base + first, base + (first + more).min(63), usable || more > 3))
+            .map(|&(first, more, usable)| {
+                let last = (first + more).min(63);
+                (base + first, base + last, usable || more > 3)
+            })
             .collect();
         let map = map_of(&areas);
         let last = base + (first + length - 1).min(63);
