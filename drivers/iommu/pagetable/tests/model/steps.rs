@@ -56,7 +56,8 @@ struct Decoder<'a> {
 }
 
 impl Step {
-    /// Returns the step that `record` stands for now; it maps no more than `limit` pages.
+    /// Decodes `record` as a step that maps no more than `limit` pages. The result depends on the
+    /// pages that are mapped in `model`.
     pub fn decode(record: &[u8; RECORD], model: &Pages, limit: usize) -> Self {
         let decoder = Decoder {
             record,
