@@ -3,9 +3,12 @@
 //! What other modules call: the functions of `include/linux/iommufd.h`.
 //!
 //! Each is made in the same way. A safe trait ([`KernelApi`], [`AccessObject`], [`VfioCompat`])
-//! says what it does; a generic function of the module `entry` beside the trait turns C's pointers
-//! into references and back and calls the trait; and `export_kernel_api!` gives that function its C
-//! name.
+//! says what it does; a generic function, in [`entry`], [`access`] or [`compat`], turns C's
+//! pointers into references and back and calls the trait; and `export_kernel_api!` gives that
+//! function its C name.
+
+pub(super) mod access;
+pub(super) mod compat;
 
 use super::{
     AccessObject, Context, ContextDevice, Iommufd, Object, ObjectId, ObjectType, OwnerRef,
@@ -144,11 +147,9 @@ pub(super) fn errno(result: Result) -> c_int {
 
 /// Bodies of the C functions. `export_kernel_api!` gives them names.
 #[doc(hidden)]
-pub mod entry {
+pub(super) mod entry {
     use super::*;
     use crate::miscdev::private_data;
-
-    pub use crate::{access::entry::*, compat::entry::*};
 
     /// # Safety
     ///

@@ -9,7 +9,8 @@
 //! | [`pages`] | pinned memory, shared by page tables and users in the kernel; owns all pins |
 //! | [`attach`] | groups that are attached to a domain |
 //! | [`object`], [`context`], [`weak`] | objects, references to them, contexts of open files |
-//! | [`capi`], [`access`], [`compat`] | the functions that other modules call |
+//! | [`access`], [`compat`] | what drivers do without DMA, and in place of a VFIO container |
+//! | [`capi`] | the functions that other modules call |
 //!
 //! This crate is linked into `iommufd.ko`. The other crate of that module, `drivers/iommufd`,
 //! implements the ioctls and contains no `unsafe`. Code that does not depend on iommufd is in
@@ -51,8 +52,6 @@ mod weak;
 
 pub use access::{AccessObject, AccessUser};
 pub use attach::{AttachHandle, Attachment};
-#[doc(hidden)]
-pub use capi::entry;
 pub use capi::{DeviceHead, KernelApi};
 pub use compat::VfioCompat;
 pub use context::{Context, ContextDevice, Iommufd, OpenContext, OpenRef, Reserved};
@@ -66,6 +65,12 @@ pub use table::{Table, TableList};
 pub use weak::WeakRef;
 
 use kernel_ext::{alloc, array_vec, base, dma_buf, fault, interval, iommu, miscdev, mm, shim};
+
+/// The bodies of the C functions, for [`export_kernel_api!`].
+#[doc(hidden)]
+pub mod entry {
+    pub use crate::capi::{access::*, compat::*, entry::*};
+}
 
 /// The prefix that `pr_*!` prints before messages of this crate. For modules, `module!` defines it.
 const __LOG_PREFIX: &[u8] = b"iommufd\0";

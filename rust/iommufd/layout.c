@@ -45,7 +45,7 @@ static_assert(offsetof(struct iommufd_viommu, obj) == 0);
 static_assert(offsetof(struct iommufd_vdevice, obj) == 0);
 static_assert(offsetof(struct iommufd_hw_queue, obj) == 0);
 
-/* rust/iommufd/access.rs has the same numbers. */
+/* rust/iommufd/capi/access.rs has the same numbers. */
 static_assert(IOMMUFD_ACCESS_RW_WRITE == 1 << 0);
 static_assert(IOMMUFD_ACCESS_RW_KTHREAD == 1 << 1);
 static_assert(__IOMMUFD_ACCESS_RW_SLOW_PATH == 1 << 2);
