@@ -13,13 +13,17 @@
 
 #[cfg(CONFIG_DMA_SHARED_BUFFER)]
 mod attachment;
+#[cfg(CONFIG_DMA_SHARED_BUFFER)]
+mod buffer;
 #[cfg(all(CONFIG_DMA_SHARED_BUFFER, CONFIG_IOMMUFD_RUST_TEST))]
 mod test_exporter;
 #[cfg(not(CONFIG_DMA_SHARED_BUFFER))]
 mod without;
 
 #[cfg(CONFIG_DMA_SHARED_BUFFER)]
-pub use attachment::{Attachment, DmaBuf};
+pub use attachment::Attachment;
+#[cfg(CONFIG_DMA_SHARED_BUFFER)]
+pub use buffer::DmaBuf;
 #[cfg(all(CONFIG_DMA_SHARED_BUFFER, CONFIG_IOMMUFD_RUST_TEST))]
 pub use test_exporter::{export_test_memory, revoke_test_memory};
 #[cfg(all(not(CONFIG_DMA_SHARED_BUFFER), CONFIG_IOMMUFD_RUST_TEST))]

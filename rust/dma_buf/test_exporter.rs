@@ -3,7 +3,7 @@
 //! An exporter for tests: dma-bufs of kernel memory that can be revoked.
 
 use super::{
-    attachment::{DmaBuf, Reservation},
+    buffer::{DmaBuf, Reservation},
     PhysRange,
 };
 use crate::bindings;
