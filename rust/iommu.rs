@@ -15,6 +15,7 @@
 //! [`driver`] has the traits for drivers of IOMMUs, and [`table`] has IO page tables.
 
 mod c_table;
+mod capability;
 mod domain;
 mod domain_table;
 pub mod driver;
@@ -28,10 +29,11 @@ mod reserved;
 mod run;
 pub mod table;
 
+pub use capability::{is_capable, Capability};
 pub use domain::Domain;
 pub use domain_table::{DomainTable, Geometry, IotlbGather, MapError, RunsRead};
 pub use features::{DomainFeatures, UserData};
-pub use group::{is_capable, Capability, DmaOwner, Group};
+pub use group::{DmaOwner, Group};
 pub use hw_info::{HwInfo, PasidSupport};
 pub use reserved::{ReservedKind, ReservedRegion, ReservedRegions};
 pub use run::{trim, Access, MemoryKind, PhysRun};

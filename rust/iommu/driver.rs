@@ -44,9 +44,9 @@ pub use operations::{DriverOperations, Operations};
 pub use registration::Registration;
 
 use super::{
+    capability::Capability,
     domain_table::IotlbGather,
     features::{DomainFeatures, UserData},
-    group::Capability,
 };
 use crate::bindings;
 use core::ops::RangeInclusive;

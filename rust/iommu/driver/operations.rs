@@ -12,8 +12,8 @@ use super::{
 use crate::{
     bindings,
     iommu::{
+        capability::Capability,
         features::{DomainFeatures, UserData},
-        group::Capability,
     },
     shim::error_ptr,
 };
