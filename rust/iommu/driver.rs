@@ -30,6 +30,7 @@
 mod domain;
 mod domain_ops;
 mod instances;
+mod new_domain;
 mod operations;
 mod registration;
 mod registry;
@@ -39,7 +40,8 @@ mod user_data;
 pub(super) use registration::{unlist, Listed, Named};
 pub(super) use registry::find as find_page_table;
 
-pub use domain::{DomainRef, NewDomain};
+pub use domain::DomainRef;
+pub use new_domain::NewDomain;
 pub use operations::{DriverOperations, Operations};
 pub use registration::Registration;
 

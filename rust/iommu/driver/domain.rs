@@ -6,20 +6,17 @@
 //! The page table is not the driver's. A driver names the format, and flushes; which memory the
 //! table holds is decided and read back here, by the code of [`table`].
 
-use super::{domain_ops::operations, Driver, PagingDomain};
+use super::{Driver, PagingDomain};
 use crate::{
     bindings,
     iommu::{
         domain_table::{DomainTable, IotlbGather, MapError, RunsRead},
         run::{Access, PhysRun},
-        table::{self, Format, IommuPages, Limits, TableAllocation},
+        table::{self, Format, IommuPages, TableAllocation},
     },
 };
-use core::{
-    ops::{Deref, RangeInclusive},
-    ptr::NonNull,
-};
-use kernel::{device::Device, prelude::*, types::Opaque};
+use core::{ops::Deref, ptr::NonNull};
+use kernel::{prelude::*, types::Opaque};
 
 /// The part of a domain of `T` that does not depend on the format of its page table.
 ///
@@ -27,7 +24,7 @@ use kernel::{device::Device, prelude::*, types::Opaque};
 ///
 /// Every `struct iommu_domain` whose owner is the table of functions of `T` is the start of one of
 /// these, which is the start of a [`DomainBox`] in a `KBox`. `page_table` is that box, and
-/// `raw.ops` are the [`operations`] for it.
+/// `raw.ops` are the [operations](super::domain_ops::operations) for it.
 #[repr(C)]
 #[pin_data]
 struct Head<T: Driver> {
@@ -72,13 +69,22 @@ impl<T: Driver> Head<T> {
 }
 
 impl<T: Driver, F: Format, const COHERENT: bool> DomainBox<T, F, COHERENT> {
-    fn new(
+    /// Creates a domain out of the structure of the core, a page table, and what the driver keeps.
+    ///
+    /// # Safety
+    ///
+    /// The owner in `raw` is the table of functions of `T`, and its operations are
+    /// [those](super::domain_ops::operations) for `T`, `F` and `COHERENT`. The domain is created in
+    /// a `KBox`.
+    pub(super) unsafe fn new(
         raw: bindings::iommu_domain,
         table: table::PageTable<F, IommuPages<COHERENT>>,
         data: impl PinInit<T::Domain, Error>,
     ) -> impl PinInit<Self, Error> {
         let root = table.root();
 
+        // INVARIANT: The caller promises what owner and operations `raw` has, and that this is in a
+        // `KBox`. `page_table` is this value.
         try_pin_init!(&this in Self {
             head <- Head::new(raw, this, root, data),
             table,
@@ -89,7 +95,8 @@ impl<T: Driver, F: Format, const COHERENT: bool> DomainBox<T, F, COHERENT> {
     ///
     /// # Safety
     ///
-    /// `raw` is a valid domain with the [`operations`] for `T`, `F` and `COHERENT`.
+    /// `raw` is a valid domain with the [operations](super::domain_ops::operations) for `T`, `F`
+    /// and `COHERENT`.
     pub(super) unsafe fn from_raw<'a>(raw: *mut bindings::iommu_domain) -> &'a Self {
         // SAFETY: By the invariant of `Head` such a domain is the start of a box of this type, and
         // the caller keeps it valid.
@@ -197,96 +204,6 @@ unsafe impl<T: Driver, F: Format, const COHERENT: bool> DomainTable for DomainBo
             runs: count,
             bytes: runs.iter().take(count).map(|run| run.length).sum(),
         }
-    }
-}
-
-/// A new domain of the driver `T`: what [`Driver::new_domain`] returns.
-///
-/// # Invariants
-///
-/// `0` is a domain of `T`, which this value owns.
-pub struct NewDomain<T: Driver>(NonNull<Head<T>>);
-
-impl<T: Driver> NewDomain<T> {
-    /// Allocates a domain with an empty page table in the format `F`, for `iommu`, the device that
-    /// is the IOMMU. `COHERENT`: the IOMMU snoops the CPUs' caches when it walks. `limits` are what
-    /// the hardware cannot do; `data` is what the driver keeps for the domain.
-    ///
-    /// # Errors
-    ///
-    /// `ENOMEM`; `EOPNOTSUPP` if the hardware cannot use the smallest page; what `data` fails with.
-    pub fn new<F: Format, const COHERENT: bool>(
-        iommu: &Device,
-        options: F::Options,
-        limits: Limits,
-        data: impl PinInit<T::Domain, Error>,
-    ) -> Result<Self> {
-        let how = TableAllocation::SleepAndAccount;
-        let table = table::PageTable::<F, _>::new(
-            IommuPages::<COHERENT>::new(iommu),
-            options,
-            limits,
-            how,
-        )?;
-        let raw = bindings::iommu_domain {
-            type_: bindings::IOMMU_DOMAIN_UNMANAGED,
-            ops: operations::<T, F, COHERENT>(),
-            owner: T::operations().as_raw(),
-            pgsize_bitmap: table.page_sizes() as c_ulong,
-            geometry: bindings::iommu_domain_geometry {
-                aperture_start: *table.aperture().start(),
-                aperture_end: *table.aperture().end(),
-                force_aperture: true,
-            },
-            ..pin_init::zeroed()
-        };
-        let domain = KBox::try_pin_init(
-            DomainBox::<T, F, COHERENT>::new(raw, table, data),
-            GFP_KERNEL_ACCOUNT,
-        )?;
-        // SAFETY: The domain stays where it is until `free` makes a box of it again.
-        let domain = Box::leak(unsafe { Pin::into_inner_unchecked(domain) });
-
-        // INVARIANT: It came out of a `KBox`, with its own address and the operations for its type.
-        Ok(Self(NonNull::from(domain).cast()))
-    }
-
-    /// Says that only IOVAs in `aperture` are to be mapped, where the hardware translates fewer
-    /// than the format.
-    pub fn with_aperture(self, aperture: RangeInclusive<u64>) -> Self {
-        // SAFETY: By the type invariant the domain is valid, and no other reference to it exists.
-        let geometry = unsafe { &mut (*self.raw()).geometry };
-
-        geometry.aperture_start = *aperture.start();
-        geometry.aperture_end = *aperture.end();
-        self
-    }
-
-    /// Says that users are to map in pages of these sizes, a bit for each, where those of the
-    /// format do not suit them.
-    pub fn with_page_sizes(self, page_sizes: u64) -> Self {
-        // SAFETY: By the type invariant the domain is valid, and no other reference to it exists.
-        unsafe { (*self.raw()).pgsize_bitmap = page_sizes as c_ulong };
-        self
-    }
-
-    fn raw(&self) -> *mut bindings::iommu_domain {
-        self.0.as_ptr().cast()
-    }
-
-    /// Passes the domain to C.
-    pub(super) fn into_raw(self) -> *mut bindings::iommu_domain {
-        let raw = self.raw();
-
-        core::mem::forget(self);
-        raw
-    }
-}
-
-impl<T: Driver> Drop for NewDomain<T> {
-    fn drop(&mut self) {
-        // SAFETY: By the type invariant this value owns the domain, to which no device is attached.
-        unsafe { bindings::iommu_domain_free(self.raw()) };
     }
 }
 
