@@ -252,6 +252,20 @@ pub struct Fault<C> {
 }
 
 impl<C> Fault<C> {
+    /// Creates the fault of an access to `input`, the input address of the stage. If that is the
+    /// second stage, it is the only one, or [`on_behalf`](Self::on_behalf) corrects the result.
+    fn new(stage: Stage, cause: C, level: Option<u32>, access: Access, input: u64) -> Self {
+        Self {
+            cause,
+            stage,
+            level,
+            access,
+            iova: input,
+            ipa: (stage == Stage::Two).then_some(input),
+            table: None,
+        }
+    }
+
     /// Returns a fault of the second stage as the fault of the access for which it was walked.
     fn on_behalf(self, iova: u64, access: Access, table: Option<TableVisit>) -> Self {
         Self {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Access to the entries of the tables of a stage.
+//! Access to the entries of the tables of a stage, and the walk from one table to the next.
 //!
 //! The code of a stage uses the trait [`Tables`]. The caller decides whether the tables are in
 //! physical memory ([`Direct`]), or whether their addresses are translated by a second stage
@@ -130,6 +130,49 @@ impl<M: WalkMemory, S: SecondStage> Tables for Through<'_, M, S> {
     }
 }
 
+/// A table on the way of a walk.
+#[derive(Clone, Copy)]
+pub(super) struct Place<P> {
+    pub(super) table: u64,
+    /// Its level, as the architecture counts.
+    pub(super) level: u32,
+    /// What the entries above it allow.
+    pub(super) path: P,
+}
+
+/// The meaning of an entry.
+pub(super) enum Step<P> {
+    Table(Place<P>),
+    Page(Translation),
+}
+
+/// Walks from table to table, beginning with `place`, down to a page.
+///
+/// `slot` returns the address of the entry to use in a table. `look` and `blocked` are those of
+/// [`visit`], for an entry of a table. The walk ends because entries of the lowest level are never
+/// tables.
+pub(super) fn walk<T: Tables, P: Copy, E>(
+    tables: &mut T,
+    mut place: Place<P>,
+    slot: impl Fn(&Place<P>) -> u64,
+    look: impl Fn(&Place<P>, u64) -> Result<(Step<P>, u64), E>,
+    blocked: impl Fn(&Place<P>, bool, Unreachable<T::Fault>) -> E,
+) -> Result<Translation, E> {
+    loop {
+        let step = visit(
+            tables,
+            slot(&place),
+            |entry| look(&place, entry),
+            |update, why| blocked(&place, update, why),
+        )?;
+
+        match step {
+            Step::Table(next) => place = next,
+            Step::Page(translation) => return Ok(translation),
+        }
+    }
+}
+
 /// Reads an entry, and sets the flags that its use requires.
 ///
 /// `look` returns the meaning of the entry and the value that it should have. If the entry has
@@ -137,7 +180,7 @@ impl<M: WalkMemory, S: SecondStage> Tables for Through<'_, M, S> {
 /// flag is never set in an entry other than the one that was used. `blocked` returns the fault if
 /// the entry cannot be read or, with `true`, cannot be written. It is also called with `true` if
 /// the entry keeps changing.
-pub(super) fn visit<T: Tables, V, E>(
+fn visit<T: Tables, V, E>(
     tables: &mut T,
     addr: u64,
     look: impl Fn(u64) -> Result<(V, u64), E>,

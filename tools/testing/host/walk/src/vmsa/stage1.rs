@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     bits,
-    tables::{visit, Direct, Tables, Unreachable},
+    tables::{self, Direct, Place, Step, Tables, Unreachable},
     Access, Permissions, Rights, Stage, TableVisit, Translation, WalkMemory,
 };
 
@@ -81,12 +81,6 @@ struct Half {
 /// The rights that table descriptors have taken away so far.
 #[derive(Clone, Copy)]
 struct Denied(u64);
-
-/// The meaning of a descriptor.
-enum Step {
-    Table(u64, Denied),
-    Page(Translation),
-}
 
 impl Half {
     fn new(config: &TableConfig, output_bits: u32) -> Result<Self, ConfigError> {
@@ -169,51 +163,39 @@ impl Stage1 {
     where
         Fault: From<T::Fault>,
     {
-        let fault = |cause, level| Fault {
-            cause,
-            stage: Stage::One,
-            level,
-            access,
-            iova,
-            ipa: None,
-            table: None,
-        };
+        let fault = |cause, level| Fault::new(Stage::One, cause, level, access, iova);
         let half = self
             .half(iova)
             .ok_or_else(|| fault(Cause::Translation, None))?;
-        let mut table = half.geometry.root();
-        let mut level = half.geometry.start();
-        let mut denied = Denied(0);
+        let geometry = &half.geometry;
+        let first = Place {
+            table: geometry.root(),
+            level: geometry.start(),
+            path: Denied(0),
+        };
 
-        loop {
-            let look = |descriptor| {
-                self.look(half, descriptor, level, denied, iova, access)
-                    .map_err(|cause| fault(cause, Some(level)))
-            };
-            let blocked = |update, why| match why {
-                Unreachable::Bus(fetched) => fault(Cause::ExternalAbort { fetched }, Some(level)),
+        tables::walk(
+            tables,
+            first,
+            |at| geometry.slot(at.table, at.level, iova),
+            |at, descriptor| {
+                self.look(half, descriptor, at, iova, access)
+                    .map_err(|cause| fault(cause, Some(at.level)))
+            },
+            |at, update, why| match why {
+                Unreachable::Bus(fetched) => {
+                    fault(Cause::ExternalAbort { fetched }, Some(at.level))
+                }
                 Unreachable::Stage2(of_stage2) => {
-                    let top = level == half.geometry.start();
-                    let visit = TableVisit { level, top, update };
+                    let visit = TableVisit {
+                        level: at.level,
+                        top: at.level == geometry.start(),
+                        update,
+                    };
                     Fault::from(of_stage2).on_behalf(iova, access, Some(visit))
                 }
-            };
-
-            match visit(
-                tables,
-                half.geometry.slot(table, level, iova),
-                look,
-                blocked,
-            )? {
-                // The last level has no table descriptors, so this ends.
-                Step::Table(next, now) => {
-                    table = next;
-                    level += 1;
-                    denied = now;
-                }
-                Step::Page(translation) => return Ok(translation),
-            }
-        }
+            },
+        )
     }
 
     /// Returns the table for an address, or `None` if its use is a fault (EPDx) or none covers it.
@@ -232,19 +214,22 @@ impl Stage1 {
         &self,
         half: &Half,
         descriptor: u64,
-        level: u32,
-        denied: Denied,
+        at: &Place<Denied>,
         iova: u64,
         access: Access,
-    ) -> Result<(Step, u64), Cause> {
-        let (output, page_bits) = match half.geometry.decode(descriptor, level, iova)? {
-            Descriptor::Table(next) => {
-                let denied = if half.flat_permissions {
-                    denied
-                } else {
-                    Denied(denied.0 | descriptor)
+    ) -> Result<(Step<Denied>, u64), Cause> {
+        let (output, page_bits) = match half.geometry.decode(descriptor, at.level, iova)? {
+            Descriptor::Table(table) => {
+                let next = Place {
+                    table,
+                    level: at.level + 1,
+                    path: if half.flat_permissions {
+                        at.path
+                    } else {
+                        Denied(at.path.0 | descriptor)
+                    },
                 };
-                return Ok((Step::Table(next, denied), descriptor));
+                return Ok((Step::Table(next), descriptor));
             }
             Descriptor::Leaf { output, page_bits } => (output, page_bits),
         };
@@ -253,7 +238,7 @@ impl Stage1 {
             self.config.updates,
             self.config.access_faultless,
         )?;
-        let permissions = self.permissions(descriptor, denied);
+        let permissions = self.permissions(descriptor, at.path);
 
         if !permissions.allow(access) {
             return Err(Cause::Permission);

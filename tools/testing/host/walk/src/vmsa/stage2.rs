@@ -10,7 +10,7 @@ use super::{
     is_dirty_managed, with_access_flag, Cause, ConfigError, Fault, FlagUpdates, Granule, Illegal,
 };
 use crate::{
-    tables::{self, visit, Direct, Unreachable},
+    tables::{self, Direct, Place, Step, Unreachable},
     Access, Permissions, Rights, Stage, Translation, WalkMemory,
 };
 use core::convert::Infallible;
@@ -53,12 +53,6 @@ pub struct Stage2Config {
 pub struct Stage2 {
     config: Stage2Config,
     geometry: Geometry,
-}
-
-/// The meaning of a descriptor.
-enum Step {
-    Table(u64),
-    Page(Translation),
 }
 
 impl Stage2 {
@@ -126,15 +120,13 @@ impl Stage2 {
         // A stage 1 that is bypassed still checks that the address has no more bits than IAS (IHI
         // 0070, 3.4).
         if iova >> self.config.system_bits != 0 {
-            return Err(Fault {
-                cause: Cause::AddressSize,
-                stage: Stage::One,
-                level: None,
+            return Err(Fault::new(
+                Stage::One,
+                Cause::AddressSize,
+                None,
                 access,
                 iova,
-                ipa: None,
-                table: None,
-            });
+            ));
         }
         self.walk(memory, iova, access)
     }
@@ -146,40 +138,29 @@ impl Stage2 {
         ipa: u64,
         access: Access,
     ) -> Result<Translation, Fault> {
-        let fault = |cause, level| Fault {
-            cause,
-            stage: Stage::Two,
-            level,
-            access,
-            iova: ipa,
-            ipa: Some(ipa),
-            table: None,
-        };
+        let fault = |cause, level| Fault::new(Stage::Two, cause, level, access, ipa);
+
         if ipa >> self.geometry.input_bits() != 0 {
             return Err(fault(Cause::Translation, None));
         }
-        let mut table = self.geometry.root();
-        let mut level = self.geometry.start();
+        let first = Place {
+            table: self.geometry.root(),
+            level: self.geometry.start(),
+            path: (),
+        };
 
-        loop {
-            let look = |descriptor| {
-                self.look(descriptor, level, ipa, access)
-                    .map_err(|cause| fault(cause, Some(level)))
-            };
-            let blocked = |_, Unreachable::Bus(fetched): Unreachable<Infallible>| {
-                fault(Cause::ExternalAbort { fetched }, Some(level))
-            };
-            let slot = self.geometry.slot(table, level, ipa);
-
-            match visit(&mut Direct(&mut *memory), slot, look, blocked)? {
-                // The last level has no table descriptors, so this ends.
-                Step::Table(next) => {
-                    table = next;
-                    level += 1;
-                }
-                Step::Page(translation) => return Ok(translation),
-            }
-        }
+        tables::walk(
+            &mut Direct(memory),
+            first,
+            |at| self.geometry.slot(at.table, at.level, ipa),
+            |at, descriptor| {
+                self.look(descriptor, at.level, ipa, access)
+                    .map_err(|cause| fault(cause, Some(at.level)))
+            },
+            |at, _, Unreachable::Bus(fetched): Unreachable<Infallible>| {
+                fault(Cause::ExternalAbort { fetched }, Some(at.level))
+            },
+        )
     }
 
     /// Returns the meaning of a descriptor, and the value that it has after its use. The order of
@@ -190,9 +171,16 @@ impl Stage2 {
         level: u32,
         ipa: u64,
         access: Access,
-    ) -> Result<(Step, u64), Cause> {
+    ) -> Result<(Step<()>, u64), Cause> {
         let (output, page_bits) = match self.geometry.decode(descriptor, level, ipa)? {
-            Descriptor::Table(next) => return Ok((Step::Table(next), descriptor)),
+            Descriptor::Table(table) => {
+                let next = Place {
+                    table,
+                    level: level + 1,
+                    path: (),
+                };
+                return Ok((Step::Table(next), descriptor));
+            }
             Descriptor::Leaf { output, page_bits } => (output, page_bits),
         };
         let mut used = with_access_flag(

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     bits,
-    tables::{visit, Direct, Tables, Unreachable},
+    tables::{self, Direct, Place, Step, Tables, Unreachable},
     Access, Permissions, Request, Rights, Stage, TableVisit, Translation, WalkMemory,
 };
 
@@ -77,12 +77,6 @@ impl Path {
     };
 }
 
-/// The meaning of an entry.
-enum Step {
-    Table(u64, Path),
-    Page(u64, Permissions),
-}
-
 impl FirstStage {
     /// Creates a walker from the fields, which the hardware checks before a walk.
     ///
@@ -130,52 +124,37 @@ impl FirstStage {
     where
         Fault: From<T::Fault>,
     {
-        let fault = |cause, level| Fault {
-            cause,
-            stage: Stage::One,
-            level,
-            access,
-            iova,
-            ipa: None,
-            table: None,
-        };
+        let fault = |cause, level| Fault::new(Stage::One, cause, level, access, iova);
+
         self.accept(iova, access)
             .map_err(|cause| fault(cause, None))?;
+        let first = Place {
+            table: self.config.root,
+            level: self.config.levels,
+            path: Path::OPEN,
+        };
 
-        let mut table = self.config.root;
-        let mut level = self.config.levels;
-        let mut path = Path::OPEN;
+        tables::walk(
+            tables,
+            first,
+            |at| slot(at.table, at.level, iova),
+            |at, entry| {
+                self.look(entry, at, iova, access, physical)
+                    .map_err(|cause| fault(cause, Some(at.level)))
+            },
+            |at, update, why| {
+                let level = at.level;
+                let top = level == self.config.levels;
 
-        loop {
-            let top = level == self.config.levels;
-            let look = |entry| {
-                self.look(entry, level, path, iova, access, physical)
-                    .map_err(|cause| fault(cause, Some(level)))
-            };
-            let blocked = |update, why| match why {
-                Unreachable::Bus(_) => fault(inaccessible(update, top), Some(level)),
-                Unreachable::Stage2(of_stage2) => {
-                    let visit = TableVisit { level, top, update };
-                    Fault::from(of_stage2).on_behalf(iova, access, Some(visit))
+                match why {
+                    Unreachable::Bus(_) => fault(inaccessible(update, top), Some(level)),
+                    Unreachable::Stage2(of_stage2) => {
+                        let visit = TableVisit { level, top, update };
+                        Fault::from(of_stage2).on_behalf(iova, access, Some(visit))
+                    }
                 }
-            };
-
-            match visit(tables, slot(table, level, iova), look, blocked)? {
-                // Level 1 has pages only, so this ends.
-                Step::Table(next, allowed) => {
-                    table = next;
-                    level -= 1;
-                    path = allowed;
-                }
-                Step::Page(output, permissions) => {
-                    return Ok(Translation {
-                        output,
-                        page_bits: shift(level),
-                        permissions,
-                    })
-                }
-            }
-        }
+            },
+        )
     }
 
     /// Checks a request before the walk.
@@ -198,12 +177,13 @@ impl FirstStage {
     fn look(
         &self,
         entry: u64,
-        level: u32,
-        path: Path,
+        at: &Place<Path>,
         iova: u64,
         access: Access,
         physical: bool,
-    ) -> Result<(Step, u64), Cause> {
+    ) -> Result<(Step<Path>, u64), Cause> {
+        let Place { level, path, .. } = *at;
+
         if entry & PRESENT == 0 {
             return Err(Cause::NotPresent);
         }
@@ -221,7 +201,12 @@ impl FirstStage {
             used |= EXTENDED_ACCESSED;
         }
         if !page {
-            return Ok((Step::Table(address(entry, 12), path), used));
+            let next = Place {
+                table: address(entry, 12),
+                level: level - 1,
+                path,
+            };
+            return Ok((Step::Table(next), used));
         }
 
         let permissions = self.permissions(path);
@@ -240,7 +225,12 @@ impl FirstStage {
         if access.request.writes() {
             used |= DIRTY;
         }
-        Ok((Step::Page(output, permissions), used))
+        let translation = Translation {
+            output,
+            page_bits: shift,
+            permissions,
+        };
+        Ok((Step::Page(translation), used))
     }
 
     /// Returns the rights to a page, given those that all entries on the path allow (section

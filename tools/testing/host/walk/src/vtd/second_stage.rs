@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     bits,
-    tables::{self, visit, Direct, Unreachable},
+    tables::{self, Direct, Place, Step, Unreachable},
     Access, Permissions, Request, Rights, Stage, Translation, WalkMemory,
 };
 use core::convert::Infallible;
@@ -59,12 +59,6 @@ pub struct SecondStage {
     input_bits: u32,
 }
 
-/// The meaning of an entry.
-enum Step {
-    Table(u64),
-    Page(u64),
-}
-
 impl SecondStage {
     /// Creates a walker from the fields, which the hardware checks before a walk.
     ///
@@ -103,63 +97,42 @@ impl SecondStage {
         iova: u64,
         access: Access,
     ) -> Result<Translation, Fault> {
-        let fault = |cause, level| Fault {
-            cause,
-            stage: Stage::Two,
-            level,
-            access,
-            iova,
-            ipa: Some(iova),
-            table: None,
-        };
+        let fault = |cause, level| Fault::new(Stage::Two, cause, level, access, iova);
+
         if iova >> self.input_bits != 0 {
             return Err(fault(Cause::BeyondWidth, None));
         }
+        let first = Place {
+            table: self.config.root,
+            level: self.config.levels,
+            path: Rights::ALL,
+        };
 
-        let mut table = self.config.root;
-        let mut level = self.config.levels;
-        let mut rights = Rights::ALL;
-
-        loop {
-            let look = |entry| {
-                self.look(entry, level, iova, rights, access.request)
-                    .map_err(|cause| fault(cause, Some(level)))
-            };
-            let blocked = |update, Unreachable::Bus(_): Unreachable<Infallible>| {
-                let top = level == self.config.levels;
-                fault(inaccessible(update, top), Some(level))
-            };
-            let found = visit(&mut Direct(memory), slot(table, level, iova), look, blocked);
-            let (step, granted) = found?;
-
-            match step {
-                // Level 1 has pages only, so this ends.
-                Step::Table(next) => {
-                    table = next;
-                    level -= 1;
-                    rights = granted;
-                }
-                Step::Page(output) => {
-                    return Ok(Translation {
-                        output,
-                        page_bits: shift(level),
-                        permissions: Permissions::alike(granted),
-                    })
-                }
-            }
-        }
+        tables::walk(
+            &mut Direct(memory),
+            first,
+            |at| slot(at.table, at.level, iova),
+            |at, entry| {
+                self.look(entry, at, iova, access.request)
+                    .map_err(|cause| fault(cause, Some(at.level)))
+            },
+            |at, update, Unreachable::Bus(_): Unreachable<Infallible>| {
+                let top = at.level == self.config.levels;
+                fault(inaccessible(update, top), Some(at.level))
+            },
+        )
     }
 
-    /// Returns the meaning of an entry, the rights of the path up to it, and the value that the
-    /// entry has after its use.
+    /// Returns the meaning of an entry, and the value that it has after its use.
     fn look(
         &self,
         entry: u64,
-        level: u32,
+        at: &Place<Rights>,
         input: u64,
-        rights: Rights,
         request: Request,
-    ) -> Result<((Step, Rights), u64), Cause> {
+    ) -> Result<(Step<Rights>, u64), Cause> {
+        let level = at.level;
+
         if entry & (READ | WRITE) == 0 {
             return Err(Cause::NotPresent);
         }
@@ -167,7 +140,7 @@ impl SecondStage {
         if entry & self.reserved(level, page) != 0 {
             return Err(Cause::Reserved);
         }
-        let rights = rights.and(Rights {
+        let rights = at.path.and(Rights {
             read: entry & READ != 0,
             write: entry & WRITE != 0,
             execute: entry & READ != 0,
@@ -178,7 +151,12 @@ impl SecondStage {
             entry
         };
         if !page {
-            return Ok(((Step::Table(address(entry, 12)), rights), accessed));
+            let next = Place {
+                table: address(entry, 12),
+                level: level - 1,
+                path: rights,
+            };
+            return Ok((Step::Table(next), accessed));
         }
 
         if !rights.allow(request) {
@@ -194,8 +172,13 @@ impl SecondStage {
             return Err(Cause::InterruptRange);
         }
         let dirty = self.config.access_dirty && request.writes();
+        let translation = Translation {
+            output,
+            page_bits: shift,
+            permissions: Permissions::alike(rights),
+        };
         Ok((
-            (Step::Page(output), rights),
+            Step::Page(translation),
             accessed | if dirty { DIRTY } else { 0 },
         ))
     }
