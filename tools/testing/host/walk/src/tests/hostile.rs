@@ -11,7 +11,7 @@ use super::{
             self, FlagUpdates, Granule, Stage1, Stage1Config, Stage2, Stage2Config, TableConfig,
         },
         vtd::{self, FirstStage, FirstStageConfig, SecondStage, SecondStageConfig},
-        BusError, Request, Translation, WalkMemory,
+        Access, BusError, Request, Translation, WalkMemory,
     },
     privileged, user, READ,
 };
@@ -164,19 +164,65 @@ fn noise(addr: u64, round: u64) -> u64 {
     word ^ (word >> 31)
 }
 
+/// Returns the bits that are set, and those that are clear, in all words of a round.
+///
+/// Random words hardly ever pass the first check, so some bits are valid most of the time.
+fn forced_bits(round: u64) -> (u64, u64) {
+    match round % 4 {
+        0 => (0, 0),
+        1 => (7, 0x000f_ff00_0000_0f80),
+        2 => (3 | 1 << 6 | 1 << 10, 0x0000_f000_0000_0000),
+        _ => (7 | 1 << 6, 0xffff_ff00_0000_0880),
+    }
+}
+
+/// Runs every walker, and returns how many of the walks ended well.
+fn walk_everything<F: Fn(u64) -> u64>(
+    memory: &mut Everywhere<F>,
+    granule: Granule,
+    iova: u64,
+    access: Access,
+) -> u32 {
+    let mut ended_well = 0;
+    let mut run = |walk: &dyn Fn(&mut Everywhere<F>) -> Option<Translation>, most| {
+        memory.reads = 0;
+        let found = walk(memory);
+
+        assert!(memory.reads <= most);
+        if let Some(found) = found {
+            ended_well += 1;
+            assert!(found.permissions.allow(access));
+            assert!(found.output >> 52 == 0 && (12..=48).contains(&found.page_bits));
+            assert_eq!(found.output & 0xfff, iova & 0xfff);
+        }
+    };
+
+    run(&|m| first_stage(4).translate(m, iova, access).ok(), 4);
+    run(&|m| first_stage(5).translate(m, iova, access).ok(), 5);
+    run(&|m| second_stage(3).translate(m, iova, access).ok(), 3);
+    run(&|m| second_stage(5).translate(m, iova, access).ok(), 5);
+    run(&|m| stage1(granule).translate(m, iova, access).ok(), 4);
+    run(&|m| stage2(granule).translate(m, iova, access).ok(), 4);
+    let nested = vtd::Nested {
+        first: first_stage(5),
+        second: second_stage(5),
+    };
+    run(&|m| nested.translate(m, iova, access).ok(), 60);
+    let nested = vmsa::Nested {
+        stage1: stage1(granule),
+        stage2: stage2(granule),
+    };
+    run(&|m| nested.translate(m, iova, access).ok(), 40);
+    ended_well
+}
+
 #[test]
 fn tables_of_noise() {
     let mut ended_well = 0;
 
     for round in 0..60_000u64 {
         let iova = noise(1, round) >> (noise(2, round) % 64);
-        // Random words hardly ever pass the first check, so some bits are valid most of the time.
-        let (set, clear) = match round % 4 {
-            0 => (0, 0),
-            1 => (7, 0x000f_ff00_0000_0f80),
-            2 => (3 | 1 << 6 | 1 << 10, 0x0000_f000_0000_0000),
-            _ => (7 | 1 << 6, 0xffff_ff00_0000_0880),
-        };
+        let (set, clear) = forced_bits(round);
         let mut memory = Everywhere {
             word: |addr| (noise(addr, round) | set) & !clear,
             reads: 0,
@@ -190,37 +236,7 @@ fn tables_of_noise() {
         ][round as usize / 4 % 4];
 
         for access in [user(request), privileged(request)] {
-            let mut check = |found: Option<Translation>, reads: u32, most: u32| {
-                assert!(reads <= most);
-                if let Some(found) = found {
-                    ended_well += 1;
-                    assert!(found.permissions.allow(access));
-                    assert!(found.output >> 52 == 0 && (12..=48).contains(&found.page_bits));
-                    assert_eq!(found.output & 0xfff, iova & 0xfff);
-                }
-            };
-            let mut run = |walk: &mut dyn FnMut(&mut Everywhere<_>) -> Option<Translation>,
-                           most| {
-                memory.reads = 0;
-                let found = walk(&mut memory);
-                check(found, memory.reads, most);
-            };
-            run(&mut |m| first_stage(4).translate(m, iova, access).ok(), 4);
-            run(&mut |m| first_stage(5).translate(m, iova, access).ok(), 5);
-            run(&mut |m| second_stage(3).translate(m, iova, access).ok(), 3);
-            run(&mut |m| second_stage(5).translate(m, iova, access).ok(), 5);
-            run(&mut |m| stage1(granule).translate(m, iova, access).ok(), 4);
-            run(&mut |m| stage2(granule).translate(m, iova, access).ok(), 4);
-            let nested = vtd::Nested {
-                first: first_stage(5),
-                second: second_stage(5),
-            };
-            run(&mut |m| nested.translate(m, iova, access).ok(), 60);
-            let nested = vmsa::Nested {
-                stage1: stage1(granule),
-                stage2: stage2(granule),
-            };
-            run(&mut |m| nested.translate(m, iova, access).ok(), 40);
+            ended_well += walk_everything(&mut memory, granule, iova, access);
         }
     }
     assert!(
