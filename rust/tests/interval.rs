@@ -264,69 +264,81 @@ fn numbered(first: u64, last: u64, value: u64) -> Box<NumberedNode<u64>> {
     Box::new(Node::new(first, last, Numbered::new(value)))
 }
 
+/// The intervals that should be in a map, in the order of insertion.
+#[derive(Default)]
+struct NumberedModel(Vec<(Key, u64, u64, u64)>);
+
+impl NumberedModel {
+    /// Changes `map` and the model. `value` is that of an interval that is inserted.
+    fn apply(&mut self, map: &mut NumberedMap<u64>, step: NumberedStep, value: u64) {
+        let count = self.0.len().max(1);
+
+        match step {
+            NumberedStep::Insert(first, size) => {
+                let key = map.insert(numbered(first, first + size, value));
+                self.0.push((key, first, first + size, value));
+            }
+            NumberedStep::Remove(which) if !self.0.is_empty() => {
+                let (key, first, last, value) = self.0.remove(which % count);
+                let node = map.remove(key).expect("it was inserted");
+                assert_eq!((node.first(), node.last()), (first, last));
+                assert_eq!(node.into_value().value, value);
+                assert!(map.remove(key).is_none());
+                assert_eq!(map.get(key), None);
+            }
+            NumberedStep::Shorten(which, by) if !self.0.is_empty() => {
+                let (key, first, last, _) = &mut self.0[which % count];
+                *last = last.saturating_sub(by).max(*first);
+                map.shorten(*key, *last);
+            }
+            _ => {}
+        }
+    }
+
+    /// Checks the tree of `map`, and what can be found in it.
+    fn check(&self, map: &mut NumberedMap<u64>) {
+        let mut sorted = self.0.clone();
+        // The sort is stable: intervals with the same first address stay in the order of
+        // insertion.
+        sorted.sort_by_key(|&(_, first, _, _)| first);
+
+        let mut all = vec![];
+        if let Some(root) = &map.map.root {
+            check_ranks(root);
+            check_overlapping(root, &mut all);
+        }
+        let intervals = sorted.iter().map(|&(_, first, last, _)| (first, last));
+        assert_eq!(all, intervals.collect::<Vec<_>>());
+
+        let mut values = vec![];
+        map.for_each(|&value| values.push(value));
+        assert_eq!(values, sorted.iter().map(|item| item.3).collect::<Vec<_>>());
+        for &(key, _, _, value) in &self.0 {
+            assert_eq!(map.get(key), Some(&value));
+            assert_eq!(map.get_mut(key), Some(&mut { value }));
+        }
+        for address in 0..24 {
+            let lowest = sorted
+                .iter()
+                .find(|&&(_, first, last, _)| (first..=last).contains(&address))
+                .map(|item| item.1);
+            let found = map.first_in(address, address);
+            let found = sorted.iter().find(|item| Some(&item.3) == found);
+            assert_eq!(found.map(|item| item.1), lowest);
+            assert!(found.is_none_or(|item| item.2 >= address));
+        }
+    }
+}
+
 proptest! {
     #[test]
     fn numbered_intervals_behave_like_a_list(steps in numbered_steps()) {
         let mut map = NumberedMap::new();
-        // In the order of insertion.
-        let mut model: Vec<(Key, u64, u64, u64)> = vec![];
+        let mut model = NumberedModel::default();
 
         for (value, step) in (0..).zip(steps) {
-            let count = model.len().max(1);
-
-            match step {
-                NumberedStep::Insert(first, size) => {
-                    let key = map.insert(numbered(first, first + size, value));
-                    model.push((key, first, first + size, value));
-                }
-                NumberedStep::Remove(which) if !model.is_empty() => {
-                    let (key, first, last, value) = model.remove(which % count);
-                    let node = map.remove(key).expect("it was inserted");
-                    prop_assert_eq!((node.first(), node.last()), (first, last));
-                    prop_assert_eq!(node.into_value().value, value);
-                    prop_assert!(map.remove(key).is_none());
-                    prop_assert_eq!(map.get(key), None);
-                }
-                NumberedStep::Shorten(which, by) if !model.is_empty() => {
-                    let (key, first, last, _) = &mut model[which % count];
-                    *last = last.saturating_sub(by).max(*first);
-                    map.shorten(*key, *last);
-                }
-                _ => {}
-            }
-
-            let mut all = vec![];
-            if let Some(root) = &map.map.root {
-                check_ranks(root);
-                check_overlapping(root, &mut all);
-            }
-            let mut sorted = model.clone();
-            // The sort is stable: intervals with the same first address stay in the order of
-            // insertion.
-            sorted.sort_by_key(|&(_, first, _, _)| first);
-            let intervals: Vec<_> = sorted
-                .iter()
-                .map(|&(_, first, last, _)| (first, last))
-                .collect();
-            prop_assert_eq!(all, intervals);
-
-            let mut values = vec![];
-            map.for_each(|&value| values.push(value));
-            prop_assert_eq!(values, sorted.iter().map(|item| item.3).collect::<Vec<_>>());
-            for &(key, _, _, value) in &model {
-                prop_assert_eq!(map.get(key), Some(&value));
-                prop_assert_eq!(map.get_mut(key), Some(&mut { value }));
-            }
-            for address in 0..24 {
-                let lowest = sorted
-                    .iter()
-                    .find(|&&(_, first, last, _)| (first..=last).contains(&address))
-                    .map(|item| item.1);
-                let found = map.first_in(address, address);
-                let found = sorted.iter().find(|item| Some(&item.3) == found);
-                prop_assert_eq!(found.map(|item| item.1), lowest);
-                prop_assert!(found.is_none_or(|item| item.2 >= address));
-            }
+            model.apply(&mut map, step, value);
+            model.check(&mut map);
         }
     }
 }
