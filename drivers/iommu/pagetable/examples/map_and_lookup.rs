@@ -53,7 +53,7 @@ fn show(table: &Table) {
 
 /// Does what a driver does with a gather: it invalidates caches, and then tables can be freed.
 fn flush(table: &Table, gather: Gather<HostMemory>) {
-    gather.flush(&table, |gather| {
+    gather.flush(table, |gather| {
         println!(
             "  invalidate the IOTLB for {:#x?}{}",
             gather.range(),
@@ -66,18 +66,25 @@ fn flush(table: &Table, gather: Gather<HostMemory>) {
     });
 }
 
-fn main() -> Result<(), Error> {
+/// Creates an empty page table.
+fn new_table() -> Result<Table, Error> {
     // The capabilities of the hardware: addresses of 46 bits, no pages of 1 GiB.
     let limits = Limits {
         output_bits: 46,
         page_sizes: PAGE | LARGE,
     };
-    let table = Table::new(
+
+    Table::new(
         HostMemory::default(),
         SecondStageOptions::default(),
         limits,
         (),
-    )?;
+    )
+}
+
+/// Maps four runs with one call, looks up addresses, and maps a page that is in the way. Returns
+/// the number of bytes that are mapped.
+fn map_and_translate(table: &Table, iova: u64) -> Result<u64, Error> {
     let permissions = Access {
         read: true,
         write: true,
@@ -86,20 +93,18 @@ fn main() -> Result<(), Error> {
 
     // Memory as in a buffer of a user: two scattered pages, 4 MiB in one piece, a page of
     // registers. Their IOVAs are adjacent, and large pages are used where both addresses allow it.
-    let iova = 2 * LARGE - 2 * PAGE;
     let runs = [
         run(0x7000, PAGE, MemoryKind::Normal),
         run(0x3000, PAGE, MemoryKind::Normal),
         run(0x4000_0000, 2 * LARGE, MemoryKind::Normal),
         run(0xfe00_0000, PAGE, MemoryKind::Mmio),
     ];
-    let length: u64 = runs.iter().map(|run| run.length as u64).sum();
     let mut gather = Gather::new();
 
     println!("Mapping four runs at {iova:#x} with one call:");
     table.map(iova, &runs, permissions, (), &mut gather)?;
-    flush(&table, gather);
-    show(&table);
+    flush(table, gather);
+    show(table);
 
     for at in [iova + 0x10, iova + 3 * PAGE + 4, iova - 1] {
         match table.translate(at) {
@@ -113,28 +118,35 @@ fn main() -> Result<(), Error> {
     println!("\nMapping a page over it is refused:");
     let again = table.map(iova + PAGE, &runs[..1], permissions, (), &mut gather);
     println!("  {again:?}\n");
-    flush(&table, gather);
+    flush(table, gather);
+    Ok(runs.iter().map(|run| run.length as u64).sum())
+}
 
-    // The page is part of a large one, which is first replaced in one step by 512 small ones. A
-    // device can use the rest of it all the time.
+/// Unmaps `length` bytes and prints the runs that were mapped there. Returns the number of bytes.
+fn unmap(table: &Table, iova: u64, length: u64) -> Result<u64, Error> {
     let mut gather = Gather::new();
-
-    println!("Unmapping one page in the middle of a large one:");
-    table.unmap(2 * LARGE + 5 * PAGE, PAGE, (), &mut gather, |run| {
-        println!("  {:#010x}, {} KiB", run.phys, run.length >> 10);
-    })?;
-    flush(&table, gather);
-    show(&table);
-
-    // The caller need not remember what was mapped where: unmap() returns it.
-    let mut gather = Gather::new();
-
-    println!("Unmapping all of it:");
     let bytes = table.unmap(iova, length, (), &mut gather, |run| {
         println!("  {:#010x}, {} KiB", run.phys, run.length >> 10);
     })?;
-    println!("  {} KiB in all", bytes >> 10);
-    flush(&table, gather);
-    show(&table);
+
+    flush(table, gather);
+    show(table);
+    Ok(bytes)
+}
+
+fn main() -> Result<(), Error> {
+    let table = new_table()?;
+    let iova = 2 * LARGE - 2 * PAGE;
+    let length = map_and_translate(&table, iova)?;
+
+    // The page is part of a large one, which is first replaced in one step by 512 small ones. A
+    // device can use the rest of it all the time.
+    println!("Unmapping one page in the middle of a large one:");
+    unmap(&table, 2 * LARGE + 5 * PAGE, PAGE)?;
+
+    // The caller need not remember what was mapped where: unmap() returns it.
+    println!("Unmapping all of it:");
+    let bytes = unmap(&table, iova, length)?;
+    println!("{} KiB in all", bytes >> 10);
     Ok(())
 }
