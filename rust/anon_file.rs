@@ -85,9 +85,11 @@ pub fn open<T: AnonFile>(value: T) -> Result<ARef<File>> {
         drop(unsafe { KBox::<T>::from_foreign(data) });
     })?;
 
-    // SAFETY: The pointer is neither null nor an error. `anon_inode_getfile()` returns the first
-    // reference to a new file, so no `fdget_pos()` call for it is in progress.
-    Ok(unsafe { ARef::from_raw(NonNull::new_unchecked(file.cast::<File>())) })
+    // SAFETY: `anon_inode_getfile()` has succeeded, and then does not return null.
+    let file = unsafe { NonNull::new_unchecked(file.cast::<File>()) };
+    // SAFETY: `anon_inode_getfile()` returns the first reference to a new file, so no `fdget_pos()`
+    // call for it is in progress.
+    Ok(unsafe { ARef::from_raw(file) })
 }
 
 /// A reference to an open file whose data is a `T`.

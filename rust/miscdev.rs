@@ -178,9 +178,11 @@ impl<T: MiscDevice> FileOperations<T> {
         // SAFETY: The file is valid for the duration of the call. It has no file descriptor yet, so
         // no `fdget_pos()` call for it is in progress.
         let opened = unsafe { File::from_raw_file(file) };
-        // SAFETY: As above, the device stays registered during the call, and so does its `struct
-        // device`.
-        let device = unsafe { Device::from_raw((*misc).this_device) };
+        // SAFETY: As above, the device stays registered during the call.
+        let device = unsafe { (*misc).this_device };
+        // SAFETY: A registered device has a `struct device`, which is valid until it is
+        // deregistered.
+        let device = unsafe { Device::from_raw(device) };
 
         // INVARIANT: This is the file, and below it gets the data that `T::open` returns.
         let opening = Opening {
@@ -258,8 +260,10 @@ impl<T: MiscDevice> FileOperations<T> {
 /// `file` is an open file, to which the caller has a reference.
 pub unsafe fn private_data<T: MiscDevice>(file: *mut bindings::file) -> Option<*mut c_void> {
     // SAFETY: The caller has a reference to the file, so it is valid. It is open, so its operations
-    // and private data do not change.
-    let (operations, data) = unsafe { ((*file).f_op, (*file).private_data) };
+    // do not change.
+    let operations = unsafe { (*file).f_op };
+    // SAFETY: As above; the private data of an open file do not change either.
+    let data = unsafe { (*file).private_data };
 
     T::operations().is_of(operations).then_some(data)
 }

@@ -170,9 +170,10 @@ pub(super) fn physical_range(reservation: &Reservation<'_>) -> Option<Result<Phy
 
 /// Returns the private data of a dma-buf of this exporter, or `None` for one of another exporter.
 fn backing(buffer: &DmaBuf) -> Option<&Backing> {
-    // SAFETY: `buffer` is a reference to the dma-buf, whose operations and private data never
-    // change.
-    let (operations, data) = unsafe { ((*buffer.as_ptr()).ops, (*buffer.as_ptr()).priv_) };
+    // SAFETY: `buffer` is a reference to the dma-buf, whose operations never change.
+    let operations = unsafe { (*buffer.as_ptr()).ops };
+    // SAFETY: As above; its private data never change either.
+    let data = unsafe { (*buffer.as_ptr()).priv_ };
     let ours = core::ptr::eq(operations, &OPERATIONS.0);
 
     // SAFETY: By the invariant of `Operations` the private data is a boxed `Backing`. `release`

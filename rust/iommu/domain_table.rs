@@ -72,44 +72,48 @@ impl IotlbGather {
     /// lifetime `'a`.
     pub(crate) unsafe fn from_raw<'a>(raw: *mut bindings::iommu_iotlb_gather) -> Pin<&'a mut Self> {
         // SAFETY: `IotlbGather` is a transparent wrapper. The caller promises that `raw` is
-        // initialised and accessed only through the result. C does not move the structure.
-        unsafe { Pin::new_unchecked(&mut *raw.cast()) }
+        // initialised and accessed only through the result.
+        let gather = unsafe { &mut *raw.cast() };
+        // SAFETY: C does not move the structure, and the result does not allow it either.
+        unsafe { Pin::new_unchecked(gather) }
     }
 
     /// Adds the IOVAs from `first` to `last`, both inclusive. For drivers, which have to flush them
     /// from the IOTLB.
     pub fn add(self: Pin<&mut Self>, first: u64, last: u64) {
-        let raw = self.as_raw();
+        let (start, end) = self.bounds();
 
-        // SAFETY: `new` or the caller of `from_raw` has initialised the gather, and it is borrowed
-        // mutably.
-        unsafe {
-            (*raw).start = (*raw).start.min(first as c_ulong);
-            (*raw).end = (*raw).end.max(last as c_ulong);
-        }
+        *start = (*start).min(first as c_ulong);
+        *end = (*end).max(last as c_ulong);
     }
 
     /// Returns the smallest range that contains all IOVAs that were added, both ends inclusive;
     /// `None` if there are none.
     pub fn range(self: Pin<&mut Self>) -> Option<RangeInclusive<u64>> {
-        let raw = self.as_raw();
-        // SAFETY: `new` or the caller of `from_raw` has initialised the gather, and it is borrowed
-        // mutably.
-        let (first, last) = unsafe { ((*raw).start as u64, (*raw).end as u64) };
+        let (start, end) = self.bounds();
 
-        (first <= last).then_some(first..=last)
+        (*start <= *end).then_some(*start as u64..=*end as u64)
     }
 
     /// Removes all IOVAs. Pages that C drivers have put on the list of the gather stay.
     pub(crate) fn clear(self: Pin<&mut Self>) {
-        let raw = self.as_raw();
+        let (start, end) = self.bounds();
 
-        // SAFETY: `new` or the caller of `from_raw` has initialised the gather, and it is borrowed
-        // mutably.
-        unsafe {
-            (*raw).start = c_ulong::MAX;
-            (*raw).end = 0;
-        }
+        *start = c_ulong::MAX;
+        *end = 0;
+    }
+
+    /// Returns the first and the last IOVA in the C structure. The first is the higher one if the
+    /// gather is empty.
+    fn bounds(self: Pin<&mut Self>) -> (&mut c_ulong, &mut c_ulong) {
+        let raw = self.as_raw();
+        // SAFETY: `new` or the caller of `from_raw` has initialised the gather. It is borrowed
+        // mutably, so no other code accesses it while the result exists.
+        let start = unsafe { &mut (*raw).start };
+        // SAFETY: As above. This is another field than `start`.
+        let end = unsafe { &mut (*raw).end };
+
+        (start, end)
     }
 }
 

@@ -144,8 +144,10 @@ impl DmaOwner {
     /// Returns the operations of the driver of its IOMMU.
     pub(crate) fn iommu_ops(&self) -> *const bindings::iommu_ops {
         // SAFETY: By the type invariant the DMA of the device is claimed, so it has an IOMMU, whose
-        // registration and operations stay valid as long as it is claimed.
-        unsafe { (*(*self.iommu()).iommu_dev).ops }
+        // registration stays in the valid `dev_iommu` as long as it is claimed.
+        let iommu = unsafe { (*self.iommu()).iommu_dev };
+        // SAFETY: As above, the registration is valid. Its operations do not change.
+        unsafe { (*iommu).ops }
     }
 
     /// Returns whether the driver of its IOMMU allocates domains with optional features and with

@@ -143,13 +143,15 @@ impl Header {
     }
 
     pub(crate) fn users(&self) -> &Refcount {
-        // SAFETY: `Refcount` is a transparent `refcount_t`.
-        unsafe { &*(&raw const (*self.0.get()).users).cast() }
+        // SAFETY: The projection stays within the object.
+        let users = unsafe { &raw const (*self.0.get()).users };
+        // SAFETY: `Refcount` is a transparent `refcount_t`, and the field lives as long as `self`.
+        unsafe { &*users.cast() }
     }
 
     pub(crate) fn wait_count(&self) -> &Refcount {
-        // SAFETY: `Refcount` is a transparent `refcount_t`.
-        unsafe { &*(&raw const (*self.0.get()).wait_cnt).cast() }
+        // SAFETY: `Refcount` is a transparent `refcount_t`, and the field lives as long as `self`.
+        unsafe { &*self.wait_count_raw().cast() }
     }
 
     /// The `refcount_t` that destruction waits for.

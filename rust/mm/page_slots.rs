@@ -56,7 +56,7 @@ impl PageSlots<'_> {
             || (0..self.count).all(|index| {
                 // SAFETY: By the type invariant `first`, which is not null here, is valid for
                 // `count` pointers, which are initialised, and `index` is below `count`.
-                !unsafe { self.first.add(index).read() }.is_null()
+                !unsafe { self.first.wrapping_add(index).read() }.is_null()
             })
     }
 
@@ -93,7 +93,7 @@ impl PageSlots<'_> {
             let page = unsafe { bindings::kernel_ext_pfn_to_page(run.pfn + index) };
             // SAFETY: By the type invariant `first`, which is not null here, is valid for `count`
             // pointers, and the range ends in front of `count`.
-            unsafe { self.first.add(at + index).write(page) };
+            unsafe { self.first.wrapping_add(at + index).write(page) };
         }
     }
 }

@@ -158,16 +158,24 @@ impl<T: Driver> Operations<T> {
         let mut at = self.instances.get();
 
         self.entry.remove();
-        // SAFETY: By the type invariant the lock is the permission to use the list; what is on it
-        // is valid, and the instance is on it.
-        while !ptr::eq(unsafe { *at }, instance) {
-            // SAFETY: The lock is held, and `at` is the head or a link of an IOMMU on the list.
-            // What is on it is valid. This is not its end, because the instance is yet to come.
-            at = unsafe { &**at }.next(&list);
+        loop {
+            // SAFETY: By the type invariant the lock is the permission to read the list, and `at`
+            // is its head or the link of an IOMMU on it.
+            let next = unsafe { *at };
+
+            if ptr::eq(next, instance) {
+                break;
+            }
+            // SAFETY: `next` is on the list, so it is valid, because `add` was promised that it is
+            // removed before it goes. It is not the null at the end, because `instance` is on the
+            // list and is yet to come.
+            at = unsafe { &*next }.next(&list);
         }
-        // SAFETY: The lock is held for writing, and `at` is the head or a link of an IOMMU on the
-        // list.
-        unsafe { *at = *instance.next(&list) };
+        // SAFETY: By the type invariant the lock is the permission to read the link.
+        let next = unsafe { *instance.next(&list) };
+        // SAFETY: The lock is held for writing, and `at` is the head of the list or the link of an
+        // IOMMU on it.
+        unsafe { *at = next };
     }
 
     /// Offers a device to the IOMMUs of the driver, until one takes it.
@@ -209,15 +217,47 @@ impl<T: Driver> Operations<T> {
     }
 }
 
-/// What the driver keeps for a device that it has taken on.
+/// Returns the field for drivers in the core's part of a device.
+///
+/// # Safety
+///
+/// `dev` is a device that is being probed or that [`probe_device`] has taken on, and that is not
+/// yet released.
+unsafe fn driver_data(dev: *mut bindings::device) -> *mut *mut c_void {
+    // SAFETY: The caller promises that the device is valid.
+    let iommu = unsafe { (*dev).iommu };
+    // SAFETY: The core allocates its part before it probes a device, and frees it after the
+    // release.
+    unsafe { &raw mut (*iommu).priv_ }
+}
+
+/// Returns the IOMMU of a device.
+///
+/// # Safety
+///
+/// `dev` is a device that [`probe_device`] has taken on for `T`, and that is not yet released. The
+/// result is not used after the release.
+unsafe fn instance<'a, T: Driver>(dev: *mut bindings::device) -> &'a Instance<T> {
+    // SAFETY: The caller promises that the device is valid.
+    let iommu = unsafe { (*dev).iommu };
+    // SAFETY: The core allocates its part before it probes a device, and frees it after the
+    // release.
+    let iommu = unsafe { (*iommu).iommu_dev };
+    // SAFETY: The core has set the field to what `probe_device` returned, an IOMMU of `T`, and
+    // clears it after the release. The IOMMU stays while it counts the device.
+    unsafe { Instance::<T>::from_raw(iommu) }
+}
+
+/// Returns what the driver keeps for a device that it has taken on.
 ///
 /// # Safety
 ///
 /// Called by the core for a device that [`probe_device`] has taken on and that is not yet released.
 unsafe fn device<'a, T: Driver>(dev: *mut bindings::device) -> &'a T::Device {
-    // SAFETY: The caller promises that the device was taken on and not yet released, so that the
-    // core's part of it is there, and the field is what `probe_device` has set.
-    let data = unsafe { (*(*dev).iommu).priv_ };
+    // SAFETY: The caller promises that the device was taken on and not yet released.
+    let data = unsafe { driver_data(dev) };
+    // SAFETY: The field is valid as long as the device is not released.
+    let data = unsafe { *data };
     // SAFETY: `probe_device` has set the field to a boxed `T::Device`. Only `release_device` takes
     // it back, which the core calls after all other functions for the device.
     unsafe { KBox::<T::Device>::borrow(data) }
@@ -238,9 +278,10 @@ unsafe extern "C" fn probe_device<T: Driver>(
 
     match KBox::new(device, GFP_KERNEL) {
         Ok(device) => {
-            // SAFETY: The core has prepared its part of the device, and leaves this field to
-            // drivers.
-            unsafe { (*(*dev).iommu).priv_ = device.into_foreign() };
+            // SAFETY: The device is being probed.
+            let data = unsafe { driver_data(dev) };
+            // SAFETY: The core leaves this field to the driver that probes the device.
+            unsafe { *data = device.into_foreign() };
             iommu.as_raw()
         }
         Err(error) => {
@@ -254,14 +295,15 @@ unsafe extern "C" fn probe_device<T: Driver>(
 ///
 /// Called by the core, once, for a device that [`probe_device`] has taken on.
 unsafe extern "C" fn release_device<T: Driver>(dev: *mut bindings::device) {
-    // SAFETY: The core's part of the device is there until this returns.
-    let data = unsafe { core::mem::replace(&mut (*(*dev).iommu).priv_, ptr::null_mut()) };
+    // SAFETY: The caller promises that the device was taken on and not yet released.
+    let data = unsafe { driver_data(dev) };
+    // SAFETY: The field is valid until this returns, and no other function for the device runs.
+    let data = unsafe { data.replace(ptr::null_mut()) };
     // SAFETY: `probe_device` has set the field to a boxed `T::Device`. The core calls no other
     // function for the device any more, so it is not borrowed.
     drop(unsafe { KBox::<T::Device>::from_foreign(data) });
-    // SAFETY: The core sets the field to what `probe_device` has returned, an IOMMU of `T`, before
-    // it calls this, and clears it afterwards. The IOMMU stays while it counts the device.
-    unsafe { Instance::<T>::from_raw((*(*dev).iommu).iommu_dev) }.release();
+    // SAFETY: The core treats the device as taken on until this returns.
+    unsafe { instance::<T>(dev) }.release();
 }
 
 /// # Safety
@@ -327,8 +369,8 @@ unsafe extern "C" fn domain_alloc_paging_flags<T: Driver>(
     flags: u32,
     data: *const bindings::iommu_user_data,
 ) -> *mut bindings::iommu_domain {
-    // SAFETY: The device is one of `T`, so its IOMMU is one as well.
-    let driver = unsafe { Instance::<T>::from_raw((*(*dev).iommu).iommu_dev) }.driver();
+    // SAFETY: The device is one of `T`.
+    let driver = unsafe { instance::<T>(dev) }.driver();
     // SAFETY: The caller promises that `data` is null or valid during the call.
     let data = unsafe { data.as_ref() }.map(UserData::from_raw);
     // SAFETY: The device is one of `T`.

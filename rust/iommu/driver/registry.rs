@@ -108,10 +108,17 @@ impl Entry {
             let next = links.next;
             let mut at = FIRST.0.get();
 
-            // SAFETY: The lock is held, and `at` is the head or a link of an entry on the list.
-            while !ptr::eq(unsafe { *at }, self) {
-                // SAFETY: As above; this entry is on the list, so the end is not reached before it.
-                let entry = unsafe { &**at };
+            loop {
+                // SAFETY: The lock is held, and `at` is the head or a link of an entry on the list.
+                let entry = unsafe { *at };
+
+                if ptr::eq(entry, self) {
+                    break;
+                }
+                // SAFETY: What is on the list is valid, because entries are static and leave the
+                // list before their module is unloaded. This is not the null at its end, because
+                // `self` is on the list and is yet to come.
+                let entry = unsafe { &*entry };
                 // SAFETY: The projection stays within the entry.
                 at = unsafe { &raw mut (*entry.links.get()).next };
             }

@@ -84,11 +84,11 @@ impl<I: Iommufd> OpenContext<I> {
         let file = opening.file().as_ptr();
         let context = try_pin_init!(Context::<I> {
             shared <- Opaque::ffi_init(move |slot: *mut bindings::iommufd_ctx_layout| {
-                // SAFETY: `slot` is valid for writing and pinned.
-                unsafe {
-                    slot.write(pin_init::zeroed());
-                    bindings::iommufd_core_ctx_init(slot, file);
-                }
+                // SAFETY: The initialiser passes a `slot` that is valid for writing.
+                unsafe { slot.write(pin_init::zeroed()) };
+                // SAFETY: `slot` is pinned, and zeroed just now. `file` is the file that is being
+                // opened.
+                unsafe { bindings::iommufd_core_ctx_init(slot, file) };
             }),
             device: opening.device().into(),
             memory: Refcount::new(1),
@@ -97,12 +97,10 @@ impl<I: Iommufd> OpenContext<I> {
         }? Error);
         let context = KBox::try_pin_init(context, GFP_KERNEL_ACCOUNT)?;
         // SAFETY: The context stays where it is until `dec_ref` makes a box of it again.
-        let context = KBox::into_raw(unsafe { Pin::into_inner_unchecked(context) });
+        let context = KBox::leak(unsafe { Pin::into_inner_unchecked(context) });
 
-        // SAFETY: A box is not null. The count of one is the reference that the result owns.
-        Ok(Self(unsafe {
-            ARef::from_raw(NonNull::new_unchecked(context))
-        }))
+        // SAFETY: The count of one is the reference that the result owns.
+        Ok(Self(unsafe { ARef::from_raw(NonNull::from(context)) }))
     }
 }
 
@@ -126,8 +124,10 @@ unsafe impl<I: Iommufd> ForeignOwnable for OpenContext<I> {
     }
 
     unsafe fn from_foreign(ptr: *mut c_void) -> Self {
-        // SAFETY: `into_foreign` forgot the reference, and never gave null.
-        Self(unsafe { ARef::from_raw(NonNull::new_unchecked(ptr.cast())) })
+        // SAFETY: `into_foreign` returned the address of a context, which is not null.
+        let context = unsafe { NonNull::new_unchecked(ptr.cast()) };
+        // SAFETY: `into_foreign` forgot the reference, which the caller gives back only once.
+        Self(unsafe { ARef::from_raw(context) })
     }
 
     unsafe fn borrow<'a>(ptr: *mut c_void) -> &'a Context<I> {
@@ -160,8 +160,8 @@ impl<I: Iommufd> Context<I> {
     ///
     /// The caller has one.
     pub(crate) unsafe fn get_file(&self) {
-        // SAFETY: The field is written once, and the caller has a reference to the file.
-        unsafe { bindings::iommufd_core_get_file((*self.shared.get()).file) };
+        // SAFETY: The caller has a reference to the file.
+        unsafe { bindings::iommufd_core_get_file(self.file_ptr()) };
     }
 
     /// Gives a reference to the file up. The context may be gone afterwards.
@@ -170,7 +170,13 @@ impl<I: Iommufd> Context<I> {
     ///
     /// The caller has one.
     pub(crate) unsafe fn put_file(&self) {
-        // SAFETY: The field is written once, and the caller gives its reference to the file up.
-        unsafe { bindings::fput((*self.shared.get()).file) };
+        // SAFETY: The caller gives its reference to the file up.
+        unsafe { bindings::fput(self.file_ptr()) };
+    }
+
+    /// Returns the file, which is valid only while a reference to it exists.
+    fn file_ptr(&self) -> *mut bindings::file {
+        // SAFETY: `OpenContext::new` writes the field once, before any other code has the context.
+        unsafe { (*self.shared.get()).file }
     }
 }
