@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Where the tables of a page table live.
+//! The memory that page tables are allocated from.
 //!
 //! Pure: this file is also compiled for the host, with the page tables.
 
@@ -9,9 +9,9 @@ use core::ptr::NonNull;
 
 /// Memory for tables that CPUs change while a device walks them.
 ///
-/// A table that nobody can reach any more is *retired* first: CPUs that found it a moment ago may
-/// still look into it, and the device may have its address in a cache. It is *reclaimed* once the
-/// device has forgotten it, and reused when the last CPU that was [reading](Self::read) is done.
+/// A table that has been removed is *retired* first: CPUs that found it before may still read it,
+/// and the device may have its address in a cache. It is *reclaimed* once the caches of the device
+/// are invalidated, and reused when the last CPU that was [reading](Self::read) is done.
 ///
 /// # Safety
 ///
@@ -20,59 +20,60 @@ use core::ptr::NonNull;
 /// all guards of [`read`](Self::read) that existed then are gone. [`virt`](Self::virt) undoes
 /// [`phys`](Self::phys).
 pub unsafe trait TableMemory: Send + Sync {
-    /// Does the device's walker see what CPUs write without it being flushed?
+    /// Whether the device's walker sees what CPUs write without a flush.
     const COHERENT: bool;
 
-    /// Keeps retired tables from being reused.
+    /// A guard that keeps retired tables from being reused.
     type Reading<'a>
     where
         Self: 'a;
 
-    /// How an allocation may go about finding memory.
+    /// How memory may be allocated, such as whether the allocation may sleep.
     type Flags: Copy;
 
-    /// Tables that have been retired. It never needs memory to grow.
+    /// A list of tables that have been retired. Adding a table needs no memory.
     type Retired: Default;
 
-    /// Begins to look into tables. Who holds the guard does not sleep.
+    /// Begins to read tables. The caller does not sleep while the guard exists.
     fn read(&self) -> Self::Reading<'_>;
 
-    /// Memory for a table of `words` words, a power of two; seen as zeroes by the walker too.
+    /// Allocates memory for a table of `words` words, a power of two. The walker, too, sees zeroes
+    /// there.
     fn allocate(&self, words: usize, flags: Self::Flags) -> Option<NonNull<Word>>;
 
-    /// The address by which the device knows a table.
+    /// Returns the address of a table for the device.
     fn phys(&self, table: NonNull<Word>) -> u64;
 
-    /// Where the CPU sees a table.
+    /// Returns the address of a table for the CPU.
     ///
     /// # Safety
     ///
     /// `phys` came from [`phys`](Self::phys), for a table that is still valid.
     unsafe fn virt(&self, phys: u64) -> NonNull<Word>;
 
-    /// Makes the walker see what was written to `words`.
+    /// Makes what was written to `words` visible to the walker.
     fn flush(&self, words: &[Word]);
 
-    /// Orders what was written to tables before what tells the device of it.
+    /// Orders the writes to tables before the writes that let the device find them.
     fn publish(&self);
 
-    /// Gives a table back at once.
+    /// Frees a table at once.
     ///
     /// # Safety
     ///
-    /// It came from [`allocate`](Self::allocate) with as many words, and neither a CPU nor the
-    /// device can reach it.
+    /// The table came from [`allocate`](Self::allocate) with as many words, and neither a CPU nor
+    /// the device can reach it.
     unsafe fn free(&self, table: NonNull<Word>, words: usize);
 
-    /// Puts a table on `list`.
+    /// Adds a table to `list`.
     ///
     /// # Safety
     ///
-    /// It came from [`allocate`](Self::allocate) with as many words, is on no list, and nobody can
-    /// reach it who begins to look now.
+    /// The table came from [`allocate`](Self::allocate) with as many words, is on no list, and
+    /// cannot be reached by a reader that begins now.
     unsafe fn retire(&self, table: NonNull<Word>, words: usize, list: &mut Self::Retired);
 
-    /// Has the tables of `list` reused after the last CPU is done that is reading now. The device
-    /// must have forgotten them.
+    /// Lets the tables of `list` be reused after the last CPU that is reading now is done. The
+    /// caches of the device have been invalidated.
     fn reclaim(&self, list: Self::Retired);
 }

@@ -2,30 +2,33 @@
 
 //! A radix tree of tables that a device walks while CPUs change it.
 //!
-//! This owns the tables and the entries between them, the *links*, and leaves to the caller what
-//! the other entries, the *leaves*, mean. No lock is held: links change by compare-and-exchange.
+//! This module owns the tables and the entries that point from one to another, the *links*. The
+//! meaning of all other entries, the *leaves*, is up to the caller. No lock is held: links change
+//! by compare-and-exchange.
 //!
 //! # Which table may go
 //!
 //! A link counts, in bits that the walker ignores, the entries of the table that it points to and
 //! the writes to it that are about to happen. A caller adds to that count before it writes into the
-//! table; the one that takes the count to zero removes the link in the same step, and the table is
-//! retired. So:
+//! table. The caller that takes the count to zero removes the link in the same step, and the table
+//! is retired. Therefore:
 //!
-//! - a table that holds something, or is about to, has a link, and so have all tables above it;
+//! - a table that is not empty, or that is about to be written to, has a link, and so have all
+//!   tables above it;
 //! - a table without a link holds only zeroes, and no caller writes to it again;
 //! - a caller that read a link just before it was removed finds that the count cannot be raised.
 //!
-//! The memory stays valid as long as a reader may look into it (see [`TableMemory`]), whatever the
+//! The memory stays valid as long as a reader may access it (see [`TableMemory`]), whatever the
 //! counts say: callers that write where others do get wrong translations, not wild pointers.
 //!
 //! # What the device may have cached
 //!
-//! Until it has been told to forget it, the device may know the way to a table that was removed,
-//! and find it empty. A caller that puts an entry in the place of such a table, or below one that
-//! another caller has put there, must have the device forget that way, too. So a tree counts the
-//! callers that have removed tables that the device was not yet told of, from before the first one
-//! goes; a caller that has written an entry [asks](Tree::has_unflushed) after that.
+//! Until its caches are invalidated, the device may have cached the path to a table that was
+//! removed, and find the table empty. A caller that writes an entry in the place of such a table,
+//! or below a table that another caller has put there, must have that path invalidated, too.
+//! Therefore a tree counts the callers that have removed tables for which the caches are not yet
+//! invalidated. A caller is counted before it removes its first table. A caller that has written an
+//! entry [asks](Tree::has_unflushed) for the count afterwards.
 //!
 //! Pure: this file is also compiled for the host, with the page tables.
 
@@ -36,7 +39,7 @@ use super::{
 };
 use core::{marker::PhantomData, ptr, ptr::NonNull};
 
-/// The tree.
+/// A radix tree of tables.
 ///
 /// # Invariants
 ///
@@ -44,7 +47,8 @@ use core::{marker::PhantomData, ptr, ptr::NonNull};
 /// the tree holds the address of a table of level `n - 1`, to which no other link points.
 pub(super) struct Tree<L: TableLayout, M: TableMemory> {
     root: NonNull<Word>,
-    /// How many [`Retired`] may hold tables that the device was not told of.
+    /// The number of [`Retired`] that may hold tables for which the device's caches are not yet
+    /// invalidated.
     unflushed: Word,
     memory: M,
     _layout: PhantomData<fn() -> L>,
@@ -56,7 +60,7 @@ unsafe impl<L: TableLayout, M: TableMemory> Send for Tree<L, M> {}
 unsafe impl<L: TableLayout, M: TableMemory> Sync for Tree<L, M> {}
 
 impl<L: TableLayout, M: TableMemory> Tree<L, M> {
-    /// A tree with an empty root; nothing if there is no memory for it.
+    /// Creates a tree with an empty root. Returns `None` if there is no memory for it.
     pub(super) fn new(memory: M, flags: M::Flags) -> Option<Self> {
         const { Checked::<L>::LAYOUT };
         let root = memory.allocate(Self::words(L::LEVELS - 1), flags)?;
@@ -70,18 +74,18 @@ impl<L: TableLayout, M: TableMemory> Tree<L, M> {
         })
     }
 
-    /// The address of the root for the device.
+    /// Returns the address of the root for the device.
     pub(super) fn root_phys(&self) -> u64 {
         self.memory.phys(self.root)
     }
 
-    /// Where the tables live.
+    /// Returns the memory that the tables are allocated from.
     #[inline(always)]
     pub(super) fn memory(&self) -> &M {
         &self.memory
     }
 
-    /// Begins to look into the tree. The caller does not sleep while the result exists.
+    /// Begins to read the tree. The caller does not sleep while the result exists.
     #[inline(always)]
     pub(super) fn read(&self) -> Reader<'_, L, M> {
         Reader {
@@ -90,8 +94,8 @@ impl<L: TableLayout, M: TableMemory> Tree<L, M> {
         }
     }
 
-    /// A table of zeroes for below the root, not linked yet; nothing if there is no memory, or none
-    /// whose address fits into a link.
+    /// Allocates a table of zeroes for a level below the root, without a link. Returns `None` if
+    /// there is no memory, or none whose address fits into a link.
     pub(super) fn allocate(&self, level: u32, flags: M::Flags) -> Option<Frame<'_, L, M>> {
         let words = self.memory.allocate(Self::words(level), flags)?;
         // INVARIANT: New, and of `level`; what does not fit is freed.
@@ -104,17 +108,18 @@ impl<L: TableLayout, M: TableMemory> Tree<L, M> {
         (frame.phys() & !L::LINK_ADDRESS == 0).then_some(frame)
     }
 
-    /// May the device know the way to a table that is gone? Meaningful to who has just reserved an
-    /// entry, or filled an empty place, by a compare-and-exchange.
+    /// Returns whether the device may have cached the path to a table that has been removed.
+    /// Meaningful to a caller that has just reserved an entry, or filled an empty one, by a
+    /// compare-and-exchange.
     #[inline(always)]
     pub(super) fn has_unflushed(&self) -> bool {
         self.unflushed.load() != 0
     }
 
-    /// Gives tables back to where they came from. The device has forgotten them.
+    /// Frees tables once no reader uses them. The caches of the device have been invalidated.
     #[inline(always)]
     pub(super) fn reclaim(&self, retired: Retired<M>) {
-        // Every holder of a table is counted.
+        // A value that is not counted holds no table.
         if retired.counted {
             self.reclaim_tables(retired.tables);
         }
@@ -140,15 +145,16 @@ impl<L: TableLayout, M: TableMemory> Tree<L, M> {
         1 << L::entries_bits(level)
     }
 
-    /// The table that a link in a table of level `level + 1` points to.
+    /// Returns the table that a link in a table of level `level + 1` points to.
     ///
     /// # Safety
     ///
-    /// `link` was loaded from such a table of this tree by somebody who is still reading.
+    /// `link` was loaded from such a table of this tree by a caller that is still reading.
     #[inline(always)]
     unsafe fn target(&self, link: u64) -> NonNull<Word> {
-        // SAFETY: By the type invariant this is the address of a table of the tree. It is valid:
-        // it is reclaimed only after it was unlinked and all who read before that are done.
+        // SAFETY: By the type invariant this is the address of a table of the tree. It is valid,
+        // because it is reclaimed only after it was unlinked and all readers that began before that
+        // are done.
         unsafe { self.memory.virt(link & L::LINK_ADDRESS) }
     }
 
@@ -168,30 +174,32 @@ impl<L: TableLayout, M: TableMemory> Tree<L, M> {
                 .map(Word::load)
                 .filter(|&e| L::is_link(level, e))
             {
-                // SAFETY: The entry is of this tree; nothing is unlinked meanwhile.
+                // SAFETY: The entry is one of this tree, of which no other reference or reader
+                // exists, so no table of it is reclaimed meanwhile.
                 let below = unsafe { self.target(entry) };
 
                 // SAFETY: No other link points there, and this table is not read again.
                 unsafe { self.free_subtree(below, level - 1) };
             }
         }
-        // SAFETY: It was allocated for `level`; nobody can reach it.
+        // SAFETY: The table was allocated for `level`. The caller promises that no other reference
+        // to it and no reader exists.
         unsafe { self.memory.free(table, Self::words(level)) };
     }
 }
 
 impl<L: TableLayout, M: TableMemory> Drop for Tree<L, M> {
     fn drop(&mut self) {
-        // SAFETY: The tree owns its root; readers borrow the tree, so there are none. That the
-        // device has forgotten the tree is what its owner sees to before dropping it.
+        // SAFETY: The tree owns its root. Readers borrow the tree, so there are none. The owner of
+        // the tree ensures that the device has stopped using it before dropping it.
         unsafe { self.free_subtree(self.root, L::LEVELS - 1) };
     }
 }
 
-/// Tables that were removed from a tree, and that the device may still know.
+/// Tables that were removed from a tree, and that the device may still have cached.
 pub(super) struct Retired<M: TableMemory> {
     tables: M::Retired,
-    /// The tree counts it.
+    /// Whether this value is counted in [`Tree::unflushed`].
     counted: bool,
 }
 
@@ -204,14 +212,14 @@ impl<M: TableMemory> Default for Retired<M> {
     }
 }
 
-/// A reader of a tree: tables that it has found stay valid while it exists.
+/// A reader of a tree. The tables that it has found stay valid while it exists.
 pub(super) struct Reader<'t, L: TableLayout, M: TableMemory> {
     tree: &'t Tree<L, M>,
     _reading: M::Reading<'t>,
 }
 
 impl<L: TableLayout, M: TableMemory> Reader<'_, L, M> {
-    /// The topmost table.
+    /// Returns the topmost table.
     #[inline(always)]
     pub(super) fn root(&self) -> Table<'_, L, M> {
         // INVARIANT: By the invariant of `Tree`, and the tree outlives the reader.
@@ -223,7 +231,7 @@ impl<L: TableLayout, M: TableMemory> Reader<'_, L, M> {
     }
 }
 
-/// A table, as long as somebody is reading.
+/// A table that stays valid because the tree is being read.
 ///
 /// # Invariants
 ///
@@ -244,13 +252,13 @@ impl<L: TableLayout, M: TableMemory> Clone for Table<'_, L, M> {
 impl<L: TableLayout, M: TableMemory> Copy for Table<'_, L, M> {}
 
 impl<'r, L: TableLayout, M: TableMemory> Table<'r, L, M> {
-    /// Levels below it.
+    /// Returns the number of levels below the table.
     #[inline(always)]
     pub(super) fn level(self) -> u32 {
         self.level
     }
 
-    /// The entry in which `iova` lies.
+    /// Returns the entry for `iova`.
     #[inline(always)]
     pub(super) fn slot(self, iova: u64) -> Slot<'r, L, M> {
         // SAFETY: `index` is below the number of words of a table of this level.
@@ -265,8 +273,8 @@ impl<'r, L: TableLayout, M: TableMemory> Table<'r, L, M> {
         }
     }
 
-    /// The entries from that of `iova` on. Those of level 0 may be written as the caller likes; of
-    /// a table above it they are for looking, and for writing leaves with [`Slot::set_leaf`].
+    /// Returns the entries from that of `iova` on. Those of level 0 may be written as the caller
+    /// likes. In tables above, they may be read, and leaves written with [`Slot::set_leaf`].
     #[inline(always)]
     pub(super) fn slots_from(
         self,
@@ -288,7 +296,7 @@ impl<'r, L: TableLayout, M: TableMemory> Table<'r, L, M> {
         })
     }
 
-    /// Makes a walker that is not coherent see `count` entries from that of `iova` on.
+    /// Makes `count` entries from that of `iova` on visible to a walker that is not coherent.
     #[inline(always)]
     pub(super) fn flush(self, iova: u64, count: usize) {
         if M::COHERENT {
@@ -305,21 +313,21 @@ impl<'r, L: TableLayout, M: TableMemory> Table<'r, L, M> {
     }
 }
 
-/// What an entry holds.
+/// The content of an entry.
 pub(super) enum Entry<'r, L: TableLayout, M: TableMemory> {
-    /// Nothing.
+    /// Zero.
     Empty,
-    /// Something that is not a link: its value.
+    /// A value that is neither zero nor a link.
     Leaf(u64),
-    /// A table.
+    /// A link to this table.
     Link(Table<'r, L, M>),
 }
 
-/// Why a table cannot be written to now.
+/// The reason why a table cannot be written to.
 pub(super) enum Refused {
-    /// It is no longer part of the tree.
+    /// The table is no longer part of the tree.
     Gone,
-    /// Too many are about to write to it.
+    /// The count of its entries and writers cannot be raised any more.
     Full,
 }
 
@@ -344,20 +352,20 @@ impl<L: TableLayout, M: TableMemory> Clone for Slot<'_, L, M> {
 impl<L: TableLayout, M: TableMemory> Copy for Slot<'_, L, M> {}
 
 impl<'r, L: TableLayout, M: TableMemory> Slot<'r, L, M> {
-    /// The entry as it stands there.
+    /// Returns the entry as it is.
     #[inline(always)]
     pub(super) fn raw(self) -> u64 {
         self.word.load()
     }
 
-    /// The entry, and the table that it points to.
+    /// Loads the entry. If it is a link, the result has the table.
     #[inline(always)]
     pub(super) fn load(self) -> Entry<'r, L, M> {
         self.entry_of(self.word.load())
     }
 
-    /// As [`load`](Self::load). A walker that is not coherent sees a link by the time that this
-    /// returns it.
+    /// Loads the entry, as [`load`](Self::load) does. If it is a link, a walker that is not
+    /// coherent sees it when this returns.
     #[inline(always)]
     pub(super) fn load_visible(self) -> Entry<'r, L, M> {
         let entry = self.word.load();
@@ -390,13 +398,14 @@ impl<'r, L: TableLayout, M: TableMemory> Slot<'r, L, M> {
         }
     }
 
-    /// Writes a leaf, or zero. Whether it could: a value that looks like a link is not written.
+    /// Writes a leaf, or zero. Returns false if `value` looks like a link, which is not written.
     ///
-    /// The caller is the only one who writes to the entry, and whoever wrote the last one counted.
+    /// The caller is the only one that writes to the entry, and the caller that wrote the last
+    /// entry was counted.
     #[inline(always)]
     pub(super) fn set_leaf(self, value: u64) -> bool {
-        // A link that is overwritten, by a caller that writes where others do, is lost with its
-        // table, which nobody frees before the tree: a leak, and so within the invariants.
+        // If a caller writes where others do, a link may be overwritten. Its table is lost then: it
+        // is not freed before the tree. This is a leak, and keeps the invariants.
         let leaf = !L::is_link(self.level, value);
 
         if leaf {
@@ -405,7 +414,7 @@ impl<'r, L: TableLayout, M: TableMemory> Slot<'r, L, M> {
         leaf
     }
 
-    /// Replaces a leaf by another one unless it is no longer `old`. Whether it was.
+    /// Replaces the leaf `old` by another one. Returns false if the entry is no longer `old`.
     #[inline(always)]
     pub(super) fn replace_leaf(self, old: u64, new: u64) -> bool {
         !L::is_link(self.level, old)
@@ -413,11 +422,12 @@ impl<'r, L: TableLayout, M: TableMemory> Slot<'r, L, M> {
             && self.word.compare_exchange(old, new).is_ok()
     }
 
-    /// Adds `count` to what the table below counts.
+    /// Adds `count` to the count of the table below.
     ///
     /// # Errors
     ///
-    /// [`Refused`]: the table is no longer below, or there is no room for the number.
+    /// [`Refused::Gone`] if `table` is no longer below; [`Refused::Full`] if there is no room for
+    /// the number.
     #[inline(always)]
     pub(super) fn reserve(self, table: Table<'r, L, M>, count: u64) -> Result<(), Refused> {
         let link = self.tree.memory.phys(table.words) | L::LINK_TAG;
@@ -442,8 +452,9 @@ impl<'r, L: TableLayout, M: TableMemory> Slot<'r, L, M> {
         }
     }
 
-    /// Takes `count` from what the table below counts; if nothing is left, the table loses its
-    /// link and goes to `retired`. Whether it did: then the table of this slot has an entry less.
+    /// Subtracts `count` from the count of the table below. If the result is zero, the link is
+    /// removed, and the table goes to `retired`. Returns whether that happened: then the table of
+    /// this slot has one entry less.
     #[inline(always)]
     pub(super) fn give_back(self, count: u64, retired: &mut Retired<M>) -> bool {
         let mut entry = self.word.load();
@@ -459,7 +470,7 @@ impl<'r, L: TableLayout, M: TableMemory> Slot<'r, L, M> {
                 entry & !L::COUNT.mask() | L::COUNT.put(left)
             };
 
-            // Before anybody can find the place empty.
+            // Before another caller can find the entry empty.
             if left == 0 && !retired.counted {
                 retired.counted = true;
                 self.tree.count_unflushed(|count| count + 1);
@@ -474,17 +485,18 @@ impl<'r, L: TableLayout, M: TableMemory> Slot<'r, L, M> {
         self.flush();
         let words = Tree::<L, M>::words(self.level - 1);
         let table = self.table_of(entry).words;
-        // SAFETY: By the invariant of `Tree` the link was the only one, and it is gone: nobody can
-        // find the table any more. It was allocated for the level below.
+        // SAFETY: By the invariant of `Tree` the link was the only one, and it is gone, so no
+        // reader that begins now can find the table. It was allocated for the level below.
         unsafe { self.tree.memory.retire(table, words, &mut retired.tables) };
         true
     }
 
-    /// Puts a table where the entry is `old`, empty or a leaf, with a count to begin with.
+    /// Replaces the entry `old`, which is empty or a leaf, by a link to a table with the count
+    /// `count`.
     ///
     /// # Errors
     ///
-    /// The table back, if the entry is no longer `old`.
+    /// Returns the table if the entry is no longer `old`.
     pub(super) fn link<'t>(
         self,
         old: u64,
@@ -494,7 +506,7 @@ impl<'r, L: TableLayout, M: TableMemory> Slot<'r, L, M> {
         let fits = frame.level + 1 == self.level && ptr::eq(frame.tree, self.tree);
         let link = L::LINK_TAG | L::LINK_FLAGS | frame.phys() | L::COUNT.put(count);
 
-        // The walker sees what is in the table before it sees the way there.
+        // The walker sees the entries of the table before it sees the link.
         self.tree.memory.publish();
         // INVARIANT: The frame is of the level below, of this tree, and has no link yet.
         if !fits || L::is_link(self.level, old) || self.word.compare_exchange(old, link).is_err() {
@@ -507,12 +519,12 @@ impl<'r, L: TableLayout, M: TableMemory> Slot<'r, L, M> {
         Ok(self.table_of(link))
     }
 
-    /// Flushes a link that was just put here, and says so to those who find it.
+    /// Flushes a link that was just written here, and marks it as visible.
     fn make_visible(self, link: u64) {
         let mut entry = link;
 
         self.flush();
-        // Others may count meanwhile, or even have removed the table again.
+        // Other callers may change the count meanwhile, or may even have removed the table.
         while L::is_link(self.level, entry) && (entry ^ link) & L::LINK_ADDRESS == 0 {
             match self.word.compare_exchange(entry, entry | L::VISIBLE) {
                 Ok(()) => break,
@@ -521,7 +533,7 @@ impl<'r, L: TableLayout, M: TableMemory> Slot<'r, L, M> {
         }
     }
 
-    /// Makes a walker that is not coherent see the entry.
+    /// Makes the entry visible to a walker that is not coherent.
     #[inline(always)]
     pub(super) fn flush(self) {
         if !M::COHERENT {
@@ -530,7 +542,7 @@ impl<'r, L: TableLayout, M: TableMemory> Slot<'r, L, M> {
     }
 }
 
-/// A table without a link, seen by its owner alone.
+/// A table without a link, which only its owner accesses.
 ///
 /// # Invariants
 ///
@@ -542,7 +554,7 @@ pub(super) struct Frame<'t, L: TableLayout, M: TableMemory> {
 }
 
 impl<L: TableLayout, M: TableMemory> Frame<'_, L, M> {
-    /// The level of the table.
+    /// Returns the level of the table.
     pub(super) fn level(&self) -> u32 {
         self.level
     }
@@ -551,7 +563,7 @@ impl<L: TableLayout, M: TableMemory> Frame<'_, L, M> {
         self.tree.memory.phys(self.words)
     }
 
-    /// Fills the table with leaves, by their index. Whether all were leaves.
+    /// Fills the table with leaves, by their index. Returns false if one looks like a link.
     pub(super) fn fill(&mut self, mut leaf: impl FnMut(usize) -> u64) -> bool {
         let count = Tree::<L, M>::words(self.level);
         // SAFETY: By the type invariant the memory is valid, and has this many words.
