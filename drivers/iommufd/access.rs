@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Accesses: how a driver reaches the memory of an address space without DMA.
+//! Accesses: users of an address space in the kernel, which reach its memory without DMA.
 //!
-//! An access belongs to its driver, which alone destroys it: to user space it is always busy. It
-//! keeps its context, so a file is not closed while it has one.
+//! Only the driver that created an access destroys it: user space always gets `EBUSY`. An access
+//! keeps its context, so the context's file stays open as long as it has one.
 //!
-//! Leaving an address space takes a while, since the driver first has to give back what it has
-//! pinned there, and it does so by calls that need the lock. Meanwhile the access is *leaving*:
-//! nothing new is pinned, and what comes back goes to the address space that it came from.
+//! Leaving an address space takes a while, because the driver first has to unpin what it has pinned
+//! there, by calls that need the lock. Meanwhile the access is *leaving*: it pins no new pages, and
+//! pages are unpinned in the address space in which they were pinned.
 //!
-//! Locks, in this order: `state`; that of the IOAS, which pinning holds for reading, so that
-//! accesses do not wait for each other; that of the pages; `mmap_lock`. The user's `unmap` is
+//! Locks, in this order: `state`; those of the IOAS, which pinning holds for reading, so that
+//! accesses do not wait for each other; that of the pages; `mmap_lock`. The `unmap` of the user is
 //! called with none of them held.
 
 use crate::{
@@ -28,7 +28,7 @@ use kernel::{
 };
 use kernel_ext::mm::{CopyBuffer, PageSlots, PAGE_SIZE};
 
-/// What a driver reaches memory through.
+/// An access of a driver in the kernel.
 #[pin_data]
 pub(crate) struct Access {
     context: OpenRef<Iommufd>,
@@ -37,18 +37,18 @@ pub(crate) struct Access {
     pub(crate) state: Mutex<AccessState>,
 }
 
-/// Which address space an access uses.
+/// The state of an access.
 pub(crate) enum AccessState {
-    /// None.
+    /// It uses no address space.
     Detached,
-    /// This one.
+    /// It uses this address space.
     Attached(Membership),
-    /// This one, but only to give pages back.
+    /// It only unpins pages of this address space.
     Leaving(Membership),
 }
 
 impl AccessState {
-    /// The address space to pin pages of.
+    /// Returns the address space in which pages can be pinned.
     pub(crate) fn to_pin(&self) -> Option<&Ioas> {
         match self {
             Self::Attached(membership) => Some(membership.ioas()),
@@ -56,7 +56,7 @@ impl AccessState {
         }
     }
 
-    /// The address space that pinned pages are of.
+    /// Returns the address space in which pages have been pinned.
     fn to_unpin(&self) -> Option<&Ioas> {
         match self {
             Self::Attached(membership) | Self::Leaving(membership) => Some(membership.ioas()),
@@ -66,7 +66,7 @@ impl AccessState {
 }
 
 impl Access {
-    /// What IOVAs and lengths must be multiples of for its sake, in bytes.
+    /// Returns the alignment of IOVAs and lengths that the driver needs, in bytes.
     fn alignment(&self) -> u64 {
         if self.user.needs_pages() {
             PAGE_SIZE as u64
@@ -75,12 +75,13 @@ impl Access {
         }
     }
 
-    /// Brings `access` to the address space `id`, unless it is there.
+    /// Attaches `access` to the address space `id`, instead of the one that it is attached to, if
+    /// any. Does nothing if it is attached to `id`.
     ///
     /// # Errors
     ///
-    /// `ENOENT` if there is none; `EBUSY` while it is leaving one; else those of
-    /// [`Membership::new`].
+    /// `ENOENT` if there is no such address space; `EBUSY` while the access is leaving one; else
+    /// those of [`Membership::new`].
     fn change(
         access: &OwnerRef<Self>,
         state: Guard<'_, AccessState, MutexBackend>,
@@ -100,7 +101,8 @@ impl Access {
         Ok(())
     }
 
-    /// Leaves the address space that it is attached to, if it is, for what comes next.
+    /// Leaves the address space that the access is attached to, if any, and then sets the state to
+    /// `next`.
     fn settle<'a>(&'a self, mut state: Guard<'a, AccessState, MutexBackend>, next: AccessState) {
         match core::mem::replace(&mut *state, AccessState::Detached) {
             AccessState::Attached(left) => {
@@ -115,11 +117,11 @@ impl Access {
     }
 }
 
-/// The last address of a range.
+/// Returns the last address of a range.
 ///
 /// # Errors
 ///
-/// `EINVAL` if it is empty, `EOVERFLOW` if it goes past the end of the address space.
+/// `EINVAL` if the range is empty, `EOVERFLOW` if it goes past the end of the address space.
 fn last_of(iova: u64, length: u64) -> Result<u64> {
     let more = length.checked_sub(1).ok_or(EINVAL)?;
 
@@ -132,7 +134,7 @@ impl Member for WeakRef<Access> {
     }
 
     fn unmap(&self, iova: u64, length: u64) {
-        // One that is being destroyed has given back everything, or is about to.
+        // An access that is being destroyed has unpinned all pages, or is about to.
         if let Some(access) = self.upgrade() {
             access.user.unmap(iova, length);
         }

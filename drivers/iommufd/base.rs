@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the pure parts of this crate need from their surroundings.
+//! The items of other crates that the pure parts of this crate use.
 //!
-//! The pure parts call nothing of the kernel. They are also compiled for the host, where
+//! The pure parts call no function of the kernel. They are also compiled for the host, where
 //! `tools/testing/host` has another file of this name over `std`.
 
 pub(crate) use kernel::prelude::{

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! One ioctl of `/dev/iommu` on its way to the code that carries it out.
+//! The arguments of an ioctl of `/dev/iommu`, and the table entry of a command.
 //!
-//! A command's struct is declared in [`uapi`](crate::uapi), with what can be checked without an
-//! object; its [`Execute`] stands in [`commands`](crate::commands).
+//! The struct of a command, and the checks of it that need no object, are in [`uapi`](crate::uapi);
+//! its [`Execute`] is in [`commands`](crate::commands).
 
 use crate::{context::Context, uapi::Command};
 use kernel::{
@@ -16,29 +16,29 @@ use kernel_ext::uaccess::{read_versioned, write_versioned};
 pub(crate) struct Call<'a> {
     /// The open file.
     pub(crate) context: &'a Context,
-    /// Where the caller's struct begins.
+    /// The address of the caller's struct.
     pub(crate) user: UserPtr,
     /// The size of that struct as the caller knows it, in bytes.
     pub(crate) user_size: usize,
 }
 
 impl Call<'_> {
-    /// Reads the struct, as much of it as the caller knows.
+    /// Reads the part of the struct that the caller knows.
     pub(crate) fn read<C: Command>(&self) -> Result<C> {
         read_versioned(self.user, self.user_size)
     }
 
-    /// Writes the struct back, as much of it as the caller knows.
+    /// Writes the part of the struct that the caller knows.
     pub(crate) fn respond<C: Command>(&self, command: &C) -> Result {
         write_versioned(self.user, self.user_size, command)
     }
 
-    /// Writes one field of the struct back, which begins at byte `offset` of it. Every caller knows
-    /// this field: it lies within [`Command::MIN_SIZE`].
+    /// Writes one field of the struct, which begins at byte `offset` of it. Every caller knows the
+    /// field, as it lies within [`Command::MIN_SIZE`].
     ///
     /// # Errors
     ///
-    /// `EFAULT` where it cannot be written.
+    /// `EFAULT` if it cannot be written.
     pub(crate) fn respond_field(&self, offset: usize, value: u64) -> Result {
         UserSlice::new(self.user.wrapping_byte_add(offset), size_of::<u64>())
             .writer()
@@ -48,7 +48,7 @@ impl Call<'_> {
 
 /// A command that this module carries out.
 pub(crate) trait Execute: Command {
-    /// Carries the command out. What the caller is to see of `self` must be given to
+    /// Carries the command out. The caller sees changes of `self` only if they are passed to
     /// [`Call::respond`].
     fn execute(&mut self, call: &Call<'_>) -> Result;
 }
@@ -59,12 +59,12 @@ pub(crate) struct Entry {
     pub(crate) code: u32,
     /// The least size of the struct with which the ioctl may be called, in bytes.
     pub(crate) min_size: usize,
-    /// Carries the ioctl out, and returns what it returns.
+    /// Carries the ioctl out. Returns the result of the ioctl.
     pub(crate) run: fn(&Call<'_>) -> Result<isize>,
 }
 
 impl Entry {
-    /// The entry of a command that returns zero.
+    /// Returns the entry of a command whose ioctl returns zero.
     pub(crate) const fn of<C: Execute>() -> Self {
         Self {
             code: C::CODE,

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! An open `/dev/iommu`: the type that every other module takes.
+//! The type of an open `/dev/iommu`, which every other module takes.
 //!
-//! This module names no other. What a context holds beside its objects, and which types of objects
-//! there are, stands at the top of the crate, in [`objects`](crate::objects).
+//! This module names no other. The state of a context, and the types of its objects, are at the top
+//! of the crate, in [`objects`](crate::objects).
 
 /// The character device. Its files are contexts.
 pub(crate) struct Iommufd;

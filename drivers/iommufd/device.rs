@@ -2,7 +2,8 @@
 
 //! Devices that a driver such as vfio-pci has bound to a context.
 //!
-//! A bound device has the DMA of its whole group: until it is attached, DMA is blocked.
+//! Binding claims the DMA of the whole group of a device. DMA is blocked until the device is
+//! attached.
 
 pub(crate) mod attach;
 
@@ -33,8 +34,8 @@ impl Device {
     /// # Errors
     ///
     /// `EINVAL` if its DMA is not coherent with the CPU's caches, which user space could not flush,
-    /// or if no IOMMU serves it; `EPERM` if it could raise interrupts that are not its own, unless
-    /// the module parameter allows that, or if its group is in use by somebody else.
+    /// or if it has no IOMMU; `EPERM` if its interrupts are not isolated, unless the module
+    /// parameter allows that, or if its group has another owner.
     pub(crate) fn bind(context: &Context, dev: &device::Device<Bound>) -> Result<OwnerRef<Self>> {
         if !iommu::is_capable(dev, Capability::CacheCoherency) {
             return Err(EINVAL);
@@ -54,12 +55,12 @@ impl Device {
         Ok(context.reserve(|_| Ok(device))?.publish_owned())
     }
 
-    /// Its group.
+    /// Returns its group.
     pub(crate) fn group(&self) -> &Group {
         &self.group
     }
 
-    /// The claim on the DMA of its group.
+    /// Returns the claim on the DMA of its group.
     pub(crate) fn owner(&self) -> &Arc<DmaOwner> {
         &self.owner
     }
@@ -71,8 +72,8 @@ impl AsRef<DeviceHead<Iommufd>> for Device {
     }
 }
 
-/// Refuses devices that could raise any interrupt with a DMA write, unless the administrator has
-/// decided otherwise.
+/// Refuses a device that could raise any interrupt with a DMA write, unless the administrator
+/// allows such devices.
 fn check_interrupts(group: &Group, dev: &device::Device) -> Result {
     if selftest::raises_no_interrupts(dev) || group.iommu().has_isolated_msi() {
         return Ok(());

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! From an ioctl to the function that carries it out: one table.
+//! Finds the function that carries an ioctl out, in one table.
 
 use crate::{
     call::{Call, Entry},
@@ -17,7 +17,7 @@ use kernel::{
     uaccess::{UserPtr, UserSlice},
 };
 
-/// Every command.
+/// All commands.
 static COMMANDS: &[Entry] = &[
     Entry::of::<Destroy>(),
     Entry::of::<GetHwInfo>(),
@@ -34,13 +34,14 @@ static COMMANDS: &[Entry] = &[
     Entry::of::<VfioIoas>(),
 ];
 
-/// Carries an ioctl out. Returns what it returns: zero but for some of VFIO's.
+/// Carries an ioctl out. Returns its result: zero, except for some ioctls of VFIO.
 ///
 /// # Errors
 ///
-/// For VFIO's ioctls those of [`vfio_compat::ioctl`]. For ours `EFAULT` if the size cannot be read;
-/// `ENOTTY` for one that does not exist; `EINVAL` if the size is less than the command ever needed;
-/// `E2BIG` if the struct has non-zero bytes that are not known; then whatever the command reports.
+/// For ioctls of VFIO those of [`vfio_compat::ioctl`]. For those of iommufd `EFAULT` if the size
+/// cannot be read; `ENOTTY` if there is no such command; `EINVAL` if the size is smaller than that
+/// of the first version of the struct; `E2BIG` if the struct has unknown bytes that are not zero;
+/// then those of the command.
 pub(crate) fn ioctl(context: &Context, code: u32, arg: usize) -> Result<isize> {
     if !uapi::is_iommufd(code) {
         return vfio_compat::ioctl(context, code, arg);
@@ -49,7 +50,7 @@ pub(crate) fn ioctl(context: &Context, code: u32, arg: usize) -> Result<isize> {
     let size = UserSlice::new(user, size_of::<u32>())
         .reader()
         .read::<u32>()?;
-    // Those of the selftests first: they have one of ours with a flag more.
+    // Those of the selftests come first, because they replace one of the others.
     let entry = [selftest::COMMANDS, COMMANDS]
         .into_iter()
         .flatten()

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Groups: devices that the IOMMU cannot tell apart, and what they are attached to, together.
+//! Groups: devices that the IOMMU cannot isolate from each other, and that are attached together.
 //!
-//! All devices of a group translate through one page table. The first that is attached attaches the
-//! group, the last that is detached detaches it. Each still has to be attached by itself, so that
-//! what it cannot address is kept out of the address space.
+//! All devices of a group translate through one page table. The group is attached with the first
+//! device that is attached, and detached with the last one that is detached. Each device still has
+//! to be attached on its own, so that the IOVAs that it cannot use are reserved in the address
+//! space.
 
 use crate::{context::Context, hwpt::Hwpt, ioas::Ioas};
 use core::ops::Deref;
@@ -26,19 +27,19 @@ pub(crate) struct Groups {
 /// A group with bound devices.
 struct BoundGroup {
     group: Arc<Group>,
-    /// How many bound devices it has; never zero.
+    /// The number of its bound devices; never zero.
     devices: usize,
 }
 
 impl Groups {
-    /// No groups.
+    /// Creates an empty list.
     pub(crate) fn new() -> impl PinInit<Self> {
         pin_init!(Self {
             entries <- new_mutex!(KVec::new(), "Groups::entries"),
         })
     }
 
-    /// Counts one more device of a group.
+    /// Returns a group, and counts one more bound device of it.
     fn get(&self, group: iommu::Group) -> Result<Arc<Group>> {
         let new = Arc::pin_init(Group::new(group), GFP_KERNEL_ACCOUNT)?;
         let mut entries = self.entries.lock();
@@ -76,7 +77,7 @@ pub(crate) struct GroupRef {
 }
 
 impl GroupRef {
-    /// For a device that is being bound to `context`.
+    /// Creates the reference of a device that is being bound to `context`.
     pub(crate) fn new(context: &Context, group: iommu::Group) -> Result<Self> {
         Ok(Self {
             group: context.groups.get(group)?,
@@ -107,7 +108,7 @@ pub(crate) struct Group {
     attached: Mutex<Option<Attached>>,
 }
 
-/// What a group is attached to.
+/// The attachment of a group.
 struct Attached {
     attachment: Attachment,
     hwpt: UserRef<Hwpt>,
@@ -115,7 +116,7 @@ struct Attached {
     devices: KVec<AttachedDevice>,
 }
 
-/// A device of a group, as far as being attached concerns it.
+/// An attached device of a group.
 pub(crate) struct AttachedDevice {
     /// The ID of the bound device.
     pub(crate) id: ObjectId,
@@ -143,7 +144,7 @@ impl Group {
         })
     }
 
-    /// The group as the kernel knows it.
+    /// Returns the group of the IOMMU core.
     pub(crate) fn iommu(&self) -> &iommu::Group {
         &self.iommu
     }
@@ -152,9 +153,9 @@ impl Group {
     ///
     /// # Errors
     ///
-    /// `EBUSY` if it is attached; `EINVAL` if another device of the group is attached to another
-    /// page table, or this one does not suit the group; `EADDRINUSE` if something is mapped where
-    /// the device cannot reach; `ENOMEM`. Nothing has changed then.
+    /// `EBUSY` if the device is attached; `EINVAL` if another device of the group is attached to
+    /// another page table, or `hwpt` does not suit the group; `EADDRINUSE` if an IOVA that the
+    /// device cannot use is mapped; `ENOMEM`. Nothing has changed then.
     pub(crate) fn attach(
         &self,
         device: AttachedDevice,
@@ -201,8 +202,8 @@ impl Group {
         }
     }
 
-    /// Moves the whole group, of which `device` is attached, to another page table. Returns the old
-    /// one, unless it is the same, for the caller to put.
+    /// Attaches the whole group, of which `device` is attached, to another page table. Returns the
+    /// former page table, which the caller puts, or `None` if it is the same.
     ///
     /// # Errors
     ///
@@ -240,7 +241,7 @@ impl Group {
         Ok(Some(core::mem::replace(&mut attached.hwpt, hwpt)))
     }
 
-    /// Detaches a device. Returns the page table if the group has left it, for the caller to put.
+    /// Detaches a device. Returns the page table, which the caller puts, if the group has left it.
     pub(crate) fn detach(&self, device: ObjectId) -> Option<UserRef<Hwpt>> {
         let mut guard = self.attached.lock();
         let Some(attached) = &mut *guard else {

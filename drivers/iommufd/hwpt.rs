@@ -10,24 +10,24 @@ use iommufd_core::{Reserved, Table, UserRef};
 use kernel::{prelude::*, sync::SetOnce};
 use kernel_ext::iommu::{Capability, DmaOwner, Domain, DomainFeatures, UserData};
 
-/// How a page table was allocated, which decides when it is freed.
+/// The way in which a page table is allocated, which decides when it is freed.
 #[derive(Clone, Copy)]
 pub(crate) enum Origin {
-    /// By the kernel, for a device that is attached to an IO address space: it goes when no device
-    /// is attached to it any more.
+    /// By the kernel, for a device that is attached to an IO address space. It is freed when no
+    /// device is attached to it any more.
     Automatic,
-    /// By user space, with wishes of its own: it stays until it is destroyed.
+    /// By user space. It is freed when user space destroys it.
     User {
-        /// What it is to be able to do.
+        /// The features that it must have.
         features: DomainFeatures,
-        /// What the driver is told.
+        /// Data for the driver of the IOMMU.
         data: Option<UserData>,
     },
 }
 
 /// A page table.
 pub(crate) struct Hwpt {
-    /// Set with the last step that makes it; goes first.
+    /// Set by the last step of its creation; dropped first.
     listed: SetOnce<Listed>,
     /// Set once it mirrors the address space.
     mirrors: SetOnce<Mirrors>,
@@ -37,7 +37,7 @@ pub(crate) struct Hwpt {
     ioas: UserRef<Ioas>,
 }
 
-/// A page table that its address space knows of, until this is dropped.
+/// The entry of a page table in the list of its address space, which is removed on drop.
 struct Listed {
     ioas: UserRef<Ioas>,
     table: TableId,
@@ -52,7 +52,7 @@ impl Drop for Listed {
     }
 }
 
-/// A page table that mirrors an address space, until this is dropped.
+/// The mirroring of an address space by a page table, which ends on drop.
 struct Mirrors {
     ioas: UserRef<Ioas>,
     table: Table,
@@ -65,12 +65,12 @@ impl Drop for Mirrors {
 }
 
 impl Hwpt {
-    /// An empty page table that suits `device`.
+    /// Allocates an empty page table that suits `device`.
     ///
     /// # Errors
     ///
-    /// Those of [`Domain::new`]; `EINVAL` if it cannot enforce cache coherency although the IOMMU
-    /// can, which is a fault of its driver.
+    /// Those of [`Domain::new`]; `EINVAL` if the page table cannot enforce cache coherency although
+    /// the IOMMU can, which is a fault of its driver.
     pub(crate) fn reserve<'a>(
         context: &'a Context,
         ioas: UserRef<Ioas>,
@@ -102,28 +102,29 @@ impl Hwpt {
         })
     }
 
-    /// Whether this is the one that `listed` means.
+    /// Returns whether `listed` is the entry of this page table.
     pub(crate) fn is(&self, listed: &ListedHwpt) -> bool {
         TableId::of(&self.table) == listed.table
     }
 
-    /// The page table itself.
+    /// Returns the page table as the layers below know it.
     pub(crate) fn table(&self) -> &Table {
         &self.table
     }
 
-    /// Whether it goes when no device is attached to it any more.
+    /// Returns whether it is freed when no device is attached to it any more.
     pub(crate) fn is_automatic(&self) -> bool {
         self.automatic
     }
 
-    /// The address space that it mirrors.
+    /// Returns the address space that it mirrors.
     pub(crate) fn ioas(&self) -> &UserRef<Ioas> {
         &self.ioas
     }
 }
 
-/// Fills a new page table with all that is mapped in its address space, and keeps it so.
+/// Maps all areas of its address space in a new page table, which mirrors the address space from
+/// then on.
 ///
 /// # Errors
 ///
@@ -139,8 +140,8 @@ pub(crate) fn start_mirroring(hwpt: &Hwpt) -> Result {
     Ok(())
 }
 
-/// Lets the address space know of a page table that is about to be published; it is passed over
-/// until then. `hwpts` is the list of that address space, locked, with room for one more.
+/// Adds a page table that is about to be published to the list of its address space. Until it is
+/// published, lookups of its ID fail. `hwpts` is that list, locked, with room for one more entry.
 pub(crate) fn list(hwpt: &Reserved<'_, Hwpt>, hwpts: &mut KVec<ListedHwpt>) -> Result {
     let table = TableId::of(&hwpt.table);
 

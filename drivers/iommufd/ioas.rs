@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! IO address spaces: what is mapped where, and the page tables that mirror it.
+//! IO address spaces: a map of what is mapped where, and the page tables that mirror it.
 //!
-//! A mapping comes to be in three steps, so that pinning memory, which takes long, hinders nobody
-//! else: its area takes the IOVA; the pages are pinned and put into every page table; the area gets
-//! the pages. It goes in the reverse order. An area without pages is *in transit*: it belongs to
-//! the thread that works on it.
+//! Memory is mapped in three steps, so that pinning, which takes long, does not block other users
+//! of the map: the area takes its IOVA; the pages are pinned and mapped in every page table; the
+//! mapping is stored in the area. Unmapping takes the same steps in reverse order. An area between
+//! the first and the last step is *in transit*: it belongs to the thread that is mapping or
+//! unmapping it.
 //!
 //! Locks, in the order in which they are taken: `hwpts`, the group of a device, `users`, `map`,
-//! that of the pages, then those of memory management. While pages come or go, their thread holds
-//! `users` for reading, so that no page table comes or goes meanwhile. Only [`process`] locks
+//! that of the pages, then those of memory management. A thread that maps or unmaps pages holds
+//! `users` for reading, so that no page table is added or removed meanwhile. Only [`process`] locks
 //! several maps.
 
 mod area;
@@ -43,34 +44,34 @@ use tables::Users;
 
 /// The alignment of an IOVA that lets the memory behind it be mapped with large pages, in bytes.
 const LARGE_PAGE: usize = if cfg!(CONFIG_TRANSPARENT_HUGEPAGE) {
-    // A page full of page table entries maps so much.
+    // The range that one page of page table entries maps.
     PAGE_SIZE * (PAGE_SIZE / size_of::<u64>())
 } else {
     PAGE_SIZE
 };
 
-/// On whose behalf a range is reserved.
+/// The owner of a reserved range.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ReservedFor {
-    /// An object that gives the range up before its ID goes, such as a device that is attached.
+    /// An object, such as an attached device. It removes the range before its ID can be reused.
     Object(ObjectId),
-    /// A page table that cannot translate all addresses.
+    /// A page table, which cannot translate the range.
     Table(TableId),
 }
 
-/// What is mapped or reserved at each IOVA.
+/// The areas and reserved ranges of an address space.
 pub(crate) type Map = IovaMap<Area, ReservedFor>;
 
-/// A page table of an address space.
+/// An entry of the list of page tables of an address space.
 #[derive(Clone, Copy)]
 pub(crate) struct ListedHwpt {
-    /// How to look it up.
+    /// The ID to look it up by, which may have been reused.
     pub(crate) id: ObjectId,
-    /// Whether what was found is it.
+    /// The identity of the page table, to be compared after the lookup.
     pub(crate) table: TableId,
-    /// Whether a device that is attached to the address space may be given it.
+    /// Whether devices that are attached to the address space may share it.
     pub(crate) automatic: bool,
-    /// Whether it ignores requests to bypass the CPU's caches.
+    /// Whether it ignores requests of devices to bypass the CPU's caches.
     pub(crate) enforces_cache_coherency: bool,
 }
 
@@ -78,14 +79,14 @@ pub(crate) struct ListedHwpt {
 #[pin_data]
 pub(crate) struct Ioas {
     space: SpaceId,
-    /// Its page tables. Locked while one is being chosen or made automatically, so that devices
-    /// attached at the same time share it.
+    /// The page tables. Locked while one is being chosen or allocated automatically, so that
+    /// devices that are attached at the same time share it.
     #[pin]
     pub(crate) hwpts: Mutex<KVec<ListedHwpt>>,
-    /// The page tables that mirror the map, and who uses it in the kernel.
+    /// The page tables that mirror the map, and the users in the kernel.
     #[pin]
     users: RwSem<Users>,
-    /// Whether entries of page tables may cover several pages. Changes with `users` locked for
+    /// Whether entries of page tables may cover several pages. Written with `users` locked for
     /// writing.
     large_pages: Atomic<bool>,
     #[pin]
@@ -93,7 +94,7 @@ pub(crate) struct Ioas {
 }
 
 impl Ioas {
-    /// An address space with nothing in it.
+    /// Creates an empty address space.
     pub(crate) fn new() -> impl PinInit<Self, Error> {
         let map = Map::new(LARGE_PAGE as u64);
         let id = map.space();
@@ -107,17 +108,17 @@ impl Ioas {
         })
     }
 
-    /// Its identity, which no other address space ever has.
+    /// Returns its identity, which no other address space ever has.
     pub(crate) fn space(&self) -> SpaceId {
         self.space
     }
 
-    /// Keeps out of the map what a device cannot use.
+    /// Reserves the IOVAs that a device cannot use, on behalf of the object `id`.
     ///
     /// # Errors
     ///
-    /// `EADDRINUSE` if something is mapped there; `EINVAL` if the driver reports more than one
-    /// place for interrupts, which is its fault; `ENOMEM`. Nothing has changed then.
+    /// `EADDRINUSE` if one of them is mapped or allowed; `EINVAL` if the driver reports more than
+    /// one region for interrupts, which is its fault; `ENOMEM`. No range is reserved then.
     pub(crate) fn reserve_for(&self, id: ObjectId, device: &DmaOwner) -> Result {
         if kernel_ext::fault::should_fail() {
             return Err(EINVAL);
@@ -145,7 +146,7 @@ fn reserve(map: &mut Map, first: u64, last: u64, owner: ReservedFor) -> Result {
     )?)
 }
 
-/// Reserves what a device cannot use.
+/// Reserves the IOVAs that a device cannot use. After an error, some may be reserved.
 fn reserve_regions(map: &mut Map, device: &DmaOwner, owner: ReservedFor) -> Result {
     let (mut fixed, mut software) = (0, 0);
 

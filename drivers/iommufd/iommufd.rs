@@ -2,34 +2,34 @@
 
 //! `/dev/iommu`: gives user space IO address spaces and the devices that use them.
 //!
-//! A module uses those below it only:
+//! A module uses only modules below it:
 //!
 //! ```text
-//! objects       what an open file holds: types of objects, groups, the VFIO container
-//! dispatch      from the number of an ioctl to its command: one table
-//! commands/     what carries a command out, by the object that it is about
-//! kernel_api    what drivers such as vfio-pci call: bind, attach, replace, detach
+//! objects       the state of an open file: types of objects, groups, the VFIO container
+//! dispatch      finds the command of an ioctl in one table
+//! commands/     the commands, a file for each type of object
+//! kernel_api    the functions for drivers such as vfio-pci: bind, attach, replace, detach
 //! vfio_compat   a context in place of a VFIO container
-//! access        a user in the kernel: reads, writes and pins memory itself
-//! device        a bound device; device/attach: which page table it gets
-//! group         the unit of ownership: what all devices of a group are attached to
+//! access        a user in the kernel, which reads, writes and pins memory
+//! device        a bound device; device/attach: chooses its page table
+//! group         the devices that are attached together
 //! hwpt          a page table that mirrors an address space
-//! ioas/         an address space: areas, the page tables and members that see them
+//! ioas/         an address space: its areas, page tables and members
 //! iova_map      areas by IOVA, reserved ranges, search for room; iova_walk: pieces of areas
-//! call          one ioctl that is being carried out
-//! uapi/         the structs of the ABI, and what can be refused without an object
+//! call          the arguments of an ioctl
+//! uapi/         the structs of the ABI, and the checks that need no object
 //! context       an open file, the type that all others take
 //! ```
 //!
-//! Below all of them, in the crate `iommufd_core`, lie the pages, which know nothing of address
-//! spaces, and page tables, which know nothing of devices. Two things go upwards. A [`Context`]
-//! gives access to its [`State`], which `objects` declares: `group` and `vfio_compat` each use the
-//! part that is theirs, and the address spaces the settings of the file. In builds for the kernel's
-//! selftests `selftest` stands on top as well, and [`dispatch`], `objects`, `commands` and
-//! [`device`] reach it through the names that `selftest_off.rs` lists.
+//! Below all of them is the crate `iommufd_core`, in which pages do not know address spaces, and
+//! page tables do not know devices. There are two exceptions. A [`Context`] gives access to its
+//! [`State`], which `objects` declares: `group` and `vfio_compat` each use their part of it, and
+//! the address spaces use the settings of the file. In builds for the kernel's selftests,
+//! `selftest` is at the top as well; [`dispatch`], `objects`, `commands` and [`device`] use it
+//! through the names that `selftest_off.rs` lists.
 //!
-//! The lock order stands in [`ioas`]. `uapi`, `interval`, `iova_map` and `iova_walk` are pure: they
-//! are also built and tested on the host, in `tools/testing/host`.
+//! The lock order is in [`ioas`]. `uapi`, `interval`, `iova_map` and `iova_walk` are pure: they are
+//! also built and tested on the host, in `tools/testing/host`.
 //!
 //! [`Context`]: context::Context
 //! [`State`]: objects::State
@@ -52,7 +52,7 @@ mod iova_map;
 mod iova_walk;
 mod kernel_api;
 mod objects;
-// The one place that tells a build for the kernel's selftests from any other.
+// The only place in which a build for the kernel's selftests differs from others.
 #[cfg_attr(not(CONFIG_IOMMUFD_RUST_TEST), path = "selftest_off.rs")]
 mod selftest;
 mod uapi;
@@ -74,14 +74,14 @@ module! {
 /// The loaded module.
 #[pin_data]
 struct IommufdModule {
-    /// The node of VFIO containers, where the kernel leaves it to us. Files opened there are
-    /// contexts as well.
+    /// The node of VFIO containers, if the kernel leaves it to iommufd. Files that are opened there
+    /// are contexts as well.
     #[cfg(CONFIG_IOMMUFD_VFIO_CONTAINER)]
     #[pin]
     container: miscdev::Registration<ContextDevice<Iommufd>>,
     #[pin]
     device: miscdev::Registration<ContextDevice<Iommufd>>,
-    /// Goes after the device, through which it is used.
+    /// Dropped after `device`, through which it is used.
     mock: selftest::Mock,
 }
 

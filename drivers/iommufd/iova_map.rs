@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Which IOVAs of an address space are taken, reserved, or free.
+//! The IOVAs of an address space that are mapped, reserved, or free.
 //!
-//! Areas are what is mapped; they do not overlap. Reserved ranges are what nothing may be mapped
-//! to, each on behalf of an owner who takes it away again; they may overlap, and never meet an
-//! area. Allowed ranges are what user space has to itself: they never meet a reserved range,
-//! whoever comes first, and where there are any, IOVAs are chosen within them. Pure: no kernel
-//! calls.
+//! An *area* is a mapped range; areas do not overlap. Nothing may be mapped in a *reserved range*.
+//! It belongs to an owner, which removes it again. Reserved ranges may overlap each other, but
+//! never an area. An *allowed range* is one that user space has asked to keep free of reservations:
+//! it never overlaps a reserved range, whichever comes first. If there are allowed ranges, the
+//! kernel chooses IOVAs within them only. Pure: no kernel calls.
 
 use crate::{
     base::{Box, Result, Slot, EADDRINUSE, EEXIST, EINVAL, ENOSPC, EOVERFLOW, PAGE_SIZE},
@@ -14,20 +14,20 @@ use crate::{
     iova::{Areas, IovaClaim, SpaceId},
 };
 
-/// What the map must know of the areas in it.
+/// The value of an area. Its memory may begin in the middle of a page.
 pub(crate) trait PageOffset {
-    /// Where in its first page the memory begins, in bytes.
+    /// Returns the offset of the memory in its first page, in bytes.
     fn page_offset(&self) -> u64;
 }
 
-/// A range in which nothing may be mapped, on behalf of an owner: for [`IovaMap::reserve`].
+/// A reserved range and its owner, for [`IovaMap::reserve`].
 pub(crate) type ReservedRange<O> = Node<O>;
 
-/// Ranges that user space has to itself; none restricts nothing. They do not overlap.
+/// The allowed ranges, which do not overlap. If there are none, every IOVA may be chosen.
 pub(crate) struct AllowedRanges(IntervalMap<()>);
 
 impl AllowedRanges {
-    /// No ranges.
+    /// Creates an empty set of ranges.
     pub(crate) const fn new() -> Self {
         Self(IntervalMap::new())
     }
@@ -36,12 +36,13 @@ impl AllowedRanges {
     ///
     /// # Errors
     ///
-    /// `EINVAL` if it overlaps one that is there.
+    /// `EINVAL` if it overlaps another allowed range.
     pub(crate) fn add(&mut self, range: Box<Node<()>>) -> Result {
         self.0.insert(range).map_err(|_| EINVAL)
     }
 
-    /// The parts of a range in which IOVAs may be chosen, lowest first. Neighbours are one part.
+    /// Returns the parts of a range in which IOVAs may be chosen, lowest first. Adjacent allowed
+    /// ranges are joined.
     fn parts(&self, low: u64, high: u64) -> impl Iterator<Item = (u64, u64)> + '_ {
         let mut next = Some(low);
 
@@ -72,14 +73,16 @@ pub(crate) struct IovaMap<A, O> {
     areas: Areas<A>,
     reserved: OverlapMap<O>,
     allowed: AllowedRanges,
-    /// What IOVA, length and offset of each area are multiples of: a power of two, in bytes.
+    /// The IOVA, the length and the page offset of each area are multiples of this power of two, in
+    /// bytes.
     alignment: u64,
-    /// The alignment that is worth having for the sake of large pages, in bytes.
+    /// The size of a large page in bytes. A chosen IOVA need not be aligned to more.
     large_page: u64,
 }
 
 impl<A: PageOffset, O: PartialEq> IovaMap<A, O> {
-    /// An address space in which all is free, for memory whose large pages have the given size.
+    /// Creates an address space without areas or reserved ranges, for memory whose large pages have
+    /// the given size.
     pub(crate) fn new(large_page: u64) -> Self {
         Self {
             areas: Areas::new(),
@@ -90,21 +93,21 @@ impl<A: PageOffset, O: PartialEq> IovaMap<A, O> {
         }
     }
 
-    /// The identity of the address space.
+    /// Returns the identity of the address space.
     pub(crate) fn space(&self) -> SpaceId {
         self.areas.space()
     }
 
-    /// What areas are aligned to, in bytes.
+    /// Returns the alignment of areas, in bytes.
     pub(crate) fn alignment(&self) -> u64 {
         self.alignment
     }
 
-    /// Sets what areas are aligned to.
+    /// Sets the alignment of areas.
     ///
     /// # Errors
     ///
-    /// `EADDRINUSE` if an area is not.
+    /// `EADDRINUSE` if an area is not aligned to it.
     pub(crate) fn set_alignment(&mut self, alignment: u64) -> Result {
         let misaligned = |area: &Node<A>| {
             let length = area.last() - area.first() + 1;
@@ -118,12 +121,13 @@ impl<A: PageOffset, O: PartialEq> IovaMap<A, O> {
         Ok(())
     }
 
-    /// Whether areas of `length` bytes may be placed at `iova`, where no others are: their last
-    /// address.
+    /// Checks that areas of `length` bytes may be placed at `iova`, apart from areas that are there
+    /// already. Returns the last address of the range.
     ///
     /// # Errors
     ///
-    /// `EINVAL` if it is not aligned, or reserved; `EOVERFLOW` past the end of the address space.
+    /// `EINVAL` if the range is empty, not aligned, or reserved; `EOVERFLOW` if it goes past the
+    /// end of the address space.
     pub(crate) fn check(&self, iova: u64, length: u64) -> Result<u64> {
         self.check_length(length)?;
         if iova & (self.alignment - 1) != 0 {
@@ -137,11 +141,11 @@ impl<A: PageOffset, O: PartialEq> IovaMap<A, O> {
         Ok(last)
     }
 
-    /// Whether there is no area in `first..=last`.
+    /// Checks that there is no area in `first..=last`.
     ///
     /// # Errors
     ///
-    /// `EEXIST` if there is one.
+    /// `EEXIST` if there is an area.
     pub(crate) fn check_vacant(&self, first: u64, last: u64) -> Result {
         match self.areas.first_in(first, last) {
             Some(_) => Err(EEXIST),
@@ -149,11 +153,11 @@ impl<A: PageOffset, O: PartialEq> IovaMap<A, O> {
         }
     }
 
-    /// Whether memory that begins at an offset in its page may be mapped.
+    /// Checks that memory that begins at an offset in its page may be mapped.
     ///
     /// # Errors
     ///
-    /// `EINVAL` if it is not aligned.
+    /// `EINVAL` if the offset is not aligned.
     pub(crate) fn check_page_offset(&self, offset: u64) -> Result {
         if offset & (self.alignment - 1) != 0 {
             return Err(EINVAL);
@@ -161,13 +165,13 @@ impl<A: PageOffset, O: PartialEq> IovaMap<A, O> {
         Ok(())
     }
 
-    /// Chooses an IOVA for `length` bytes of memory at address `addr`: the lowest that is allowed
-    /// and keeps as much of the alignment of `addr` as large pages can use. Never in the first or
-    /// the last page of the address space.
+    /// Chooses an IOVA for `length` bytes of memory at address `addr`: the lowest one that is free,
+    /// is allowed, and is aligned as `addr` is, as far as large pages can make use of it. The first
+    /// and the last page of the address space are never chosen.
     ///
     /// # Errors
     ///
-    /// `EINVAL` if length or address are not aligned; `EOVERFLOW` if it is too long for any
+    /// `EINVAL` if the length or the address is not aligned; `EOVERFLOW` if the length fits into no
     /// address space; `ENOSPC` if there is no hole.
     pub(crate) fn find(&self, length: u64, addr: u64) -> Result<u64> {
         self.check_length(length)?;
@@ -195,7 +199,7 @@ impl<A: PageOffset, O: PartialEq> IovaMap<A, O> {
             .ok_or(ENOSPC)
     }
 
-    /// The lowest suitable address within a range.
+    /// Returns the lowest suitable address within a range.
     fn find_in(&self, range: (u64, u64), place: &Placement) -> Option<u64> {
         let (first, last) = range;
         let mut low = place.start(first)?;
@@ -216,11 +220,11 @@ impl<A: PageOffset, O: PartialEq> IovaMap<A, O> {
         Ok(())
     }
 
-    /// Adds an area. Returns the right to map in its range.
+    /// Adds an area. Returns the claim, which is the right to map in its range.
     ///
     /// # Errors
     ///
-    /// The area, if it overlaps one that is there.
+    /// Returns the area if it overlaps another one.
     pub(crate) fn insert(
         &mut self,
         area: Box<Node<A>>,
@@ -228,7 +232,7 @@ impl<A: PageOffset, O: PartialEq> IovaMap<A, O> {
         self.areas.insert(area)
     }
 
-    /// Removes the area that `claim` is to.
+    /// Removes the area to which `claim` is the right to map.
     pub(crate) fn remove(&mut self, claim: IovaClaim) -> Option<Box<Node<A>>> {
         self.areas.remove(claim)
     }
@@ -244,22 +248,22 @@ impl<A: PageOffset, O: PartialEq> IovaMap<A, O> {
         self.areas.split(first, last, slot, divide)
     }
 
-    /// The area that begins at `iova`.
+    /// Returns the area that begins at `iova`.
     pub(crate) fn area_mut(&mut self, iova: u64) -> Option<&mut A> {
         self.areas.get_mut(iova)
     }
 
-    /// All areas, lowest first.
+    /// Returns all areas, lowest first.
     pub(crate) fn areas(&self) -> impl Iterator<Item = &Node<A>> {
         self.areas.iter()
     }
 
-    /// The lowest area that meets `first..=last`.
+    /// Returns the lowest area that overlaps `first..=last`.
     pub(crate) fn first_in(&self, first: u64, last: u64) -> Option<&Node<A>> {
         self.areas.first_in(first, last)
     }
 
-    /// The lowest area that meets `first..=last`, to be changed.
+    /// Returns the lowest area that overlaps `first..=last`, mutably.
     pub(crate) fn first_in_mut(&mut self, first: u64, last: u64) -> Option<Entry<'_, A>> {
         self.areas.first_in_mut(first, last)
     }
@@ -268,7 +272,7 @@ impl<A: PageOffset, O: PartialEq> IovaMap<A, O> {
     ///
     /// # Errors
     ///
-    /// `EADDRINUSE` if something is mapped there, or user space has it to itself.
+    /// `EADDRINUSE` if the range overlaps an area or an allowed range.
     pub(crate) fn reserve(&mut self, range: Box<ReservedRange<O>>) -> Result {
         let (first, last) = (range.first(), range.last());
 
@@ -281,16 +285,16 @@ impl<A: PageOffset, O: PartialEq> IovaMap<A, O> {
         Ok(())
     }
 
-    /// Takes away all that is reserved for `owner`.
+    /// Removes all reserved ranges of `owner`.
     pub(crate) fn unreserve(&mut self, owner: &O) {
         self.reserved.retain(|other| other != owner);
     }
 
-    /// Gives user space `ranges` to itself; what it had before takes their place.
+    /// Makes `ranges` the allowed ranges. The former ones are left in their place.
     ///
     /// # Errors
     ///
-    /// `EADDRINUSE` if anything in them is reserved; nothing has changed then.
+    /// `EADDRINUSE` if one of them overlaps a reserved range. No range has changed then.
     pub(crate) fn allow(&mut self, ranges: &mut AllowedRanges) -> Result {
         if ranges.0.iter().any(|range| {
             self.reserved
@@ -303,12 +307,12 @@ impl<A: PageOffset, O: PartialEq> IovaMap<A, O> {
         Ok(())
     }
 
-    /// The ranges that are not reserved, lowest first: first and last address of each.
+    /// Returns the ranges that are not reserved, lowest first: first and last address of each.
     pub(crate) fn usable(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
         self.usable_in((0, u64::MAX))
     }
 
-    /// The parts of a range that are not reserved.
+    /// Returns the parts of a range that are not reserved.
     fn usable_in(&self, range: (u64, u64)) -> impl Iterator<Item = (u64, u64)> + '_ {
         let (low, high) = range;
         let mut next = Some(low);
@@ -328,21 +332,21 @@ impl<A: PageOffset, O: PartialEq> IovaMap<A, O> {
     }
 }
 
-/// What [`IovaMap::find`] looks for.
+/// The properties of the range that [`IovaMap::find`] looks for.
 struct Placement {
     length: u64,
     alignment: u64,
-    /// What the IOVA has in common with the address of the memory, below a page.
+    /// The offset in a page that the IOVA shares with the address of the memory.
     offset: u64,
 }
 
 impl Placement {
-    /// The lowest suitable address not below `low`.
+    /// Returns the lowest suitable address that is not below `low`.
     fn start(&self, low: u64) -> Option<u64> {
         Some(low.checked_add(self.alignment - 1)? & !(self.alignment - 1) | self.offset)
     }
 
-    /// The lowest suitable address for all of it within a range.
+    /// Returns the lowest suitable address from which the whole length fits into a range.
     fn within(&self, range: (u64, u64)) -> Option<u64> {
         let start = self.start(range.0)?;
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Going through a range of IOVA that is mapped without a gap. Pure: no kernel calls.
+//! Walks over a range of IOVA that is mapped without a gap. Pure: no kernel calls.
 
 use crate::{
     base::{Result, ENOENT},
@@ -8,19 +8,19 @@ use crate::{
     iova_map::{IovaMap, PageOffset},
 };
 
-/// What an area has of a range.
+/// The part of an area that lies in a range.
 pub(crate) struct Piece<'a, A> {
     /// The area.
     pub(crate) area: &'a Node<A>,
-    /// The first address of it in the range.
+    /// The first address in the range.
     pub(crate) first: u64,
-    /// The last, inclusive.
+    /// The last address in the range, inclusive.
     pub(crate) last: u64,
 }
 
 impl<A: PageOffset, O: PartialEq> IovaMap<A, O> {
-    /// What is mapped at `first..=last`, lowest first. Ends with `ENOENT` where nothing is, or
-    /// where `usable` says that the area cannot be used.
+    /// Returns the pieces of areas in `first..=last`, lowest first. The last item is `ENOENT` if
+    /// there is a gap, or an area for which `usable` returns false.
     pub(crate) fn walk(
         &self,
         first: u64,

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What drivers such as vfio-pci call: bind, attach, replace, detach.
+//! The functions for drivers such as vfio-pci: bind, attach, replace, detach.
 //!
-//! The module only names what carries each call out.
+//! This module only selects the function that carries each call out.
 
 use crate::{
     access::Access,

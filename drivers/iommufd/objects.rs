@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The top of the crate: what an open file holds, and which types of objects there may be in it.
+//! The top of the crate: the state of an open file, and the types of its objects.
 //!
-//! Here every type of object is named, and the ioctls are handed to [`dispatch`]. No module below
-//! names this one: it is reached through [`Context`], whose parts each belong to one module.
+//! This module names every type of object, and passes ioctls to [`dispatch`]. No module below names
+//! this one: they reach the state through [`Context`], each its own part.
 
 use crate::{
     access::Access,
@@ -35,17 +35,17 @@ use kernel_ext::{
     sync::RwSem,
 };
 
-/// What an open file has beside its objects.
+/// The state of an open file, apart from its objects.
 #[pin_data]
 pub(crate) struct State {
     /// The groups of the devices that are bound to it.
     #[pin]
     pub(crate) groups: Groups,
-    /// What stands in for a VFIO container.
+    /// The state of the VFIO container that the file stands in for.
     #[pin]
     pub(crate) container: Container,
     charges_process: Atomic<bool>,
-    /// Which limit was last reported in the kernel log for what is mapped in the context.
+    /// The limit that was last reported in the kernel log for memory that is mapped in the context.
     pub(crate) limit_reports: Arc<LimitReports>,
     /// Held for writing while all address spaces are locked, and for reading while one is
     /// published, so that none is missed.
@@ -54,13 +54,13 @@ pub(crate) struct State {
 }
 
 impl State {
-    /// Whether pinned pages count against the limit of the process, as in VFIO, instead of that of
-    /// the user.
+    /// Returns whether pinned pages count against the limit of the process, as in VFIO, instead of
+    /// that of the user.
     pub(crate) fn charges_process(&self) -> bool {
         self.charges_process.load(Relaxed)
     }
 
-    /// Decides that, for what is mapped from now on.
+    /// Sets whether pages that are mapped from now on count against the limit of the process.
     pub(crate) fn charge_process(&self, process: bool) {
         self.charges_process.store(process, Relaxed);
     }
@@ -94,7 +94,7 @@ impl iommufd_core::Iommufd for Iommufd {
         try_pin_init!(State {
             groups <- Groups::new(),
             container <- Container::new(),
-            // Programs that know VFIO alone expect its accounting.
+            // Programs that use only the API of VFIO expect its accounting.
             charges_process: Atomic::new(is_container),
             limit_reports: Arc::new(LimitReports::new(), GFP_KERNEL_ACCOUNT)?,
             all_address_spaces <- new_rwsem!((), "State::all_address_spaces"),

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the kernel's iommufd selftests drive (test builds only): a mock IOMMU with mock devices,
-//! and the ioctl `IOMMU_TEST_CMD`.
+//! The subject of the kernel's iommufd selftests, in test builds only: a mock IOMMU with mock
+//! devices, and the ioctl `IOMMU_TEST_CMD`.
 //!
 //! The numbers and layouts are those of `drivers/iommu/iommufd/iommufd_test.h`. Any user of
-//! `/dev/iommu` may do things here that are not safe: a build with it is for test kernels alone.
-//! Other builds have `selftest_off.rs` in its place, which has the same public names.
+//! `/dev/iommu` can do unsafe things through it, so such a build is for test kernels only. Other
+//! builds have `selftest_off.rs` in its place, which has the same public names.
 //!
 //! | file | what it owns |
 //! |---|---|
@@ -54,13 +54,13 @@ pub(crate) static COMMANDS: &[Entry] = &[
     },
 ];
 
-/// Whether a device raises no interrupts at all: mock devices do not.
+/// Returns whether a device is known to raise no interrupts, which holds for mock devices.
 pub(crate) fn raises_no_interrupts(dev: &Device) -> bool {
     mock::is_mock(dev)
 }
 
-/// Whether page tables for a device are made as parents of others. No program can nest any on them,
-/// but the selftests make some for mock devices nevertheless.
+/// Returns whether page tables for a device can be allocated as parents. No program can nest page
+/// tables on them, but the selftests allocate some for mock devices nevertheless.
 pub(crate) fn can_be_parent(device: &DmaOwner) -> bool {
     device.is_driven_by::<MockIommu>()
 }
@@ -75,7 +75,7 @@ macro_rules! iommufd_objects {
 }
 pub(crate) use iommufd_objects;
 
-/// `IOMMU_TEST_CMD`. Returns what the ioctl returns, which is zero but for one operation.
+/// Carries `IOMMU_TEST_CMD` out. Returns the result of the ioctl: zero, except for one operation.
 fn ioctl(call: &Call<'_>) -> Result<isize> {
     let command = &mut call.read::<TestCommand>()?;
     let done = match command.op()? {
@@ -111,7 +111,7 @@ fn ioctl(call: &Call<'_>) -> Result<isize> {
     done.map(|()| 0)
 }
 
-/// Keeps a range out of what can be mapped.
+/// Reserves a range of IOVA.
 fn add_reserved(command: &TestCommand, call: &Call<'_>) -> Result {
     let AddReserved { start, length } = command.arguments()?;
     let last = start
@@ -119,7 +119,7 @@ fn add_reserved(command: &TestCommand, call: &Call<'_>) -> Result {
         .ok_or(EOVERFLOW)?;
 
     let ioas = call.context.get::<Ioas>(ObjectId(command.id))?;
-    // As long as the address space exists.
+    // The range is reserved as long as the address space exists.
     let owner = ReservedFor::Object(ioas.id());
     let range = SlabBox::new(ReservedRange::new(start, last, owner), GFP_KERNEL_ACCOUNT)?;
     let reserved = ioas.map.write().reserve(range);
@@ -127,7 +127,7 @@ fn add_reserved(command: &TestCommand, call: &Call<'_>) -> Result {
     reserved
 }
 
-/// The least that temporary buffers may have: one entry.
+/// The smallest size of temporary buffers, in bytes: one entry.
 const SMALLEST_LIMIT: u32 = (size_of::<usize>() + size_of::<u32>()) as u32;
 
 fn set_memory_limit(command: &TestCommand) -> Result {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Stands in the place of `selftest.rs` in builds without the selftests of the kernel.
+//! The replacement of `selftest.rs` in builds without the selftests of the kernel.
 
 use crate::call::Entry;
 use kernel::{device::Device, prelude::*};
@@ -12,7 +12,7 @@ pub(crate) use iommufd_core::iommufd_objects;
 pub(crate) struct Mock;
 
 impl Mock {
-    /// Adds none to the system.
+    /// Adds no IOMMU to the system.
     pub(crate) fn new() -> Result<Self> {
         Ok(Self)
     }
@@ -21,13 +21,13 @@ impl Mock {
 /// The commands of the selftests: none.
 pub(crate) static COMMANDS: &[Entry] = &[];
 
-/// Whether a device is known to raise no interrupts at all: never.
+/// Returns whether a device is known to raise no interrupts: always false.
 pub(crate) fn raises_no_interrupts(_dev: &Device) -> bool {
     false
 }
 
-/// Whether page tables for a device are made as parents of others: never, as no program could nest
-/// any on them.
+/// Returns whether page tables for a device can be allocated as parents: always false, because no
+/// program could nest page tables on them.
 pub(crate) fn can_be_parent(_device: &DmaOwner) -> bool {
     false
 }

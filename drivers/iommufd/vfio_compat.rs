@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A context in place of a VFIO container: programs that know VFIO alone find its ioctls here.
+//! A context in place of a VFIO container: the ioctls of VFIO for programs that do not use
+//! iommufd's.
 //!
-//! They name no address space. They work on the one that was made when the first group joined the
-//! container, or that `IOMMU_VFIO_IOAS` has chosen. The container does not keep it: whoever
-//! destroys it leaves a container without one.
+//! These ioctls name no address space. They use the one that was created when the first group
+//! joined the container, or the one that `IOMMU_VFIO_IOAS` has chosen. The container has no
+//! reference to it: if it is destroyed, the container has no address space.
 
 mod dma;
 mod info;
@@ -18,25 +19,25 @@ use iommufd_core::{iova::SpaceId, ObjectGuard, ObjectId, Reserved, VfioCompat};
 use kernel::{new_mutex, prelude::*, sync::Mutex, uaccess::UserPtr};
 use kernel_ext::capability::{capable, Capability};
 
-/// What a context has of a container.
+/// The state of a container.
 #[pin_data]
 pub(crate) struct Container {
     #[pin]
     state: Mutex<Choice>,
 }
 
-/// What the ioctls of a container work on.
+/// The address space that the ioctls of a container use.
 struct Choice {
     ioas: Option<Chosen>,
-    /// Devices without an IOMMU are in it: there is no address space to choose.
+    /// Whether the container has devices without an IOMMU. It has no address space then.
     no_iommu: bool,
 }
 
-/// An address space that may be gone by now.
+/// An address space that may have been destroyed.
 #[derive(Clone, Copy)]
 struct Chosen {
     id: ObjectId,
-    /// The ID may have a new owner.
+    /// The identity of the address space, because the ID may have been reused.
     space: SpaceId,
 }
 
@@ -50,14 +51,14 @@ impl Chosen {
 }
 
 impl Container {
-    /// A container without address space.
+    /// Creates a container without an address space.
     pub(crate) fn new() -> impl PinInit<Self> {
         pin_init!(Self {
             state <- new_mutex!(Choice { ioas: None, no_iommu: false }, "Container::state"),
         })
     }
 
-    /// Chooses an address space, or none.
+    /// Chooses an address space, or none for `None`. `id` is the ID of the address space.
     pub(crate) fn choose(&self, id: ObjectId, ioas: Option<&Ioas>) {
         self.state.lock().ioas = ioas.map(|ioas| Chosen {
             id,
@@ -70,7 +71,7 @@ impl Container {
     }
 }
 
-/// The address space of the container.
+/// Returns the address space of the container.
 ///
 /// # Errors
 ///
@@ -90,7 +91,7 @@ impl VfioCompat for Iommufd {
     ///
     /// `EINVAL` if the container has devices without an IOMMU.
     fn ensure_ioas(context: &Context) -> Result {
-        // Nothing may sleep for memory between looking and choosing.
+        // Allocated first, so that no allocation sleeps with the lock held.
         let new: Reserved<'_, Ioas> = context.reserve(|_| Ioas::new())?;
         let mut state = context.container.state.lock();
 
@@ -103,7 +104,7 @@ impl VfioCompat for Iommufd {
         {
             let space = new.space();
             let _all = context.all_address_spaces.read();
-            // User space may learn its ID, and destroy it like any other.
+            // User space can learn the ID, and destroy the address space as any other.
             let id = new.publish();
 
             state.ioas = Some(Chosen { id, space });
@@ -128,12 +129,12 @@ impl VfioCompat for Iommufd {
     }
 }
 
-/// Carries an ioctl of VFIO out. Returns what it returns.
+/// Carries an ioctl of VFIO out. Returns its result.
 ///
 /// # Errors
 ///
-/// `ENOTTY` for one that this container does not have, `VFIO_IOMMU_DIRTY_PAGES` among them. Else
-/// what it reports.
+/// `ENOTTY` if the container does not have the ioctl, `VFIO_IOMMU_DIRTY_PAGES` among others; else
+/// the errors of the ioctl.
 pub(crate) fn ioctl(context: &Context, code: u32, arg: usize) -> Result<isize> {
     let user = UserPtr::from_addr(arg);
 
@@ -148,7 +149,7 @@ pub(crate) fn ioctl(context: &Context, code: u32, arg: usize) -> Result<isize> {
     }
 }
 
-/// Whether the container has an extension.
+/// Returns whether the container has an extension.
 fn check_extension(context: &Context, extension: usize) -> Result<bool> {
     match extension {
         vfio::TYPE1_IOMMU | vfio::TYPE1V2_IOMMU | vfio::UNMAP_ALL => {
@@ -164,13 +165,13 @@ fn check_extension(context: &Context, extension: usize) -> Result<bool> {
     }
 }
 
-/// Chooses how the container shall behave.
+/// Chooses the type of the container.
 ///
 /// # Errors
 ///
-/// `EINVAL` for a type that does not exist, or does not go with the devices; `EPERM` for the one
-/// without IOMMU if the caller may not reach all memory anyway; `ENODEV` before a group has joined;
-/// for the first type those of [`Ioas::forbid_large_pages`].
+/// `EINVAL` for a type that does not exist or does not suit the devices; `EPERM` for the type
+/// without an IOMMU if the caller lacks `CAP_SYS_RAWIO`; `ENODEV` before a group has joined; for
+/// the first type those of [`Ioas::forbid_large_pages`].
 fn set_iommu(context: &Context, kind: usize) -> Result {
     match (kind, context.container.no_iommu()) {
         (vfio::NOIOMMU_IOMMU, true) if cfg!(CONFIG_VFIO_NOIOMMU) => {
@@ -179,7 +180,7 @@ fn set_iommu(context: &Context, kind: usize) -> Result {
             }
             Ok(())
         }
-        // Its areas can be unmapped in part. Large pages of a page table cannot.
+        // Areas of this type can be unmapped in part, which large pages in a page table cannot.
         (vfio::TYPE1_IOMMU, false) => container_ioas(context)?.forbid_large_pages(),
         (vfio::TYPE1V2_IOMMU, false) => container_ioas(context).map(drop),
         _ => Err(EINVAL),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `IOMMU_GET_HW_INFO`: what the IOMMU can do for a device.
+//! `IOMMU_GET_HW_INFO`: the capabilities of the IOMMU of a device.
 
 use crate::{
     call::{Call, Execute},
@@ -16,17 +16,18 @@ use kernel_ext::iommu::{Capability, HwInfo, PasidSupport};
 
 /// # Errors
 ///
-/// `ENOENT` if there is no such device, `EOPNOTSUPP` if its driver does not know what is asked for.
+/// `ENOENT` if there is no such device, `EOPNOTSUPP` if the driver of its IOMMU does not have the
+/// kind of information that is requested.
 impl Execute for GetHwInfo {
     fn execute(&mut self, call: &Call<'_>) -> Result {
         let wanted = self.check()?;
-        // The device is given back here: user space can stall a copy to its memory, and unbinding
-        // waits for calls that have the device.
+        // The reference to the device is dropped here: user space can stall a copy to its memory,
+        // and unbinding waits until there are no such references.
         let (info, pasids, capabilities) = ask(&*call.context.get(ObjectId(self.dev_id))?, wanted)?;
 
         write_and_clear(self, info.bytes())?;
         self.data_type = info.kind();
-        // How much there is, even if there was room for less.
+        // The length of the information, even if there was room for less.
         self.data_len = info.bytes().len() as u32;
         self.out_max_pasid_log2 = pasids
             .and_then(|pasids| pasids.count.checked_ilog2())
@@ -36,7 +37,7 @@ impl Execute for GetHwInfo {
     }
 }
 
-/// Asks the IOMMU all that there is to tell.
+/// Queries the information of kind `wanted`, the PASIDs and the capabilities of a device.
 fn ask(device: &Device, wanted: u32) -> Result<(HwInfo, Option<PasidSupport>, HwCapabilities)> {
     let info = HwInfo::of(device.owner(), wanted)?;
     let pasids = PasidSupport::of(device.owner());
@@ -49,7 +50,7 @@ fn ask(device: &Device, wanted: u32) -> Result<(HwInfo, Option<PasidSupport>, Hw
     Ok((info, pasids, capabilities))
 }
 
-/// Writes what fits of `bytes` to the caller, and zeroes into the rest of the room there.
+/// Writes as much of `bytes` as fits to the caller's buffer, and zeroes to the rest of the buffer.
 fn write_and_clear(command: &GetHwInfo, bytes: &[u8]) -> Result {
     const ZEROES: [u8; 256] = [0; 256];
     let room = command.data_len as usize;

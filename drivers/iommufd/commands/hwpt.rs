@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `IOMMU_HWPT_ALLOC`: page tables that user space asks for.
+//! `IOMMU_HWPT_ALLOC`: allocates page tables for user space.
 
 use crate::{
     call::{Call, Execute},
@@ -16,9 +16,9 @@ use kernel_ext::iommu::{DomainFeatures, UserData};
 
 /// # Errors
 ///
-/// `ENOENT` if there is no such device, or no fault queue with that ID; `EINVAL` if there is
-/// nothing to build the page table on; `EOPNOTSUPP` for what is not offered; else those of
-/// [`Hwpt::reserve`] and [`start_mirroring`].
+/// `ENOENT` if there is no such device, or no fault queue with that ID; `EINVAL` if `pt_id` is
+/// neither an IO address space nor a parent; `EOPNOTSUPP` for features that are not offered; else
+/// those of [`Hwpt::reserve`] and [`start_mirroring`].
 impl Execute for HwptAlloc {
     fn execute(&mut self, call: &Call<'_>) -> Result {
         self.check()?;
@@ -51,12 +51,12 @@ impl Execute for HwptAlloc {
         };
         let hwpt = Hwpt::reserve(call.context, ioas.to_user(), device.owner(), origin)?;
 
-        // From here on no device is needed. User space can stall pinning and copying, and unbinding
-        // waits for calls that have the device.
+        // The device is not needed any more. User space can stall pinning and copying, and
+        // unbinding waits until there are no references to the device.
         drop(device);
         start_mirroring(&hwpt)?;
         if flags.faults {
-            // No object has this ID and type: fault queues cannot be made.
+            // No fault queue has this ID, because none can be allocated.
             return Err(ENOENT);
         }
         {
@@ -72,8 +72,9 @@ impl Execute for HwptAlloc {
     }
 }
 
-/// Why no page table for `device` is nested on another one: `EINVAL` if only because none can be a
-/// parent, `EOPNOTSUPP` if no such page table could be.
+/// Returns the error for a page table that is to be nested on another one: `EOPNOTSUPP` if the
+/// driver has no such page tables, or the command asks for one that cannot exist; else `EINVAL`,
+/// because no page table is a parent.
 fn no_parent(command: &HwptAlloc, device: &Device) -> Error {
     if device.owner().nests_domains() {
         command.check_nested().err().unwrap_or(EINVAL)

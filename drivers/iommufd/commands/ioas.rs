@@ -24,7 +24,7 @@ fn ioas<'a>(call: &Call<'a>, id: u32) -> Result<ObjectGuard<'a, Ioas>> {
     call.context.get(ObjectId(id))
 }
 
-/// What a device may do with what is mapped with these flags.
+/// Returns the access that these flags allow.
 fn access(flags: MapFlags) -> Access {
     Access {
         read: flags.read,
@@ -53,7 +53,7 @@ impl Execute for IoasAlloc {
 /// # Errors
 ///
 /// `EMSGSIZE` if there are more ranges than the caller has room for; those that fit are written,
-/// and the number of all of them.
+/// and the number of all ranges.
 impl Execute for IoasIovaRanges {
     fn execute(&mut self, call: &Call<'_>) -> Result {
         self.check()?;
@@ -135,7 +135,8 @@ impl Execute for IoasCopy {
 ///
 /// # Errors
 ///
-/// `ENOENT` if nothing is mapped in the range, unless it is everything.
+/// `ENOENT` if no area is in the range, unless the range is the whole address space; else those of
+/// [`Ioas::unmap`].
 impl Execute for IoasUnmap {
     fn execute(&mut self, call: &Call<'_>) -> Result {
         let ioas = ioas(call, self.ioas_id)?;
@@ -156,14 +157,14 @@ impl Execute for IoasUnmap {
 /// # Errors
 ///
 /// `EINVAL` for a range of less than two addresses, and for one that overlaps another; `EADDRINUSE`
-/// if something in them is reserved. What was allowed before still is then.
+/// if one overlaps a reserved range. The allowed ranges have not changed then.
 impl Execute for IoasAllowIovas {
     fn execute(&mut self, call: &Call<'_>) -> Result {
         self.check()?;
 
         let ioas = ioas(call, self.ioas_id)?;
         let mut ranges = read_ranges(self)?;
-        // What had been allowed is freed once the lock is released.
+        // The former ranges are freed once the lock is released.
         let allowed = ioas.map.write().allow(&mut ranges);
 
         allowed

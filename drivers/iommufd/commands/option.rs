@@ -15,8 +15,8 @@ use kernel_ext::capability::{capable, Capability};
 /// # Errors
 ///
 /// `EOPNOTSUPP` for an option or operation that does not exist, `EINVAL` for a value that the
-/// option cannot have, then those of the option; `EFAULT` if the value cannot be written back,
-/// which is all that is written.
+/// option cannot have, then those of the option; `EFAULT` if the value cannot be written. No other
+/// field is written.
 impl Execute for IommuOption {
     fn execute(&mut self, call: &Call<'_>) -> Result {
         let value = match self.check()? {
@@ -28,12 +28,13 @@ impl Execute for IommuOption {
     }
 }
 
-/// Returns the value that the caller is to see, as [`huge_pages`] does.
+/// Reads or sets `IOMMU_OPTION_RLIMIT_MODE`. Returns the value for the caller.
 ///
 /// # Errors
 ///
-/// `EPERM` without `CAP_SYS_RESOURCE`: the limits of processes may add up to more than that of
-/// their user. `EBUSY` once the context has objects, which have been charged one way or the other.
+/// `EPERM` without `CAP_SYS_RESOURCE`, because the limits of processes may add up to more than that
+/// of their user. `EBUSY` once the context has objects, which may have been charged in the other
+/// mode.
 fn rlimit_mode(command: &IommuOption, context: &Context) -> Result<u64> {
     if command.object_id != 0 {
         return Err(EOPNOTSUPP);
@@ -53,6 +54,8 @@ fn rlimit_mode(command: &IommuOption, context: &Context) -> Result<u64> {
     }
 }
 
+/// Reads or sets `IOMMU_OPTION_HUGE_PAGES`. Returns the value for the caller.
+///
 /// # Errors
 ///
 /// `ENOENT` if there is no such address space, else those of [`Ioas::forbid_large_pages`].

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `IOMMU_VFIO_IOAS`: the address space on which the ioctls of the VFIO container work.
+//! `IOMMU_VFIO_IOAS`: chooses the address space that the ioctls of the VFIO container use.
 
 use crate::{
     call::{Call, Execute},
@@ -13,7 +13,7 @@ use kernel::prelude::*;
 
 /// # Errors
 ///
-/// `ENODEV` if none is chosen, `ENOENT` if the one that is to be chosen does not exist.
+/// `ENODEV` if the container has no address space, `ENOENT` if the one to choose does not exist.
 impl Execute for VfioIoas {
     fn execute(&mut self, call: &Call<'_>) -> Result {
         let container = &call.context.container;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Which page table a device gets: the one that is named, or one that mirrors the address space
-//! that is named. Such a page table is shared by all devices that it suits, and made when there is
-//! none; it goes with the last device.
+//! Chooses the page table that a device is attached to: the one that the caller names, or one that
+//! mirrors the IO address space that the caller names. The latter is shared by all devices that it
+//! suits. It is allocated if there is none, and freed when no device is attached to it any more.
 
 use crate::{
     device::Device,
@@ -16,17 +16,17 @@ use kernel::prelude::*;
 /// The PASID that stands for requests without one (`IOMMU_NO_PASID`).
 pub(crate) const NO_PASID: u32 = 0;
 
-/// How a device comes to a page table.
+/// The way in which a device is attached to a page table.
 #[derive(Clone, Copy)]
 pub(crate) enum Change {
-    /// It is attached to none.
+    /// The device is attached to none.
     Attach,
-    /// It is attached to one, which its whole group leaves.
+    /// The device is attached to one, which its whole group leaves.
     Replace,
 }
 
 impl Change {
-    /// Brings `device` to `hwpt`. Returns the page table that its group has left.
+    /// Attaches `device` to `hwpt`. Returns the page table that its group has left.
     fn apply(
         self,
         device: &OwnerRef<Device>,
@@ -48,7 +48,7 @@ impl Change {
     }
 }
 
-/// Detaches a device from what it is attached to. Whether it was attached.
+/// Detaches a device. Returns whether it was attached.
 pub(crate) fn detach(device: &OwnerRef<Device>) -> bool {
     let left = device.group().detach(device.id());
 
@@ -61,32 +61,31 @@ pub(crate) fn detach(device: &OwnerRef<Device>) -> bool {
     }
 }
 
-/// Gives a page table up; one that was made automatically goes if nothing is attached to it any
-/// more. No lock may be held.
+/// Drops a reference to a page table. If that was allocated automatically, it is freed unless a
+/// device is attached to it. No lock may be held.
 fn put(hwpt: UserRef<Hwpt>) {
     if hwpt.is_automatic() {
         hwpt.put_and_try_destroy();
     }
 }
 
-/// What bringing a device to a page table has led to. The references are to be put once no lock is
-/// held.
+/// The result of attaching a device. The references are to be put once no lock is held.
 struct Changed {
-    /// The page table that the device has now.
+    /// The page table that the device is attached to.
     id: ObjectId,
-    /// The one that its group has left.
+    /// The page table that its group has left.
     left: Option<UserRef<Hwpt>>,
-    /// The one that the device has, if it is new: other devices of the group could have come and
-    /// left again before it was published.
+    /// The page table that the device is attached to, if it is new: other devices of the group
+    /// could have been attached and detached before it was published.
     new: Option<UserRef<Hwpt>>,
 }
 
-/// Brings a device to the page table `pt`, or to one that mirrors the address space `pt`.
+/// Attaches a device to the page table `pt`, or to one that mirrors the IO address space `pt`.
 ///
 /// # Errors
 ///
-/// `ENOENT` if there is no such object, `EINVAL` if it is of another type or there is a PASID: only
-/// page tables that were made for PASIDs can take one. Else those of [`Change::apply`].
+/// `ENOENT` if there is no such object; `EINVAL` if it has another type, or if there is a PASID,
+/// because no page table is allocated for PASIDs. Else those of [`Change::apply`].
 pub(crate) fn change(
     device: &OwnerRef<Device>,
     pasid: u32,
@@ -114,7 +113,7 @@ pub(crate) fn change(
     Ok(changed.id)
 }
 
-/// Brings a device to a page table of `ioas`: the oldest that suits it, or a new one.
+/// Attaches a device to a page table of `ioas`: the oldest one that suits the device, or a new one.
 fn change_to_ioas(
     device: &OwnerRef<Device>,
     ioas: &ObjectGuard<'_, Ioas>,
@@ -124,7 +123,8 @@ fn change_to_ioas(
     let mut hwpts = ioas.hwpts.lock();
 
     for listed in hwpts.iter().filter(|listed| listed.automatic) {
-        // One that is being destroyed cannot be looked up any more; its ID may have a new owner.
+        // A page table that is being destroyed cannot be looked up any more, and its ID may have
+        // been reused.
         let Ok(hwpt) = context.get::<Hwpt>(listed.id) else {
             continue;
         };
@@ -132,7 +132,7 @@ fn change_to_ioas(
             continue;
         }
         match change.apply(device, hwpt.to_user()) {
-            // It does not suit this device.
+            // The page table does not suit this device.
             Err(error) if error == EINVAL => {}
             Err(error) => return Err(error),
             Ok(left) => {
@@ -149,7 +149,8 @@ fn change_to_ioas(
     let hwpt = Hwpt::reserve(context, ioas.to_user(), device.owner(), Origin::Automatic)?;
     let new = hwpt.to_user();
     let left = match change {
-        // Attached before it is filled: drivers may only then know what the page table looks like.
+        // Attached before it is filled: some drivers finish the page table only when a device is
+        // attached.
         Change::Attach => {
             change.apply(device, hwpt.to_user())?;
             if let Err(error) = hwpt::start_mirroring(&hwpt) {
@@ -158,7 +159,8 @@ fn change_to_ioas(
             }
             None
         }
-        // Filled before it replaces the other: the device shall not notice.
+        // Filled before it replaces the other one, so that the mappings exist at all times for the
+        // device.
         Change::Replace => {
             hwpt::start_mirroring(&hwpt)?;
             change.apply(device, hwpt.to_user())?

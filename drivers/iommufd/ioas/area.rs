@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What is mapped at a range of IOVA.
+//! Areas: mapped ranges of IOVA.
 
 use crate::{interval::Node, iova_map::PageOffset};
 use iommufd_core::{iova::IovaClaim, Mapping, SharedPages, View};
@@ -10,33 +10,35 @@ use kernel::{
 };
 use kernel_ext::{iommu::Access, mm::PAGE_SIZE};
 
-/// Bytes of some pages.
+/// A range of bytes of some pages.
 #[derive(Clone)]
 pub(crate) struct Slice {
     /// The pages.
     pub(crate) pages: SharedPages,
-    /// The first byte, counted from the start of page 0.
+    /// Offset of the first byte from the start of page 0, in bytes.
     pub(crate) start: usize,
-    /// How many bytes.
+    /// Length in bytes.
     pub(crate) length: usize,
 }
 
 impl Slice {
-    /// What the IOVA is best aligned to: the address of the first byte, wherever that is.
+    /// Returns the address of the first byte, to which the IOVA is best aligned: a user address or
+    /// an offset in a file.
     pub(crate) fn address(&self) -> u64 {
         self.pages.base().wrapping_add(self.start as u64)
     }
 
-    /// Where in its page the first byte lies.
+    /// Returns the offset of the first byte in its page.
     pub(crate) fn page_offset(&self) -> u64 {
         (self.start % PAGE_SIZE) as u64
     }
 
-    /// Whether the bytes behind the start of the first page can be rounded up to whole pages.
+    /// Checks that the end of the last page can be represented, counted from the start of the first
+    /// page.
     ///
     /// # Errors
     ///
-    /// `EOVERFLOW` if not.
+    /// `EOVERFLOW` if it cannot.
     pub(crate) fn check_end(&self) -> Result {
         let whole_pages = (self.start % PAGE_SIZE)
             .checked_add(self.length)
@@ -45,7 +47,7 @@ impl Slice {
         whole_pages.map(drop).ok_or(EOVERFLOW)
     }
 
-    /// The bytes at an IOVA.
+    /// Returns the view of these bytes at an IOVA.
     pub(crate) fn view(&self, iova: u64, access: Access) -> View {
         View {
             iova,
@@ -56,24 +58,24 @@ impl Slice {
     }
 }
 
-/// The right to map in the range of an area, and where it is.
+/// The holder of the right to map in the range of an area.
 pub(crate) enum Hold {
-    /// With the thread that is mapping or unmapping the area.
+    /// The thread that is mapping or unmapping the area.
     Taken,
-    /// Here: the address space has no page table.
+    /// The area itself: the address space has no page table.
     Claim(IovaClaim),
-    /// In the mapping, in all page tables of the address space.
+    /// The mapping, which is in all page tables of the address space.
     Mapping(Mapping),
 }
 
 impl Hold {
-    /// Takes it for the calling thread.
+    /// Takes the right for the calling thread.
     pub(crate) fn take(&mut self) -> Self {
         core::mem::replace(self, Self::Taken)
     }
 
-    /// Removes the mapping, if there is one, and returns the claim to the range. `None` if another
-    /// thread has that.
+    /// Unmaps the mapping, if there is one, and returns the claim to the range. Returns `None` if
+    /// another thread has the claim.
     pub(crate) fn close(self) -> Option<IovaClaim> {
         match self {
             Self::Taken => None,
@@ -85,22 +87,23 @@ impl Hold {
 
 /// A mapped range.
 pub(crate) struct Area {
-    /// What devices may do.
+    /// The accesses that devices may make.
     pub(crate) access: Access,
-    /// What is mapped. Its length is that of the area.
+    /// The memory that is mapped. Its length is that of the area.
     pub(crate) slice: Slice,
-    /// In transit: it belongs to the thread that is mapping or unmapping it.
+    /// Whether the area belongs to a thread that is mapping or unmapping it.
     pub(crate) in_transit: bool,
-    /// The right to map in its range, and what is mapped there.
+    /// The right to map in its range, and the mapping.
     pub(crate) hold: Hold,
-    /// It is to be unmapped: users in the kernel are asked to give its pages back, and get no more.
+    /// Whether it is about to be unmapped: users in the kernel are asked to unpin its pages, and
+    /// may pin no more.
     pub(crate) prevent_access: bool,
-    /// How often users in the kernel have pinned pages of it.
+    /// The number of times that users in the kernel have pinned pages of it.
     accesses: Atomic<usize>,
 }
 
 impl Area {
-    /// An area in transit.
+    /// Creates an area in transit.
     pub(crate) fn new(slice: Slice, access: Access) -> Self {
         Self {
             access,
@@ -112,16 +115,16 @@ impl Area {
         }
     }
 
-    /// Whether nobody is mapping or unmapping it.
+    /// Returns whether no thread is mapping or unmapping it.
     pub(crate) fn is_settled(&self) -> bool {
         !self.in_transit
     }
 
-    /// Whether users in the kernel may read it, or write it.
+    /// Checks that users in the kernel may read it, or write to it if `write`.
     ///
     /// # Errors
     ///
-    /// `EPERM` if not.
+    /// `EPERM` if they may not.
     pub(crate) fn check_access(&self, write: bool) -> Result {
         let allowed = if write {
             self.access.write
@@ -136,13 +139,13 @@ impl Area {
         }
     }
 
-    /// How often users in the kernel have pinned pages of it.
+    /// Returns the number of times that users in the kernel have pinned pages of it.
     pub(crate) fn accesses(&self) -> usize {
         self.accesses.load(Relaxed)
     }
 
-    /// Counts one more, or one less, pinned by a user in the kernel. The map is locked for reading
-    /// at least.
+    /// Counts one more pin by a user in the kernel, or one less. The map is locked for reading at
+    /// least.
     pub(crate) fn count_access(&self, more: bool) {
         if more {
             self.accesses.fetch_add(1, Relaxed);
@@ -158,7 +161,7 @@ impl PageOffset for Area {
     }
 }
 
-/// The bytes of an area from an IOVA on.
+/// Returns the offset of the byte at `iova` in the pages of an area, in bytes.
 pub(crate) fn bytes_from(area: &Node<Area>, iova: u64) -> usize {
     area.value.slice.start + (iova - area.first()) as usize
 }

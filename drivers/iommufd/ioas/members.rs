@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Members of an address space: its users in the kernel, and what they do with its memory.
+//! The members of an address space: its users in the kernel, which pin and copy its memory.
 //!
-//! Pages are pinned, given back and copied with `map` locked for reading, so that users do not wait
-//! for each other: each area counts what they have of it, and the pages have a lock of their own.
-//! UNMAP locks it for writing, and so knows whether anybody has pages of an area.
+//! Pages are pinned, unpinned and copied with `map` locked for reading, so that users do not wait
+//! for each other: each area counts the pins of users, and the pages have a lock of their own.
+//! Unmapping locks `map` for writing, so that it sees whether a user has pinned pages of an area.
 
 use super::{
     area::{bytes_from, Area},
@@ -16,19 +16,19 @@ use iommufd_core::{CopyPath, ObjectId, UserRef};
 use kernel::{prelude::*, sync::Arc, types::ScopeGuard};
 use kernel_ext::mm::{CopyBuffer, PageSlots, PAGE_SIZE};
 
-/// A user in the kernel of an address space.
+/// A user of an address space in the kernel.
 pub(crate) trait Member: Send + Sync {
-    /// Its ID, by which the members of an address space are told apart.
+    /// Returns its ID, which no other member of the address space has.
     fn id(&self) -> ObjectId;
 
-    /// Has it give back what it has pinned of `length` bytes at `iova`, unless it is being
+    /// Unpins what the user has pinned in `length` bytes at `iova`, unless the user is being
     /// destroyed. Called with no lock held.
     fn unmap(&self, iova: u64, length: u64);
 }
 
 /// The members of an address space.
 pub(super) struct Members {
-    /// Sorted by ID, so that one can go through them while others come and go.
+    /// Sorted by ID, so that an iteration can continue while members are added and removed.
     sorted: KVec<Listed>,
 }
 
@@ -38,45 +38,45 @@ struct Listed {
 }
 
 impl Members {
-    /// No members.
+    /// Creates an empty list.
     pub(super) const fn new() -> Self {
         Self {
             sorted: KVec::new(),
         }
     }
 
-    /// Whether there is none.
+    /// Returns whether there are no members.
     pub(super) fn is_empty(&self) -> bool {
         self.sorted.is_empty()
     }
 
-    /// What IOVAs and lengths must be multiples of for their sake, in bytes.
+    /// Returns the alignment of IOVAs and lengths that the members need, in bytes.
     pub(super) fn alignment(&self) -> u64 {
         let alignments = self.sorted.iter().map(|listed| listed.alignment);
 
         alignments.fold(1, u64::max)
     }
 
-    /// Where a member with this ID is listed, or would be.
+    /// Returns the index of the member with this ID, or the index at which it would be.
     fn position(&self, id: ObjectId) -> usize {
         self.sorted
             .partition_point(|listed| listed.member.id().0 < id.0)
     }
 }
 
-/// That a user in the kernel is a member of an address space: it hears of what is unmapped there,
-/// and everything there is aligned as it needs it. Dropping this ends both.
+/// The membership of a user in an address space, which ends on drop. The user is told of ranges
+/// that are about to be unmapped, and areas have the alignment that it needs.
 pub(crate) struct Membership {
     ioas: UserRef<Ioas>,
     member: ObjectId,
 }
 
 impl Membership {
-    /// Adds a member to an address space of which it is none.
+    /// Adds `member` to an address space that it is not a member of.
     ///
     /// # Errors
     ///
-    /// `EADDRINUSE` if something is mapped that is not aligned; `ENOMEM`.
+    /// `EADDRINUSE` if an area is not aligned to `alignment`; `ENOMEM`.
     pub(crate) fn new(
         ioas: UserRef<Ioas>,
         member: Arc<dyn Member>,
@@ -99,7 +99,7 @@ impl Membership {
         Ok(Self { ioas, member: id })
     }
 
-    /// The address space.
+    /// Returns the address space.
     pub(crate) fn ioas(&self) -> &UserRef<Ioas> {
         &self.ioas
     }
@@ -111,7 +111,7 @@ impl Drop for Membership {
         let mut map = self.ioas.map.write();
         let position = users.members.position(self.member);
         let listed = users.members.sorted.remove(position);
-        // Lowering it cannot fail.
+        // A lower alignment suits every area, so this cannot fail.
         let lowered = map.set_alignment(users.alignment(self.ioas.large_pages()));
 
         kernel::warn_on!(listed.is_err() || lowered.is_err());
@@ -119,7 +119,7 @@ impl Drop for Membership {
 }
 
 impl Ioas {
-    /// The first of the members from an ID on.
+    /// Returns the member with the lowest ID that is not below `id`.
     fn member_from(&self, id: ObjectId) -> Option<Arc<dyn Member>> {
         let users = self.users.read();
         let members = &users.members;
@@ -128,7 +128,7 @@ impl Ioas {
         Some(listed.member.clone())
     }
 
-    /// Tells all members to give back what they have of `length` bytes at `iova`. No lock may be
+    /// Tells all members to unpin what they have pinned in `length` bytes at `iova`. No lock may be
     /// held.
     pub(super) fn notify_unmap(&self, iova: u64, length: u64) {
         let mut next = ObjectId(0);
@@ -139,13 +139,14 @@ impl Ioas {
         }
     }
 
-    /// Pins the pages of `first..=last`, to be written if `write`, and tells where they are.
+    /// Pins the pages of `first..=last`, for writing if `write`, and stores pointers to them in
+    /// `out`.
     ///
     /// # Errors
     ///
-    /// `ENOENT` where nothing is mapped; `EINVAL` for what is about to be unmapped, is memory of a
-    /// device, or lies in such a way that one page of the range is not one page of memory; `EPERM`
-    /// for what may not be used so; else what pinning reports. Nothing has changed then.
+    /// `ENOENT` if an IOVA is not mapped. `EINVAL` if an area is about to be unmapped or is memory
+    /// of a device, or if a page of the range is not exactly one page of memory. `EPERM` if an area
+    /// does not allow the access. Else the error of pinning. No page is pinned then.
     pub(crate) fn pin_pages(
         &self,
         first: u64,
@@ -184,19 +185,19 @@ impl Ioas {
         Ok(())
     }
 
-    /// Undoes [`pin_pages`](Self::pin_pages) for the same range. False if something of it was not
-    /// pinned, which then is as it was.
+    /// Undoes [`pin_pages`](Self::pin_pages) for the same range. Returns false if a part of it was
+    /// not pinned; that part is left as it was.
     pub(crate) fn unpin_pages(&self, first: u64, last: u64) -> bool {
         unpin(&self.map.read(), first, last)
     }
 
-    /// Copies from or to the memory at `first..=last`, of which `data` has the length.
+    /// Copies from or to the memory at `first..=last`. `data` has the length of the range.
     ///
     /// # Errors
     ///
-    /// `ENOENT` where nothing is mapped; `EINVAL` for what is about to be unmapped or is memory of
-    /// a device; `EPERM` for what may not be used so; else what [`SharedPages::copy`] reports. What
-    /// lies below was copied.
+    /// `ENOENT` if an IOVA is not mapped. `EINVAL` if an area is about to be unmapped or is memory
+    /// of a device. `EPERM` if an area does not allow the access. Else the error of
+    /// [`SharedPages::copy`]. The bytes below have been copied then.
     ///
     /// [`SharedPages::copy`]: iommufd_core::SharedPages::copy
     pub(crate) fn copy_bytes(
@@ -227,7 +228,7 @@ impl Ioas {
     }
 }
 
-/// Gives back what was pinned of `first..=last`; false if something was not.
+/// Unpins the pages of `first..=last`. Returns false if some of them were not pinned.
 fn unpin(map: &Map, first: u64, last: u64) -> bool {
     let mut all = true;
 
@@ -247,7 +248,7 @@ fn unpin(map: &Map, first: u64, last: u64) -> bool {
     all
 }
 
-/// The pages of which a piece has bytes.
+/// Returns the range of pages that a piece has bytes of.
 fn pages_of(piece: &Piece<'_, Area>) -> Range<usize> {
     let first = bytes_from(piece.area, piece.first) / PAGE_SIZE;
     let last = bytes_from(piece.area, piece.last) / PAGE_SIZE;
@@ -255,7 +256,8 @@ fn pages_of(piece: &Piece<'_, Area>) -> Range<usize> {
     first..last + 1
 }
 
-/// Whether a piece begins with a page and, unless it is what ends the range, ends with one.
+/// Returns whether a piece begins at a page boundary and, unless it is the end of the range, ends
+/// at one.
 fn has_whole_pages(piece: &Piece<'_, Area>, last: u64) -> bool {
     let first_byte = bytes_from(piece.area, piece.first);
     let last_byte = bytes_from(piece.area, piece.last);

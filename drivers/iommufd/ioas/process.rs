@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `IOMMU_IOAS_CHANGE_PROCESS`: a new process, such as one that a VMM has handed its state to
-//! before it executes itself anew, pays from now on for what is mapped.
+//! `IOMMU_IOAS_CHANGE_PROCESS`: charges mapped files to another process, such as one that takes
+//! over the state of a VMM that executes itself anew.
 
 use super::{area::Area, Ioas, Map};
 use crate::{context::Context, interval::Node};
@@ -12,16 +12,17 @@ use kernel_ext::{
     sync::WriteGuard,
 };
 
-/// Lets the calling process pay for what is mapped in all address spaces of the context.
+/// Charges what is mapped in all address spaces of the context to the calling process.
 ///
-/// They are locked all together: pages may be shared between any of them, and nothing must come or
-/// go between counting and paying. No new one appears meanwhile, into which pages could be copied.
+/// All address spaces are locked at the same time, because they may share pages, and no page may be
+/// mapped or unmapped between counting and charging. No address space can be published meanwhile,
+/// into which pages could be copied.
 ///
 /// # Errors
 ///
-/// `EINVAL` if something is mapped that is not a file: it belongs to its process. `EBUSY` while
-/// something is being mapped or unmapped; `ENOMEM` if the limit of the caller does not allow it.
-/// Nothing has changed then.
+/// `EINVAL` if memory that is not a file is mapped, which belongs to its process. `EBUSY` while an
+/// area is in transit. `ENOMEM` if the limit of the caller does not allow it. No charge has moved
+/// then.
 pub(crate) fn change_process(context: &Context) -> Result {
     let outer = context.all_address_spaces.write();
     let spaces = address_spaces(context)?;
@@ -50,7 +51,7 @@ pub(crate) fn change_process(context: &Context) -> Result {
     settle(&maps, paid)
 }
 
-/// All address spaces of the context.
+/// Returns all address spaces of the context.
 fn address_spaces(context: &Context) -> Result<KVVec<UserRef<Ioas>>> {
     let mut spaces = KVVec::new();
     let mut next = 0;
@@ -66,7 +67,7 @@ fn areas<'a>(maps: &'a [WriteGuard<'_, Map>]) -> impl Iterator<Item = &'a Node<A
     maps.iter().flat_map(|map| map.areas())
 }
 
-/// How a mode is numbered in an array.
+/// Returns the index of a mode in an array.
 fn index(mode: ChargeMode) -> usize {
     match mode {
         ChargeMode::Unlimited => 0,
@@ -77,8 +78,8 @@ fn index(mode: ChargeMode) -> usize {
 
 const MODES: usize = 3;
 
-/// Counts the pages that will be charged to `accounts`, by mode, and marks them, as areas may share
-/// them.
+/// Counts the pages that are to be charged to `accounts`, by mode. Marks the charges, so that pages
+/// that areas share are counted once.
 fn count(maps: &[WriteGuard<'_, Map>], accounts: &[Account; MODES]) -> [usize; MODES] {
     let mut counts = [0; MODES];
 
@@ -98,7 +99,7 @@ fn count(maps: &[WriteGuard<'_, Map>], accounts: &[Account; MODES]) -> [usize; M
     counts
 }
 
-/// What has been paid in advance, by mode.
+/// Charges that were made in advance, by mode.
 struct Pots([Charge; MODES]);
 
 impl Pots {
@@ -114,7 +115,7 @@ impl Pots {
     }
 }
 
-/// Moves the marked pages to the pots, if there are any, and takes the marks away.
+/// Moves the marked charges to `paid`, unless it is an error, and removes the marks.
 fn settle(maps: &[WriteGuard<'_, Map>], mut paid: Result<Pots>) -> Result {
     for area in areas(maps) {
         area.value.slice.pages.with_charge(|charge, counted| {

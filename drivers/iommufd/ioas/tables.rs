@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The page tables that mirror an address space, and what they ask of it.
+//! The page tables that mirror an address space, and the constraints that they put on it.
 
 use super::{
     area::{Area, Hold},
@@ -11,19 +11,20 @@ use iommufd_core::{iova::SpaceId, Mapping, NotMapped, Table, TableList};
 use kernel::{prelude::*, sync::atomic::ordering::Relaxed};
 use kernel_ext::{iommu::Geometry, mm::PAGE_SIZE};
 
-/// Tells a page table from all others that exist: the ID of an object will not do, since it has a
-/// new owner before the old one is quite gone.
+/// The identity of a page table that exists. The ID of its object is not enough, because that can
+/// be reused before the page table is freed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct TableId(usize);
 
 impl TableId {
-    /// The identity of a page table, as long as somebody has it.
+    /// Returns the identity of a page table, which stays unique as long as a reference to it
+    /// exists.
     pub(crate) fn of(table: &Table) -> Self {
         Self(table.address())
     }
 }
 
-/// The page tables and accesses that see what is mapped.
+/// The page tables and members of an address space.
 pub(crate) struct Users {
     /// The page tables.
     pub(super) tables: TableList,
@@ -39,8 +40,8 @@ impl Users {
         }
     }
 
-    /// What IOVAs and lengths must be multiples of for their sake, in bytes. `large_pages` says
-    /// whether entries of the page tables may cover several pages.
+    /// Returns the alignment of IOVAs and lengths that all of them need, in bytes. `large_pages`
+    /// says whether entries of the page tables may cover several pages.
     pub(super) fn alignment(&self, large_pages: bool) -> u64 {
         let tables = self.tables.as_slice().iter();
         let granules = tables.map(|table| table.geometry().granule());
@@ -52,12 +53,12 @@ impl Users {
 }
 
 impl Ioas {
-    /// Lets a page table mirror the map from now on.
+    /// Maps all areas in a page table, which mirrors the map from then on.
     ///
     /// # Errors
     ///
-    /// `EINVAL` if its pages are larger than the CPU's; `EADDRINUSE` if something is mapped that it
-    /// cannot translate; else what pinning or mapping reports. Nothing has changed then.
+    /// `EINVAL` if its pages are larger than the CPU's; `EADDRINUSE` if an area is mapped that it
+    /// cannot translate; else the error of pinning or mapping. The page table is empty then.
     pub(crate) fn add_table(&self, table: &Table) -> Result {
         let owner = ReservedFor::Table(TableId::of(table));
         let geometry = table.geometry();
@@ -91,25 +92,25 @@ impl Ioas {
         unfill_table(&mut map, table, u64::MAX);
         map.unreserve(&ReservedFor::Table(TableId::of(table)));
 
-        // Lowering it cannot fail.
+        // A lower alignment suits every area, so this cannot fail.
         let lowered = map.set_alignment(users.alignment(self.large_pages()));
         kernel::warn_on!(lowered.is_err());
     }
 
-    /// Whether page tables mirror it, or users in the kernel are attached to it.
+    /// Returns whether page tables mirror the map, or users in the kernel are attached.
     pub(crate) fn has_users(&self) -> bool {
         let users = self.users.read();
 
         !users.tables.as_slice().is_empty() || !users.members.is_empty()
     }
 
-    /// Whether entries of page tables may cover several pages. Takes no lock; while the caller
-    /// holds `users`, the answer stays as it is.
+    /// Returns whether entries of page tables may cover several pages. Takes no lock; the result
+    /// does not change while the caller holds `users`.
     pub(crate) fn large_pages(&self) -> bool {
         self.large_pages.load(Relaxed)
     }
 
-    /// Lets entries of page tables cover several pages.
+    /// Allows entries of page tables to cover several pages.
     pub(crate) fn allow_large_pages(&self) {
         let users = self.users.write();
 
@@ -121,12 +122,12 @@ impl Ioas {
         kernel::warn_on!(lowered.is_err());
     }
 
-    /// Maps each page by itself from now on, so that areas can be cut.
+    /// Maps each page with an entry of its own from now on, so that areas can be cut.
     ///
     /// # Errors
     ///
-    /// `EINVAL` if something is mapped in page tables already; `EADDRINUSE` if something is mapped
-    /// that does not begin and end with a page.
+    /// `EINVAL` if an area is mapped in page tables already; `EADDRINUSE` if an area does not begin
+    /// and end at page boundaries.
     pub(crate) fn forbid_large_pages(&self) -> Result {
         let users = self.users.write();
         let mut map = self.map.write();
@@ -142,8 +143,8 @@ impl Ioas {
         Ok(())
     }
 
-    /// The page sizes that all page tables support, a bit for each, as VFIO tells them: nothing
-    /// below the CPU's page, and at least what IOVAs are aligned to.
+    /// Returns the page sizes that all page tables support, a bit for each, as VFIO reports them:
+    /// none is smaller than the CPU's page. If there is none, returns the alignment of IOVAs.
     pub(crate) fn page_sizes(&self) -> u64 {
         let users = self.users.read();
         let page = PAGE_SIZE as u64;
@@ -162,7 +163,7 @@ impl Ioas {
     }
 }
 
-/// Reserves what a page table cannot translate.
+/// Reserves the IOVAs that a page table cannot translate.
 fn reserve_outside(map: &mut Map, geometry: &Geometry, owner: ReservedFor) -> Result {
     if let Some(last) = geometry.aperture.start().checked_sub(1) {
         reserve(map, 0, last, owner)?;
@@ -173,7 +174,7 @@ fn reserve_outside(map: &mut Map, geometry: &Geometry, owner: ReservedFor) -> Re
     Ok(())
 }
 
-/// Puts all areas into one more page table, or none.
+/// Maps all areas in one more page table. After an error, none is mapped there.
 fn fill_table(map: &mut Map, table: &Table, large_pages: bool) -> Result {
     let mut next = Some(0);
 
@@ -190,9 +191,9 @@ fn fill_table(map: &mut Map, table: &Table, large_pages: bool) -> Result {
     Ok(())
 }
 
-/// Puts an area into one more page table.
+/// Maps an area in one more page table.
 fn fill_area(area: &mut Area, iova: u64, table: &Table, large_pages: bool) -> Result {
-    // An area in transit has not looked at the page tables yet.
+    // The thread that owns an area in transit has not read the list of page tables yet.
     if area.in_transit {
         return Ok(());
     }
@@ -214,7 +215,7 @@ fn fill_area(area: &mut Area, iova: u64, table: &Table, large_pages: bool) -> Re
     Ok(())
 }
 
-/// Takes all areas below `end` out of one page table.
+/// Unmaps all areas below `end` in one page table.
 fn unfill_table(map: &mut Map, table: &Table, end: u64) {
     let mut next = Some(0);
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Unmapping, and cutting what is mapped so that parts of it can be unmapped.
+//! Unmapping areas, and cutting areas so that parts of them can be unmapped.
 
 use super::{
     area::{bytes_from, Area, Hold, Slice},
@@ -11,17 +11,18 @@ use crate::uapi::UnmapRange;
 use iommufd_core::PagesKind;
 use kernel::prelude::*;
 
-/// How often users in the kernel are asked to give the pages of an area back.
+/// The number of times that users in the kernel are asked to unpin the pages of an area.
 const UNMAP_ROUNDS: usize = 100;
 
 impl Ioas {
-    /// Unmaps all areas that lie in a range. Returns how many bytes they had, also where it could
-    /// not go on.
+    /// Unmaps all areas in a range. Returns the number of bytes that were unmapped, also after an
+    /// error.
     ///
     /// # Errors
     ///
-    /// `ENOENT` at an area that lies in it only in part, `EBUSY` at one in transit, `EDEADLK` at
-    /// one of which users in the kernel do not give the pages back. The areas below are gone then.
+    /// `ENOENT` at an area that lies in the range only in part, `EBUSY` at one in transit,
+    /// `EDEADLK` at one that users in the kernel do not unpin. The areas below have been unmapped
+    /// then.
     pub(crate) fn unmap(&self, range: UnmapRange) -> (u64, Result) {
         let mut unmapped = 0;
         let result = self.unmap_counting(range, &mut unmapped);
@@ -40,7 +41,7 @@ impl Ioas {
             asked = if first == start { asked + 1 } else { 1 };
             start = first;
             self.notify_unmap(first, length);
-            // An access still has pages pinned that it was asked to unpin.
+            // An access has not unpinned pages that it was asked to unpin.
             if kernel::warn_on!(asked > UNMAP_ROUNDS) {
                 return Err(EDEADLK);
             }
@@ -48,8 +49,9 @@ impl Ioas {
         Ok(())
     }
 
-    /// Unmaps areas up to the first of which users in the kernel have pages, and keeps them from
-    /// pinning more of that: its first address and its length. `None` if there is no such area.
+    /// Unmaps areas up to the first one of which users in the kernel have pinned pages, and keeps
+    /// users from pinning more of that one. Returns its first address and its length, or `None` if
+    /// there is no such area.
     fn unmap_unused(
         &self,
         mut start: u64,
@@ -87,7 +89,7 @@ impl Ioas {
             // Areas may fill the whole address space: then this wraps to zero.
             *unmapped = unmapped.wrapping_add(area_last - first + 1);
 
-            // Others may have mapped something below meanwhile: that is theirs.
+            // Areas that were mapped below meanwhile are not part of this call.
             start = match area_last.checked_add(1) {
                 Some(next) if area_last < last => next,
                 _ => break,
@@ -97,13 +99,14 @@ impl Ioas {
         Ok(None)
     }
 
-    /// Cuts areas so that each address of `at` that is mapped is the last of one.
+    /// Cuts areas so that each address of `at` that is mapped is the last address of an area.
     ///
     /// # Errors
     ///
-    /// `EBUSY` at an area in transit; `EOPNOTSUPP` at memory of a device; `EINVAL` where an entry
-    /// of a page table may lie on both sides, or a user in the kernel has pages of the area, or the
-    /// place is not aligned; `ENOMEM`. Cuts made before stay: they change nothing that can be seen.
+    /// `EBUSY` at an area in transit; `EOPNOTSUPP` at memory of a device; `EINVAL` if an entry of a
+    /// page table may cover both sides of the cut, if a user in the kernel has pinned pages of the
+    /// area, or if the address is not aligned; `ENOMEM`. Cuts that were made before stay, as they
+    /// have no visible effect.
     pub(crate) fn cut(&self, at: &[u64]) -> Result {
         let _users = self.users.read();
 
@@ -117,7 +120,7 @@ impl Ioas {
     }
 }
 
-/// Cuts the area at `last`, if there is one, so that it ends there. `slot` takes the rest of it.
+/// Cuts the area at `last`, if there is one, so that it ends there. The upper part goes to `slot`.
 fn cut_area(map: &mut Map, last: u64, large_pages: bool, slot: Slot) -> Result {
     let alignment = map.alignment();
     let Some(area) = map.first_in(last, last) else {
@@ -150,7 +153,8 @@ fn cut_area(map: &mut Map, last: u64, large_pages: bool, slot: Slot) -> Result {
 }
 
 impl Area {
-    /// Divides it in two: keeps `length` bytes, returns the rest, which begins at `upper`.
+    /// Divides the area in two: keeps the first `length` bytes, and returns the rest, which begins
+    /// at `upper`.
     fn cut(&mut self, upper: u64, length: usize) -> Result<Self> {
         let slice = Slice {
             pages: self.slice.pages.clone(),

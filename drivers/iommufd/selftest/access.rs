@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Users of address spaces in the kernel: what a driver of mediated devices is for a real device.
+//! Users of address spaces in the kernel, which take the place of a driver of mediated devices.
 //!
-//! Each is a file, which keeps it and its context. Pages that it has pinned are remembered, so that
-//! they can be given back when they are about to be unmapped.
+//! Each of them is a file, which owns the access and keeps its context. The user records the pages
+//! that it has pinned, and unpins them when they are about to be unmapped.
 
 use super::uapi::{
     AccessPages, AccessReplaceIoas, AccessRw, CreateAccess, DestroyAccessPages, TestCommand,
@@ -30,10 +30,10 @@ use kernel_ext::{
     mm::{CopyBuffer, PagePointers, UserPage, PAGE_SIZE},
 };
 
-/// A fuzzer asks for any length.
+/// The largest length that is copied or pinned, in bytes, because a fuzzer passes any number.
 const LONGEST: u64 = 16 << 20;
 
-/// What the file owns.
+/// The data of the file.
 struct TestAccess {
     /// `None` once it has been destroyed.
     access: Option<OwnerRef<Access>>,
@@ -55,7 +55,7 @@ impl TestAccess {
         self.access.as_ref().ok_or(ENODEV)
     }
 
-    /// The IOVA that a fuzzer means.
+    /// Returns the IOVA that a fuzzer means; see [`guessed`].
     fn guessed(&self, iova: u64) -> Result<u64> {
         let access = self.access()?;
 
@@ -73,11 +73,11 @@ impl Drop for TestAccess {
     }
 }
 
-/// What is pinned.
+/// The ranges that are pinned.
 #[pin_data]
 struct Pins {
     needs_pages: bool,
-    /// The access does not go before what is pinned has been given back.
+    /// The access, which is not destroyed before all ranges are unpinned.
     access: SetOnce<WeakRef<Access>>,
     #[pin]
     items: Mutex<Items>,
@@ -101,7 +101,7 @@ impl Item {
     }
 }
 
-/// How the access reaches what is pinned.
+/// The user of the access.
 struct User(Arc<Pins>);
 
 impl AccessUser for User {
@@ -127,7 +127,7 @@ impl AccessUser for User {
     }
 }
 
-/// `CREATE_ACCESS`.
+/// `CREATE_ACCESS`: creates a user of an address space.
 ///
 /// # Errors
 ///
@@ -152,7 +152,7 @@ pub(super) fn create(command: &mut TestCommand, call: &Call<'_>) -> Result {
     let access = Access::create(call.context, user)?;
 
     pins.access.populate(access.downgrade());
-    // From here on the file destroys it.
+    // From here on, the file owns the access and destroys it.
     let access = TestAccess {
         access: Some(access),
         pins,
@@ -170,11 +170,11 @@ pub(super) fn create(command: &mut TestCommand, call: &Call<'_>) -> Result {
     Ok(())
 }
 
-/// `DESTROY_ACCESS_PAGES`.
+/// `DESTROY_ACCESS_PAGES`: unpins a range.
 ///
 /// # Errors
 ///
-/// `ENOENT` if nothing is pinned under this number.
+/// `ENOENT` if no range has this number.
 pub(super) fn give_back(command: &TestCommand) -> Result {
     let file = FileRef::<TestAccess>::from_fd(command.id)?;
     let DestroyAccessPages { access_pages_id } = command.arguments()?;
@@ -190,12 +190,12 @@ pub(super) fn give_back(command: &TestCommand) -> Result {
     Ok(())
 }
 
-/// `ACCESS_PAGES`.
+/// `ACCESS_PAGES`: pins a range.
 ///
 /// # Errors
 ///
-/// `EOPNOTSUPP` for an unknown flag, or if the user does not need pages; `EBADE` if other pages are
-/// there than the caller expects; `ENOMEM`; else those of pinning.
+/// `EOPNOTSUPP` for an unknown flag, or if the user does not need pages; `EBADE` if the pages are
+/// not those that the caller expects; `ENOMEM`; else those of pinning.
 pub(super) fn pin(command: &mut TestCommand, call: &Call<'_>) -> Result {
     let AccessPages {
         flags,
@@ -223,8 +223,7 @@ pub(super) fn pin(command: &mut TestCommand, call: &Call<'_>) -> Result {
     let npages = (offset + length).div_ceil(PAGE_SIZE as u64) as usize;
     let mut pages = PagePointers::new(npages)?;
     let access = file.access()?;
-    // Held while pages are pinned: whatever is unmapped at the same time waits, and then finds
-    // them.
+    // Held while pages are pinned, so that `unmap` of the user waits, and then finds the new range.
     let mut items = file.pins.items.lock();
 
     items.list.reserve(1, GFP_KERNEL_ACCOUNT)?;
@@ -251,7 +250,7 @@ pub(super) fn pin(command: &mut TestCommand, call: &Call<'_>) -> Result {
     pinned
 }
 
-/// Compares pages with those from `address` on, if they are `expected` there.
+/// Compares pages with those at the user address `address`, if `expected`.
 fn check_pages(pages: &PagePointers, address: u64, expected: bool) -> Result {
     if !expected {
         return Ok(());
@@ -266,7 +265,7 @@ fn check_pages(pages: &PagePointers, address: u64, expected: bool) -> Result {
     Ok(())
 }
 
-/// `ACCESS_RW`.
+/// `ACCESS_RW`: copies from or to memory.
 ///
 /// # Errors
 ///
@@ -309,8 +308,8 @@ pub(super) fn copy(command: &TestCommand) -> Result {
     }
 }
 
-/// The IOVA that a fuzzer means, who cannot know any, by the number of an area and an offset in it;
-/// `nth_area` says where an area begins.
+/// Returns the IOVA that a fuzzer means. A fuzzer does not know any IOVA, so it passes the number
+/// of an area and an offset in it; `nth_area` returns the first IOVA of an area.
 fn guessed(iova: u64, nth_area: impl FnOnce(u32) -> Option<u64>) -> u64 {
     // The halves are fields of a struct, in the CPU's order.
     let [nth, offset] = if cfg!(target_endian = "little") {
@@ -322,7 +321,7 @@ fn guessed(iova: u64, nth_area: impl FnOnce(u32) -> Option<u64>) -> u64 {
     nth_area(nth).map_or(0, |first| first.wrapping_add(offset.into()))
 }
 
-/// The first IOVA of the area before which there are `nth`.
+/// Returns the first IOVA of the area with `nth` areas before it.
 fn nth_area(ioas: &Ioas, nth: u32) -> Option<u64> {
     let map = ioas.map.read();
     let mut start = 0;
@@ -333,7 +332,8 @@ fn nth_area(ioas: &Ioas, nth: u32) -> Option<u64> {
     map.first_in(start, u64::MAX).map(|area| area.first())
 }
 
-/// `IOMMU_IOAS_COPY`, with one more flag: a fuzzer says by number which area is to be copied.
+/// Carries `IOMMU_IOAS_COPY` out, with one more flag, by which a fuzzer passes the number of an
+/// area instead of an IOVA.
 pub(super) fn copy_area(call: &Call<'_>) -> Result<isize> {
     let mut command = call.read::<IoasCopy>()?;
 
@@ -346,7 +346,7 @@ pub(super) fn copy_area(call: &Call<'_>) -> Result<isize> {
     command.execute(call).map(|()| 0)
 }
 
-/// `ACCESS_REPLACE_IOAS`.
+/// `ACCESS_REPLACE_IOAS`: moves a user to another address space.
 pub(super) fn replace(command: &TestCommand) -> Result {
     let file = FileRef::<TestAccess>::from_fd(command.id)?;
     let AccessReplaceIoas { ioas_id } = command.arguments()?;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Looking into page tables and at pages.
+//! Checks of page tables and of the pins of pages.
 
 use super::{
     iommu::MockIommu,
@@ -11,12 +11,12 @@ use iommufd_core::ObjectId;
 use kernel::{page::PAGE_SIZE, prelude::*};
 use kernel_ext::mm::UserPage;
 
-/// Compares each page of a page table with the memory that is expected behind it.
+/// Compares each page of a page table with the memory that should be mapped there.
 ///
 /// # Errors
 ///
-/// `EINVAL` if one differs, if the page table is not a mock one, or for what is not aligned to its
-/// pages; `EFAULT` where there is no memory.
+/// `EINVAL` if one differs, if the page table is not one of the mock IOMMU, or if a number is not
+/// aligned to its pages; `EFAULT` if there is no memory at an address.
 pub(super) fn map(command: &TestCommand, call: &Call<'_>) -> Result {
     let CheckMap { iova, length, uptr } = command.arguments()?;
     let hwpt = call.context.get::<Hwpt>(ObjectId(command.id))?;
@@ -36,12 +36,13 @@ pub(super) fn map(command: &TestCommand, call: &Call<'_>) -> Result {
     Ok(())
 }
 
-/// Compares how often each page is pinned with `refs`, as far as pages are counted by themselves.
+/// Compares the number of pins of each page with `refs`, if the pins of the page are counted
+/// separately.
 ///
 /// # Errors
 ///
-/// `EIO` if one differs, `EINVAL` for what is not aligned to pages, `EFAULT` where there is no
-/// memory.
+/// `EIO` if one differs, `EINVAL` if a number is not aligned to pages, `EFAULT` if there is no
+/// memory at an address.
 pub(super) fn refs(command: &TestCommand) -> Result {
     let CheckRefs {
         length, uptr, refs, ..

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Mock devices as objects: what vfio is for a real device, each of these is for itself.
+//! Mock devices as objects, each of which also takes the place of the driver vfio.
 
 use super::{
     iommu::add_device,
@@ -21,7 +21,7 @@ use kernel_ext::iommu::mock;
 /// A device that is bound to the context and attached, until this is dropped.
 pub(crate) struct SelftestDevice {
     bound: BoundDevice,
-    /// Goes last.
+    /// Dropped last.
     _device: mock::MockDevice,
 }
 
@@ -37,7 +37,7 @@ impl BoundDevice {
 impl Drop for BoundDevice {
     fn drop(&mut self) {
         if let Some(device) = self.0.take() {
-            // Nothing happens if it is not attached.
+            // Has no effect on a device that is not attached.
             Iommufd::detach(&device, NO_PASID);
             Iommufd::unbind(&device);
         }
@@ -45,8 +45,8 @@ impl Drop for BoundDevice {
 }
 
 impl SelftestDevice {
-    /// Makes a device, and brings it to the page table or address space `pt`. Returns the page
-    /// table as well.
+    /// Creates a device, binds it, and attaches it to the page table or address space `pt`. Returns
+    /// the page table as well.
     fn new(context: &Context, flags: u32, pt: ObjectId) -> Result<(Self, ObjectId)> {
         let device = add_device(flags)?;
         let bound = BoundDevice(Some(Iommufd::bind(context, device.device())?));
@@ -62,7 +62,7 @@ impl SelftestDevice {
     }
 }
 
-/// `MOCK_DOMAIN` and `MOCK_DOMAIN_FLAGS`.
+/// `MOCK_DOMAIN` and `MOCK_DOMAIN_FLAGS`: creates a mock device and attaches it.
 pub(super) fn create(command: &mut TestCommand, call: &Call<'_>, flags: u32) -> Result {
     let mut hwpt = ObjectId(0);
     let device = call.context.reserve(|_| {
@@ -83,7 +83,7 @@ pub(super) fn create(command: &mut TestCommand, call: &Call<'_>, flags: u32) -> 
     Ok(())
 }
 
-/// `MOCK_DOMAIN_REPLACE`.
+/// `MOCK_DOMAIN_REPLACE`: attaches a mock device to another page table or address space.
 pub(super) fn replace(command: &mut TestCommand, call: &Call<'_>) -> Result {
     let device = call.context.get::<SelftestDevice>(ObjectId(command.id))?;
     let MockDomainReplace { pt_id } = command.arguments()?;
@@ -93,11 +93,12 @@ pub(super) fn replace(command: &mut TestCommand, call: &Call<'_>) -> Result {
     call.respond(command)
 }
 
-/// `DEV_CHECK_CACHE`: as long as nobody can have anything forgotten, the answer is always the same.
+/// `DEV_CHECK_CACHE`: compares an entry of the cache of a device. As there is no invalidation yet,
+/// every entry has its first value.
 ///
 /// # Errors
 ///
-/// `ENOENT` if there is no such device, `EINVAL` if something else is cached.
+/// `ENOENT` if there is no such device, `EINVAL` if the entry has another value.
 pub(super) fn check_cache(command: &TestCommand, call: &Call<'_>) -> Result {
     let DevCheckCache { id, cache } = command.arguments()?;
     let _device = call.context.get::<Device>(ObjectId(command.id))?;

@@ -2,8 +2,8 @@
 
 //! The mock IOMMU.
 //!
-//! No hardware walks its page tables, so there is nothing to flush. Everything else is as in a
-//! driver for hardware.
+//! No hardware walks its page tables, so there is no cache to flush. All else is as in a driver for
+//! hardware.
 
 use super::uapi::{
     HwptSelftest, TestHwInfo, APERTURE, DEVICE_NO_DIRTY, DEVICE_PASID, HUGE_PAGE_SIZE,
@@ -27,22 +27,22 @@ static BUS: Bus = Bus::new(c"iommufd_mock");
 
 iommu_driver_operations! { static OPERATIONS: MockIommu, IommufdModule }
 
-/// How a device says that no page table can note what it writes to.
+/// The property of a device for which no page table records what it writes to.
 const NO_DIRTY: &CStr = c"no-dirty-tracking";
-/// How a device says how many PASIDs it has; the kernel's name for it.
+/// The property with the width of a device's PASIDs in bits, under the kernel's name.
 const PASID_BITS: &CStr = c"pasid-num-bits";
 
-/// Numbers the devices.
+/// The number of the next device.
 static NEXT_DEVICE: AtomicU32 = AtomicU32::new(0);
 
-/// The mock IOMMU as part of the system, on its bus, below the device that it would be.
+/// The registration of the mock IOMMU on its bus, and the device that represents it.
 pub(crate) struct Mock {
     _iommu: Registration<MockIommu>,
     _device: faux::Registration,
 }
 
 impl Mock {
-    /// Adds it to the system.
+    /// Registers the mock IOMMU.
     pub(crate) fn new() -> Result<Self> {
         let name = c"iommufd_selftest_iommu";
         let device = faux::Registration::new(name, None)?;
@@ -84,11 +84,11 @@ pub(super) fn add_device(flags: u32) -> Result<MockDevice> {
 
 /// The driver.
 pub(crate) struct MockIommu {
-    /// The device that the IOMMU would be.
+    /// The device that represents the IOMMU.
     device: ARef<Device>,
 }
 
-/// What the driver keeps for a device.
+/// The driver's data of a device.
 pub(crate) struct Translated {
     tracks_dirty: bool,
 }
@@ -155,7 +155,8 @@ impl Driver for MockIommu {
 
         match page_table {
             PAGE_TABLE_DEFAULT => Ok(domain.with_aperture(APERTURE)),
-            // Users of this one are to use huge pages; none accepts it without the CPU's pages.
+            // Users of this page table are to use huge pages. The CPU's pages are among its sizes,
+            // because no user accepts a page table without them.
             PAGE_TABLE_HUGE => Ok(domain.with_page_sizes(HUGE_PAGE_SIZE | PAGE_SIZE as u64)),
             _ => Err(EOPNOTSUPP),
         }

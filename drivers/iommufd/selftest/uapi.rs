@@ -13,7 +13,7 @@ use zerocopy_derive::Immutable;
 pub(crate) struct TestCommand {
     size: u32,
     op: u32,
-    /// The object.
+    /// ID of the object.
     pub(crate) id: u32,
     reserved: u32,
     arguments: [u8; 48],
@@ -27,23 +27,23 @@ impl Command for TestCommand {
 }
 
 impl TestCommand {
-    /// The operation.
+    /// Returns the operation.
     ///
     /// # Errors
     ///
-    /// `EOPNOTSUPP` for one that does not exist.
+    /// `EOPNOTSUPP` for an operation that does not exist.
     pub(super) fn op(&self) -> Result<Op> {
         Op::from_number(self.op).ok_or(EOPNOTSUPP)
     }
 
-    /// The arguments, as those of an operation.
+    /// Returns the arguments as those of an operation.
     pub(super) fn arguments<T: FromBytes>(&self) -> Result<T> {
         T::read_from_prefix(&self.arguments)
             .map(|(arguments, _)| arguments)
             .map_err(|_| EINVAL)
     }
 
-    /// Replaces the arguments by what an operation has to say.
+    /// Replaces the arguments by the answer of an operation.
     pub(super) fn answer<T: IntoBytes + Immutable>(&mut self, answer: &T) -> Result {
         answer
             .write_to_prefix(&mut self.arguments)
@@ -53,7 +53,7 @@ impl TestCommand {
 
 macro_rules! operations {
     ($($(#[$meta:meta])* $name:ident = $number:literal,)+) => {
-        /// What a command can do.
+        /// An operation of the command.
         #[derive(Clone, Copy)]
         pub(super) enum Op {
             $($(#[$meta])* $name,)+
@@ -71,21 +71,21 @@ macro_rules! operations {
 }
 
 operations! {
-    /// Keeps a range of IOVA out of an address space.
+    /// Reserves a range of IOVA in an address space.
     AddReserved = 1,
-    /// Makes a mock device and attaches it to a page table or an address space.
+    /// Creates a mock device and attaches it to a page table or an address space.
     MockDomain = 2,
     /// Compares a page table with memory of the process.
     CheckMap = 3,
-    /// Compares how often pages are pinned with a number.
+    /// Compares the number of pins of pages with a number.
     CheckRefs = 4,
-    /// Makes a user of an address space in the kernel: a file.
+    /// Creates a user of an address space in the kernel, which is a file.
     CreateAccess = 5,
-    /// Has such a user give pages back that it has pinned.
+    /// Lets such a user unpin pages that it has pinned.
     DestroyAccessPages = 6,
-    /// Has it pin pages.
+    /// Lets such a user pin pages.
     AccessPages = 7,
-    /// Has it read or write memory.
+    /// Lets such a user read or write memory.
     AccessRw = 8,
     /// Sets the size of temporary buffers.
     SetTempMemoryLimit = 9,
@@ -97,9 +97,9 @@ operations! {
     MockDomainFlags = 12,
     /// Compares what a mock device has cached with a number.
     DevCheckCache = 16,
-    /// Makes a dma-buf of kernel memory.
+    /// Creates a dma-buf of kernel memory.
     DmabufGet = 22,
-    /// Revokes its memory, or makes it available again.
+    /// Revokes the memory of a dma-buf, or makes it available again.
     DmabufRevoke = 23,
 }
 
@@ -117,28 +117,28 @@ pub(super) struct AddReserved {
 #[derive(FromBytes, IntoBytes, Immutable)]
 #[repr(C)]
 pub(super) struct MockDomain {
-    /// Answer: the mock device.
+    /// Answer: ID of the mock device.
     pub(super) out_stdev_id: u32,
-    /// Answer: the page table that it is attached to.
+    /// Answer: ID of the page table that it is attached to.
     pub(super) out_hwpt_id: u32,
-    /// Answer: the bound device.
+    /// Answer: ID of the bound device.
     pub(super) out_idev_id: u32,
-    /// What the device can do, and cannot.
+    /// `DEVICE_*`.
     pub(super) dev_flags: u32,
 }
 
-/// A device of which no page table can note what it writes to.
+/// No page table records what the device writes to.
 pub(super) const DEVICE_NO_DIRTY: u32 = 1 << 0;
-/// A device that has PASIDs.
+/// The device has PASIDs.
 pub(super) const DEVICE_PASID: u32 = 1 << 2;
-/// How many bits those have.
+/// Their width in bits.
 pub(super) const PASID_WIDTH: u32 = 20;
 
 /// Arguments and answer of [`Op::MockDomainReplace`].
 #[derive(FromBytes, IntoBytes, Immutable)]
 #[repr(C)]
 pub(super) struct MockDomainReplace {
-    /// The page table or address space; answer: the page table.
+    /// ID of the page table or address space; answer: ID of the page table.
     pub(super) pt_id: u32,
 }
 
@@ -150,7 +150,7 @@ pub(super) struct CheckMap {
     pub(super) iova: u64,
     /// The length in bytes.
     pub(super) length: u64,
-    /// The address that is expected there.
+    /// User address of the memory that is expected there.
     pub(super) uptr: u64,
 }
 
@@ -162,7 +162,7 @@ pub(super) struct CheckRefs {
     pub(super) length: u64,
     /// The first address.
     pub(super) uptr: u64,
-    /// How often each page is pinned.
+    /// The expected number of pins of each page.
     pub(super) refs: u32,
     padding: u32,
 }
@@ -171,11 +171,11 @@ pub(super) struct CheckRefs {
 #[derive(FromBytes)]
 #[repr(C)]
 pub(super) struct MemoryLimit {
-    /// In bytes.
+    /// Size of temporary buffers in bytes.
     pub(super) limit: u32,
 }
 
-/// What a mock page table is made with, `struct iommu_hwpt_selftest`.
+/// The data with which a mock page table is allocated, `struct iommu_hwpt_selftest`.
 #[derive(FromBytes, IntoBytes)]
 #[repr(C)]
 pub(super) struct HwptSelftest {
@@ -185,11 +185,11 @@ pub(super) struct HwptSelftest {
 }
 
 impl HwptSelftest {
-    /// The bytes that it has had from the first.
+    /// The size of the first version of the struct, in bytes.
     pub(super) const MIN_SIZE: usize = size_of::<u32>();
 }
 
-/// The kind of data that [`HwptSelftest`] is.
+/// The type of the data [`HwptSelftest`].
 pub(super) const HWPT_DATA_SELFTEST: u32 = 0xdead;
 /// No data.
 pub(super) const HWPT_DATA_NONE: u32 = 0;
@@ -197,12 +197,12 @@ pub(super) const HWPT_DATA_NONE: u32 = 0;
 pub(super) const PAGE_TABLE_DEFAULT: u32 = 0;
 /// A page table that is filled with huge pages.
 pub(super) const PAGE_TABLE_HUGE: u32 = 1;
-/// The addresses of the former, both inclusive.
+/// The IOVAs that a page table with small pages translates, both ends inclusive.
 pub(super) const APERTURE: core::ops::RangeInclusive<u64> = 1 << 24..=(1 << 31) - 1;
-/// The pages of the latter, beside the CPU's.
+/// The size of huge pages, which are used beside the CPU's pages.
 pub(super) const HUGE_PAGE_SIZE: u64 = 512 * 2048;
 
-/// What the mock IOMMU says of itself, `struct iommu_test_hw_info`.
+/// The information of the mock IOMMU, `struct iommu_test_hw_info`.
 #[derive(IntoBytes, Immutable)]
 #[repr(C)]
 pub(super) struct TestHwInfo {
@@ -211,10 +211,10 @@ pub(super) struct TestHwInfo {
 }
 
 impl TestHwInfo {
-    /// The kind of information that it is.
+    /// The kind of this information.
     pub(super) const KIND: u32 = 0xfeed_beef;
 
-    /// The only one that there is.
+    /// Returns the only value.
     pub(super) const fn new() -> Self {
         Self {
             flags: 0,
@@ -227,27 +227,27 @@ impl TestHwInfo {
 #[derive(FromBytes, IntoBytes, Immutable)]
 #[repr(C)]
 pub(super) struct CreateAccess {
-    /// Answer: the descriptor of the file.
+    /// Answer: file descriptor of the user.
     pub(super) out_access_fd: u32,
-    /// What the user is to be able to do.
+    /// `ACCESS_NEEDS_PAGES`, if the user pins pages.
     pub(super) flags: u32,
 }
 
-/// A user that pins pages.
+/// The user pins pages.
 pub(super) const ACCESS_NEEDS_PAGES: u32 = 1 << 0;
-/// Memory is written. Where pages are pinned or memory is reached.
+/// Memory is written, or pages are pinned for writing.
 pub(super) const ACCESS_WRITE: u32 = 1 << 0;
-/// Memory is reached through pinned pages, however it could be reached.
+/// Memory is copied through pinned pages, even if it could be copied in another way.
 pub(super) const ACCESS_SLOW_PATH: u32 = 1 << 2;
-/// The IOVA is a number of an area in its lower half, and an offset in its upper one: easy to guess
-/// for a fuzzer.
+/// The lower half of the IOVA is the number of an area, and the upper half an offset in it, which a
+/// fuzzer can guess.
 pub(super) const ACCESS_SYZ: u32 = 1 << 16;
 
 /// Arguments of [`Op::DestroyAccessPages`].
 #[derive(FromBytes)]
 #[repr(C)]
 pub(super) struct DestroyAccessPages {
-    /// Which pages.
+    /// The number of the pages.
     pub(super) access_pages_id: u32,
 }
 
@@ -263,7 +263,7 @@ pub(super) struct AccessPages {
     pub(super) iova: u64,
     /// The length in bytes.
     pub(super) length: u64,
-    /// The address that is expected there, or zero.
+    /// User address of the memory that is expected there, or zero.
     pub(super) uptr: u64,
 }
 
@@ -275,7 +275,7 @@ pub(super) struct AccessRw {
     pub(super) iova: u64,
     /// The length in bytes.
     pub(super) length: u64,
-    /// Where the bytes come from or go to.
+    /// User address of the bytes.
     pub(super) uptr: u64,
     /// `ACCESS_*`.
     pub(super) flags: u32,
@@ -286,7 +286,7 @@ pub(super) struct AccessRw {
 #[derive(FromBytes)]
 #[repr(C)]
 pub(super) struct AccessReplaceIoas {
-    /// The address space.
+    /// ID of the address space.
     pub(super) ioas_id: u32,
 }
 
@@ -294,24 +294,24 @@ pub(super) struct AccessReplaceIoas {
 #[derive(FromBytes)]
 #[repr(C)]
 pub(super) struct DevCheckCache {
-    /// Which of the entries that the device has cached.
+    /// Index of the entry.
     pub(super) id: u32,
-    /// What is expected there.
+    /// The expected value.
     pub(super) cache: u32,
 }
 
-/// How many entries a device has cached.
+/// The number of entries that a device has cached.
 pub(super) const DEV_CACHE_ENTRIES: u32 = 4;
-/// What they are as long as nobody has had them forgotten.
+/// Their value until they are invalidated.
 pub(super) const DEV_CACHE_DEFAULT: u32 = 0xbaddad;
 
 /// Arguments of [`Op::DmabufGet`].
 #[derive(FromBytes)]
 #[repr(C)]
 pub(super) struct DmabufGet {
-    /// In bytes.
+    /// Size of the dma-buf in bytes.
     pub(super) length: u32,
-    /// Those of `open()`.
+    /// Flags of `open()`.
     pub(super) open_flags: u32,
 }
 
@@ -319,7 +319,7 @@ pub(super) struct DmabufGet {
 #[derive(FromBytes)]
 #[repr(C)]
 pub(super) struct DmabufRevoke {
-    /// The dma-buf.
+    /// File descriptor of the dma-buf.
     pub(super) dmabuf_fd: i32,
     /// Whether its memory is to be revoked.
     pub(super) revoked: u32,

@@ -5,7 +5,7 @@
 use super::{known, Command};
 use crate::base::{FromBytes, Immutable, IntoBytes, Result, EINVAL, EOVERFLOW};
 
-/// `IOMMU_IOAS_ALLOC`: makes an IO address space.
+/// `IOMMU_IOAS_ALLOC`: creates an IO address space.
 #[derive(FromBytes, IntoBytes, Immutable)]
 #[repr(C)]
 pub(crate) struct IoasAlloc {
@@ -17,7 +17,7 @@ pub(crate) struct IoasAlloc {
 command!(IoasAlloc, 0x81, up to out_ioas_id: u32);
 
 impl IoasAlloc {
-    /// `EOPNOTSUPP` for flags: none exists.
+    /// Checks the flags, of which none exists: `EOPNOTSUPP` if one is set.
     pub(crate) fn check(&self) -> Result {
         known(self.flags, 0)
     }
@@ -33,38 +33,39 @@ pub(crate) struct IovaRange {
     pub(crate) last: u64,
 }
 
-/// `IOMMU_IOAS_IOVA_RANGES`: tells what may be mapped.
+/// `IOMMU_IOAS_IOVA_RANGES`: reports the IOVAs that may be mapped.
 #[derive(FromBytes, IntoBytes, Immutable)]
 #[repr(C)]
 pub(crate) struct IoasIovaRanges {
     size: u32,
-    /// The IO address space.
+    /// ID of the IO address space.
     pub(crate) ioas_id: u32,
-    /// How many ranges the caller has room for; result: how many there are.
+    /// Number of ranges that the caller has room for; result: number of ranges.
     pub(crate) num_iovas: u32,
     reserved: u32,
     /// User address of an array of [`IovaRange`].
     pub(crate) allowed_iovas: u64,
-    /// Result: what IOVAs and lengths are multiples of, in bytes.
+    /// Result: the alignment of IOVAs and lengths, in bytes.
     pub(crate) out_iova_alignment: u64,
 }
 command!(IoasIovaRanges, 0x84, up to out_iova_alignment: u64);
 
 impl IoasIovaRanges {
-    /// `EOPNOTSUPP` if the reserved field is used.
+    /// Checks that the reserved field is zero: `EOPNOTSUPP` if not.
     pub(crate) fn check(&self) -> Result {
         known(self.reserved, 0)
     }
 }
 
-/// `IOMMU_IOAS_ALLOW_IOVAS`: keeps ranges free of reservations, and what the kernel places in them.
+/// `IOMMU_IOAS_ALLOW_IOVAS`: keeps ranges free of reservations, and restricts the IOVAs that the
+/// kernel chooses to them.
 #[derive(FromBytes, IntoBytes, Immutable)]
 #[repr(C)]
 pub(crate) struct IoasAllowIovas {
     size: u32,
-    /// The IO address space.
+    /// ID of the IO address space.
     pub(crate) ioas_id: u32,
-    /// How many ranges there are; none allows everything.
+    /// Number of ranges; with zero, the kernel chooses any IOVA.
     pub(crate) num_iovas: u32,
     reserved: u32,
     /// User address of an array of [`IovaRange`].
@@ -73,13 +74,13 @@ pub(crate) struct IoasAllowIovas {
 command!(IoasAllowIovas, 0x82, up to allowed_iovas: u64);
 
 impl IoasAllowIovas {
-    /// `EOPNOTSUPP` if the reserved field is used.
+    /// Checks that the reserved field is zero: `EOPNOTSUPP` if not.
     pub(crate) fn check(&self) -> Result {
         known(self.reserved, 0)
     }
 }
 
-/// Map at the given IOVA; otherwise the kernel chooses one.
+/// The memory is mapped at the given IOVA. Without the flag, the kernel chooses one.
 const MAP_FIXED_IOVA: u32 = 1 << 0;
 /// The device may write.
 const MAP_WRITEABLE: u32 = 1 << 1;
@@ -92,19 +93,19 @@ const MAP_READABLE: u32 = 1 << 2;
 pub(crate) struct IoasMap {
     size: u32,
     flags: u32,
-    /// The IO address space.
+    /// ID of the IO address space.
     pub(crate) ioas_id: u32,
     reserved: u32,
     /// User address of the first byte.
     pub(crate) user_va: u64,
     /// Length in bytes.
     pub(crate) length: u64,
-    /// Where to map it, or result: where it is.
+    /// IOVA to map it at; result: IOVA at which it is mapped.
     pub(crate) iova: u64,
 }
 command!(IoasMap, 0x85, up to iova: u64);
 
-/// What the flags of a mapping ask for.
+/// The flags of a mapping.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct MapFlags {
     /// The caller has chosen the IOVA.
@@ -116,12 +117,12 @@ pub(crate) struct MapFlags {
 }
 
 impl MapFlags {
-    /// Reads them; `numbers` are the addresses and lengths that came with them.
+    /// Decodes the flags. `numbers` are the addresses and lengths of the same command.
     ///
     /// # Errors
     ///
-    /// `EOPNOTSUPP` for what is not known; `EOVERFLOW` for numbers that no range has; `EINVAL` if
-    /// the device may neither read nor write.
+    /// `EOPNOTSUPP` for unknown flags; `EOVERFLOW` if a number is `u64::MAX`, which no valid range
+    /// has; `EINVAL` if the device may neither read nor write.
     fn new(flags: u32, numbers: &[u64]) -> Result<Self> {
         known(flags, MAP_FIXED_IOVA | MAP_WRITEABLE | MAP_READABLE)?;
         if numbers.contains(&u64::MAX) {
@@ -141,11 +142,11 @@ impl MapFlags {
 }
 
 impl IoasMap {
-    /// What the flags ask for.
+    /// Checks the fields, and decodes the flags.
     ///
     /// # Errors
     ///
-    /// Those of [`MapFlags::new`]; `EOPNOTSUPP` if the reserved field is used.
+    /// Those of [`MapFlags::new`]; `EOPNOTSUPP` if the reserved field is not zero.
     pub(crate) fn check(&self) -> Result<MapFlags> {
         known(self.reserved, 0)?;
         MapFlags::new(self.flags, &[self.iova, self.length])
@@ -158,21 +159,21 @@ impl IoasMap {
 pub(crate) struct IoasMapFile {
     size: u32,
     flags: u32,
-    /// The IO address space.
+    /// ID of the IO address space.
     pub(crate) ioas_id: u32,
-    /// The open file.
+    /// File descriptor of the file.
     pub(crate) fd: i32,
-    /// Where in the file the range begins, in bytes.
+    /// Offset of the range in the file, in bytes.
     pub(crate) start: u64,
     /// Length in bytes.
     pub(crate) length: u64,
-    /// Where to map it, or result: where it is.
+    /// IOVA to map it at; result: IOVA at which it is mapped.
     pub(crate) iova: u64,
 }
 command!(IoasMapFile, 0x8f, up to iova: u64);
 
 impl IoasMapFile {
-    /// What the flags ask for.
+    /// Checks the fields, and decodes the flags.
     ///
     /// # Errors
     ///
@@ -182,28 +183,29 @@ impl IoasMapFile {
     }
 }
 
-/// `IOMMU_IOAS_COPY`: maps what is mapped already, there or in another IO address space.
+/// `IOMMU_IOAS_COPY`: maps memory that is mapped already, in the same or in another IO address
+/// space.
 #[derive(FromBytes, IntoBytes, Immutable)]
 #[repr(C)]
 pub(crate) struct IoasCopy {
     size: u32,
-    /// What is asked for, see [`check`](Self::check).
+    /// Flags, see [`check`](Self::check).
     pub(crate) flags: u32,
-    /// The IO address space to map into.
+    /// ID of the IO address space to map into.
     pub(crate) dst_ioas_id: u32,
-    /// The IO address space where it is mapped.
+    /// ID of the IO address space in which the memory is mapped.
     pub(crate) src_ioas_id: u32,
     /// Length in bytes.
     pub(crate) length: u64,
-    /// Where to map it, or result: where it is.
+    /// IOVA to map it at; result: IOVA at which it is mapped.
     pub(crate) dst_iova: u64,
-    /// Where it is mapped in the other.
+    /// IOVA of the memory in the other IO address space.
     pub(crate) src_iova: u64,
 }
 command!(IoasCopy, 0x83, up to src_iova: u64);
 
 impl IoasCopy {
-    /// What the flags ask for.
+    /// Checks the fields, and decodes the flags.
     ///
     /// # Errors
     ///
@@ -213,7 +215,7 @@ impl IoasCopy {
     }
 }
 
-/// `IOMMU_IOAS_CHANGE_PROCESS`: the calling process takes the charge for all mapped files over.
+/// `IOMMU_IOAS_CHANGE_PROCESS`: charges all mapped files to the calling process.
 #[derive(FromBytes, IntoBytes, Immutable)]
 #[repr(C)]
 pub(crate) struct IoasChangeProcess {
@@ -223,37 +225,37 @@ pub(crate) struct IoasChangeProcess {
 command!(IoasChangeProcess, 0x92, up to reserved: u32);
 
 impl IoasChangeProcess {
-    /// `EOPNOTSUPP` if the reserved field is used.
+    /// Checks that the reserved field is zero: `EOPNOTSUPP` if not.
     pub(crate) fn check(&self) -> Result {
         known(self.reserved, 0)
     }
 }
 
-/// `IOMMU_IOAS_UNMAP`: takes mappings away.
+/// `IOMMU_IOAS_UNMAP`: unmaps a range.
 #[derive(FromBytes, IntoBytes, Immutable)]
 #[repr(C)]
 pub(crate) struct IoasUnmap {
     size: u32,
-    /// The IO address space.
+    /// ID of the IO address space.
     pub(crate) ioas_id: u32,
     /// The first address.
     pub(crate) iova: u64,
-    /// Length in bytes; result: how much was mapped there.
+    /// Length in bytes; result: number of bytes that were unmapped.
     pub(crate) length: u64,
 }
 command!(IoasUnmap, 0x86, up to length: u64);
 
-/// What is to be unmapped.
+/// A range to unmap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum UnmapRange {
-    /// Whatever there is.
+    /// The whole address space.
     All,
     /// A range, both ends inclusive.
     Range(u64, u64),
 }
 
 impl IoasUnmap {
-    /// What is to be unmapped.
+    /// Returns the range to unmap.
     ///
     /// # Errors
     ///

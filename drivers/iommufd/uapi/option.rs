@@ -14,9 +14,9 @@ pub(crate) struct IommuOption {
     option_id: u32,
     op: u16,
     reserved: u16,
-    /// What the option belongs to; zero is the context.
+    /// ID of the object that has the option; zero is the context.
     pub(crate) object_id: u32,
-    /// The value, or result: the value.
+    /// The value to set; result: the value.
     pub(crate) val64: u64,
 }
 command!(IommuOption, 0x87, up to val64: u64);
@@ -24,32 +24,32 @@ command!(IommuOption, 0x87, up to val64: u64);
 /// An option.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum OptionId {
-    /// `IOMMU_OPTION_RLIMIT_MODE` of the context: pinned pages count against the process, as VFIO
-    /// has it, instead of the user.
+    /// `IOMMU_OPTION_RLIMIT_MODE` of the context: pinned pages count against the limit of the
+    /// process, as in VFIO, instead of that of the user.
     RlimitMode,
     /// `IOMMU_OPTION_HUGE_PAGES` of an address space: contiguous memory may be mapped with large
     /// pages.
     HugePages,
 }
 
-/// What to do with an option.
+/// An operation on an option.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum OptionOp {
-    /// Sets it to a value.
+    /// Sets the option to a value.
     Set(u64),
-    /// Reads it.
+    /// Reads the value.
     Get,
 }
 
 impl IommuOption {
-    /// Where the value is, from the start of the struct.
+    /// Offset of the value in the struct, in bytes.
     pub(crate) const VALUE_AT: usize = core::mem::offset_of!(Self, val64);
 
-    /// Which option it is.
+    /// Returns the option.
     ///
     /// # Errors
     ///
-    /// `EOPNOTSUPP` for one that is not known, and if the reserved field is used.
+    /// `EOPNOTSUPP` for an unknown option, and if the reserved field is not zero.
     pub(crate) fn check(&self) -> Result<OptionId> {
         known(self.reserved.into(), 0)?;
         match self.option_id {
@@ -59,11 +59,11 @@ impl IommuOption {
         }
     }
 
-    /// What to do with it.
+    /// Returns the operation.
     ///
     /// # Errors
     ///
-    /// `EOPNOTSUPP` for what is not known.
+    /// `EOPNOTSUPP` for an unknown operation.
     pub(crate) fn op(&self) -> Result<OptionOp> {
         match self.op {
             0 => Ok(OptionOp::Set(self.val64)),
@@ -73,35 +73,35 @@ impl IommuOption {
     }
 }
 
-/// `IOMMU_VFIO_IOAS`: chooses the address space that the ioctls of the VFIO container work on.
+/// `IOMMU_VFIO_IOAS`: chooses the address space that the ioctls of the VFIO container use.
 #[derive(FromBytes, IntoBytes, Immutable)]
 #[repr(C)]
 pub(crate) struct VfioIoas {
     size: u32,
-    /// The IO address space, or result: its ID.
+    /// ID of the IO address space; result: the ID of the one that is chosen.
     pub(crate) ioas_id: u32,
     op: u16,
     reserved: u16,
 }
 command!(VfioIoas, 0x88, up to reserved: u16);
 
-/// What to do with the choice.
+/// An operation on the choice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum VfioIoasOp {
-    /// Tells what is chosen.
+    /// Returns the address space that is chosen.
     Get,
-    /// Chooses.
+    /// Chooses an address space.
     Set,
-    /// Nothing is chosen any more.
+    /// Chooses none.
     Clear,
 }
 
 impl VfioIoas {
-    /// What to do.
+    /// Returns the operation.
     ///
     /// # Errors
     ///
-    /// `EOPNOTSUPP` for what is not known, and if the reserved field is used.
+    /// `EOPNOTSUPP` for an unknown operation, and if the reserved field is not zero.
     pub(crate) fn check(&self) -> Result<VfioIoasOp> {
         known(self.reserved.into(), 0)?;
         match self.op {

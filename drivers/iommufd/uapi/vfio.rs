@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The ioctls of the VFIO container, `include/uapi/linux/vfio.h`, as far as they work on the
-//! address space behind it.
+//! The ioctls of the VFIO container (`include/uapi/linux/vfio.h`) that use its address space.
 //!
-//! These structs begin with `argsz`, how many bytes the caller has room for. Flags that are not
-//! known are `EINVAL` here.
+//! These structs begin with `argsz`, the number of bytes that the caller has room for. Unknown
+//! flags are `EINVAL` here.
 
 use super::{UnmapRange, IOMMUFD_TYPE};
 use crate::base::{FromBytes, Immutable, IntoBytes, Result, EINVAL, EOVERFLOW};
@@ -29,25 +28,26 @@ pub(crate) const IOMMU_MAP_DMA: u32 = code(13);
 /// `VFIO_IOMMU_UNMAP_DMA`, with a [`DmaUnmap`].
 pub(crate) const IOMMU_UNMAP_DMA: u32 = code(14);
 
-/// The version of the API, the only one.
+/// The only version of the API.
 pub(crate) const API_VERSION: isize = 0;
 
 /// Address spaces whose areas can be unmapped in part.
 pub(crate) const TYPE1_IOMMU: usize = 1;
 /// Address spaces whose areas are unmapped as a whole.
 pub(crate) const TYPE1V2_IOMMU: usize = 3;
-/// All DMA is coherent, whatever devices ask for.
+/// All DMA is coherent, even if devices request otherwise.
 pub(crate) const DMA_CC_IOMMU: usize = 4;
-/// No IOMMU at all.
+/// No IOMMU.
 pub(crate) const NOIOMMU_IOMMU: usize = 8;
-/// Everything can be unmapped at once.
+/// The whole address space can be unmapped with one call.
 pub(crate) const UNMAP_ALL: usize = 9;
 
 const MAP_READ: u32 = 1 << 0;
 const MAP_WRITE: u32 = 1 << 1;
 const UNMAP_FLAG_ALL: u32 = 1 << 1;
 
-/// `EINVAL` if the caller has less than a whole `T`, or flags other than `known`.
+/// Checks that the caller has a whole `T`, and that no flags other than `known` are set: `EINVAL`
+/// if not.
 fn check<T>(argsz: u32, flags: u32, known: u32) -> Result {
     if (argsz as usize) < size_of::<T>() || flags & !known != 0 {
         return Err(EINVAL);
@@ -63,18 +63,18 @@ pub(crate) struct DmaMap {
     flags: u32,
     /// User address of the first byte.
     pub(crate) vaddr: u64,
-    /// Where to map it.
+    /// IOVA to map it at.
     pub(crate) iova: u64,
     /// Length in bytes.
     pub(crate) size: u64,
 }
 
 impl DmaMap {
-    /// Whether the device may read, and whether it may write.
+    /// Checks the struct. Returns whether the device may read, and whether it may write.
     ///
     /// # Errors
     ///
-    /// `EINVAL` if the struct is too short, or there are flags that are not known.
+    /// `EINVAL` if the struct is too short, or an unknown flag is set.
     pub(crate) fn check(&self) -> Result<(bool, bool)> {
         check::<Self>(self.argsz, self.flags, MAP_READ | MAP_WRITE)?;
         Ok((self.flags & MAP_READ != 0, self.flags & MAP_WRITE != 0))
@@ -88,27 +88,28 @@ pub(crate) struct DmaUnmap {
     argsz: u32,
     flags: u32,
     iova: u64,
-    /// Length in bytes; result: how much was mapped there.
+    /// Length in bytes; result: number of bytes that were unmapped.
     pub(crate) size: u64,
 }
 
 impl DmaUnmap {
-    /// Whether everything is to be unmapped.
+    /// Checks the struct. Returns whether the whole address space is to be unmapped.
     ///
     /// # Errors
     ///
-    /// `EINVAL` if the struct is too short, or there are flags that are not known.
+    /// `EINVAL` if the struct is too short, or an unknown flag is set.
     pub(crate) fn check(&self) -> Result<bool> {
         check::<Self>(self.argsz, self.flags, UNMAP_FLAG_ALL)?;
         Ok(self.flags & UNMAP_FLAG_ALL != 0)
     }
 
-    /// Whether no range is named, as it must be where everything is meant.
+    /// Returns whether the struct names no range, which is required if the whole address space is
+    /// to be unmapped.
     pub(crate) fn is_without_range(&self) -> bool {
         self.iova == 0 && self.size == 0
     }
 
-    /// The range.
+    /// Returns the range.
     ///
     /// # Errors
     ///
@@ -122,8 +123,8 @@ impl DmaUnmap {
         ))
     }
 
-    /// The addresses that must be the last of an area so that the range can be unmapped: its own
-    /// last, and the one below it if there is one.
+    /// Returns the addresses at which areas must end so that the range can be unmapped: its own
+    /// last address, and the address below the range if there is one.
     pub(crate) fn cuts(&self) -> impl Iterator<Item = u64> {
         let below = self.iova.wrapping_sub(1);
         let has_below = self.iova != 0;
@@ -146,13 +147,13 @@ pub(crate) struct Type1Info {
     pad: u32,
 }
 
-/// What every capability begins with: `struct vfio_info_cap_header`.
+/// The start of every capability: `struct vfio_info_cap_header`.
 #[derive(FromBytes, IntoBytes, Immutable)]
 #[repr(C)]
 struct CapHeader {
     id: u16,
     version: u16,
-    /// Where the next one is, from the start of the info; zero behind the last.
+    /// Offset of the next capability from the start of the info; zero in the last one.
     next: u32,
 }
 
@@ -168,7 +169,7 @@ impl CapHeader {
     }
 }
 
-/// How many more mappings there may be.
+/// The number of mappings that can still be made.
 #[derive(FromBytes, IntoBytes, Immutable)]
 #[repr(C)]
 struct CapDmaAvail {
@@ -176,7 +177,7 @@ struct CapDmaAvail {
     avail: u32,
 }
 
-/// What may be mapped; an array of ranges follows.
+/// The IOVAs that may be mapped. An array of ranges follows.
 #[derive(FromBytes, IntoBytes, Immutable)]
 #[repr(C)]
 struct CapIovaRanges {
@@ -190,19 +191,19 @@ const CAP_DMA_AVAIL: u16 = 3;
 
 /// The size of a range in the array: its first and its last address.
 const RANGE_SIZE: usize = 2 * size_of::<u64>();
-/// Where the capabilities are. Each begins at a multiple of eight bytes.
+/// The offsets of the capabilities, each a multiple of eight bytes.
 const DMA_AVAIL_AT: usize = size_of::<Type1Info>();
 const IOVA_RANGES_AT: usize = (DMA_AVAIL_AT + size_of::<CapDmaAvail>()).next_multiple_of(8);
 
 impl Type1Info {
-    /// What the caller has to pass: the fields of the first version.
+    /// The size of the first version of the struct, in bytes. A smaller one is refused.
     pub(crate) const MIN_SIZE: usize = core::mem::offset_of!(Self, cap_offset);
 
-    /// How many bytes the caller has room for.
+    /// Returns the number of bytes that the caller has room for.
     ///
     /// # Errors
     ///
-    /// `EINVAL` if that is less than the fields of the first version.
+    /// `EINVAL` if that is less than [`MIN_SIZE`](Self::MIN_SIZE).
     pub(crate) fn check(&self) -> Result<usize> {
         let room = self.argsz as usize;
 
@@ -212,8 +213,9 @@ impl Type1Info {
         Ok(room)
     }
 
-    /// Fills it in, and lets `write` put the capabilities behind it, each at its offset, as far as
-    /// there is room. Those that do not fit are only counted.
+    /// Fills in the struct, and calls `write` for each part of the capabilities, with the offset of
+    /// the part, as far as the caller has room. Capabilities that do not fit only count towards
+    /// `argsz`.
     ///
     /// # Errors
     ///
@@ -234,7 +236,7 @@ impl Type1Info {
         };
         let avail = CapDmaAvail {
             header: CapHeader::new(CAP_DMA_AVAIL),
-            // Memory is what limits them.
+            // Only memory limits the number of mappings.
             avail: u32::MAX,
         };
         let mut end = IOVA_RANGES_AT + size_of::<CapIovaRanges>();
@@ -248,7 +250,8 @@ impl Type1Info {
         }
         let has_room = end <= room;
 
-        // Linked wherever it begins within the room, and only there if all of it fits.
+        // The link to a capability is written if the capability begins within the room, and its
+        // contents only if all of it fits.
         if IOVA_RANGES_AT <= room {
             write(
                 DMA_AVAIL_AT + CapHeader::NEXT,
@@ -271,9 +274,8 @@ impl Type1Info {
     }
 }
 
-/// The IOVAs that IOMMUs translate as far as is known before any page table exists: those that
-/// every page table of three levels covers. On x86-64, writes to a window of them are interrupts
-/// instead.
+/// The IOVAs that every IOMMU is presumed to translate before any page table exists: those that a
+/// page table of three levels covers. On x86-64, writes to a window of them are interrupts instead.
 const PRESUMED_RANGES: &[(u64, u64)] = if cfg!(CONFIG_X86_64) {
     &[(0, 0xfedf_ffff), (0xfef0_0000, PRESUMED_LAST)]
 } else {
@@ -281,11 +283,11 @@ const PRESUMED_RANGES: &[(u64, u64)] = if cfg!(CONFIG_X86_64) {
 };
 const PRESUMED_LAST: u64 = (1 << 39) - 1;
 
-/// The parts of `ranges` that a program may count on before a device is in the container.
+/// Returns the parts of `ranges` that a program may rely on before a device is in the container.
 ///
-/// Some programs ask which IOVAs there are only once, and before they open the device, as VFIO's
-/// own container knows from the group. Some of them also compute the end of the last range, which
-/// 64 bits cannot hold if everything is allowed.
+/// Some programs query the IOVAs only once, and before they open the device, because VFIO's own
+/// container knows them from the group. Some also compute the end of the last range, which 64 bits
+/// cannot represent if the whole address space is allowed.
 pub(crate) fn presumed(
     ranges: impl Iterator<Item = (u64, u64)>,
 ) -> impl Iterator<Item = (u64, u64)> {

@@ -20,7 +20,7 @@ use kernel_ext::{
 ///
 /// # Errors
 ///
-/// `EFAULT` if the struct cannot be read, `EINVAL` if it is not right, `ENODEV` without an address
+/// `EFAULT` if the struct cannot be read, `EINVAL` if it is not valid, `ENODEV` without an address
 /// space, then those of [`Ioas::map_user`](crate::ioas::Ioas::map_user).
 pub(super) fn map(context: &Context, user: UserPtr) -> Result {
     let command: DmaMap = read_versioned(user, size_of::<DmaMap>())?;
@@ -37,11 +37,12 @@ pub(super) fn map(context: &Context, user: UserPtr) -> Result {
     .map(drop)
 }
 
-/// Unmaps, and tells how much, even when it failed in the middle.
+/// Unmaps a range. Writes the number of bytes that were unmapped to the struct, even after an
+/// error.
 ///
 /// # Errors
 ///
-/// `EFAULT` if the struct cannot be read or written, `EINVAL` if it is not right, `ENODEV` without
+/// `EFAULT` if the struct cannot be read or written, `EINVAL` if it is not valid, `ENODEV` without
 /// an address space, then those of [`Ioas::cut`](crate::ioas::Ioas::cut) and
 /// [`Ioas::unmap`](crate::ioas::Ioas::unmap).
 pub(super) fn unmap(context: &Context, user: UserPtr) -> Result {

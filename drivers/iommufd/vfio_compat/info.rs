@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `VFIO_IOMMU_GET_INFO`: page sizes, and what may be mapped.
+//! `VFIO_IOMMU_GET_INFO`: page sizes, and the IOVAs that may be mapped.
 
 use super::container_ioas;
 use crate::{
@@ -13,12 +13,12 @@ use kernel::{
 };
 use kernel_ext::uaccess::{read_versioned, write_versioned};
 
-/// Tells what the address space of the container can do: as long as no device is in it, what is
-/// [`presumed`] of the IOMMU.
+/// Reports the page sizes and the usable IOVAs of the address space of the container. As long as it
+/// has no users, only those IOVAs are reported that every IOMMU is [`presumed`] to translate.
 ///
 /// # Errors
 ///
-/// `EFAULT` if the caller's memory cannot be read or written, `EINVAL` if there is less than the
+/// `EFAULT` if the caller's memory cannot be read or written, `EINVAL` if it has less room than the
 /// first version of the struct, `ENODEV` without an address space.
 pub(super) fn get_info(context: &Context, user: UserPtr) -> Result {
     let mut info: Type1Info = read_versioned(user, Type1Info::MIN_SIZE)?;
