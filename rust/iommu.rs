@@ -8,13 +8,15 @@
 //!
 //! ```text
 //! Group::of(dev)            devices that the IOMMU cannot isolate from each other
-//!   DmaOwner::claim(dev)    exclusive ownership of the DMA of the group; it is blocked
+//!   DmaOwner::claim(dev)    exclusive ownership of the DMA of the group, which is blocked; ends
+//!                           with the binding of the driver at the latest
 //!     Domain::new(owner)    an empty page table that is compatible with the device
 //! ```
 //!
 //! [`driver`] has the traits for drivers of IOMMUs, and [`table`] has IO page tables.
 
 mod c_table;
+mod dma_owner;
 mod domain;
 mod domain_table;
 pub mod driver;
@@ -28,10 +30,11 @@ mod reserved;
 mod run;
 pub mod table;
 
+pub use dma_owner::{Claimed, DmaOwner};
 pub use domain::Domain;
 pub use domain_table::{DomainTable, Geometry, IotlbGather, MapError, RunsRead};
 pub use features::{DomainFeatures, UserData};
-pub use group::{is_capable, Capability, DmaOwner, Group};
+pub use group::{is_capable, Capability, Group};
 pub use hw_info::{HwInfo, PasidSupport};
 pub use reserved::{ReservedKind, ReservedRegion, ReservedRegions};
 pub use run::{trim, Access, MemoryKind, PhysRun};

@@ -117,7 +117,8 @@ impl Ioas {
     /// # Errors
     ///
     /// `EADDRINUSE` if something is mapped there; `EINVAL` if the driver reports more than one
-    /// place for interrupts, which is its fault; `ENOMEM`. Nothing has changed then.
+    /// place for interrupts, which is its fault; `ENODEV` if the driver of the device has been
+    /// unbound; `ENOMEM`. Nothing has changed then.
     pub(crate) fn reserve_for(&self, id: ObjectId, device: &DmaOwner) -> Result {
         if kernel_ext::fault::should_fail() {
             return Err(EINVAL);
@@ -149,7 +150,7 @@ fn reserve(map: &mut Map, first: u64, last: u64, owner: ReservedFor) -> Result {
 fn reserve_regions(map: &mut Map, device: &DmaOwner, owner: ReservedFor) -> Result {
     let (mut fixed, mut software) = (0, 0);
 
-    pin_init::stack_pin_init!(let regions = ReservedRegions::of(device));
+    pin_init::stack_pin_init!(let regions = ReservedRegions::of(device)?);
     for region in regions.iter() {
         match region.kind {
             ReservedKind::DirectRelaxable => continue,
