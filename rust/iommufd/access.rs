@@ -6,15 +6,22 @@
 //! An access pins pages of the address space that it is attached to, or copies from and to them. It
 //! is told when pages that it may have are about to be unmapped, and then gives them back.
 
+mod pin_table;
+
 use super::{Context, ObjectId, ObjectType, OwnerRef};
 use crate::{
     bindings,
     mm::{CopyBuffer, PageSlots},
-    pages::CopyPath,
+    pages::{CopyPath, KernelPins, PinRequest},
 };
 use core::ffi::c_void;
-use kernel::{prelude::*, sync::Arc};
+use kernel::{
+    new_mutex,
+    prelude::*,
+    sync::{Arc, Mutex},
+};
 use kernel_ext::{new_rwsem, sync::RwSem};
+use pin_table::{PinTable, PinnedRange};
 
 /// Who has an access: a driver in C, or something in Rust.
 pub trait AccessUser: Send + Sync {
@@ -30,9 +37,10 @@ pub trait AccessUser: Send + Sync {
 
 /// An object through which an [`AccessUser`] reaches memory.
 ///
-/// Memory stays as pinned until the access gives it back or is destroyed; a user that goes on using
-/// it afterwards breaks the contract, as one that gives back what it has not pinned, which is
-/// reported.
+/// Pages stay pinned as long as the [`KernelPins`] of the call that has pinned them exist. Users in
+/// Rust have these themselves. Those of a driver in C are stored beside its access; what it unpins
+/// without having pinned it is reported and has no effect, and what it has not unpinned when it
+/// destroys the access is reported and stays pinned for ever.
 pub trait AccessObject: ObjectType {
     /// Makes one for `user`, attached to nothing. It keeps the context.
     fn create(
@@ -54,12 +62,18 @@ pub trait AccessObject: ObjectType {
     /// Undoes [`attach`](Self::attach), after it has given back all that it has.
     fn detach(access: &OwnerRef<Self>);
 
-    /// Pins the pages of `length` bytes at `iova`, to be written if `write`, and tells where they
-    /// are.
-    fn pin_pages(&self, iova: u64, length: u64, out: PageSlots<'_>, write: bool) -> Result;
+    /// Pins the pages of `length` bytes at `iova`, to be written if `write`, for a request that has
+    /// a slot for each of them.
+    fn pin_pages(
+        &self,
+        iova: u64,
+        length: u64,
+        request: &mut PinRequest<'_>,
+        write: bool,
+    ) -> Result;
 
-    /// Undoes [`pin_pages`](Self::pin_pages) for the same range.
-    fn unpin_pages(&self, iova: u64, length: u64);
+    /// Undoes [`pin_pages`](Self::pin_pages) for the same range, of which `pins` are.
+    fn unpin_pages(&self, iova: u64, length: u64, pins: KernelPins);
 
     /// Copies from or to the memory at `iova`.
     fn rw(&self, iova: u64, data: CopyBuffer<'_>, path: CopyPath) -> Result;
@@ -87,6 +101,9 @@ struct Driver {
     /// Held for reading during a call of the driver. `None` once the access has been given back.
     #[pin]
     calls: RwSem<Option<Calls>>,
+    /// What it has pinned.
+    #[pin]
+    pins: Mutex<PinTable>,
 }
 
 impl Driver {
@@ -98,9 +115,42 @@ impl Driver {
             pin_init!(Self {
                 needs_pages,
                 calls <- new_rwsem!(Some(calls), "Driver::calls"),
+                pins <- new_mutex!(PinTable::new(), "Driver::pins"),
             }),
             GFP_KERNEL_ACCOUNT,
         )
+    }
+
+    /// Pins the pages of a range, and stores the pins for [`unpin`](Self::unpin).
+    fn pin<T: AccessObject>(
+        &self,
+        access: &T,
+        range: PinnedRange,
+        slots: PageSlots<'_>,
+        write: bool,
+    ) -> Result {
+        let room = PinTable::room()?;
+        let mut request = PinRequest::new(slots);
+
+        access.pin_pages(range.iova, range.length, &mut request, write)?;
+        // The driver uses each pointer, so none may be missing, whatever `pin_pages` has done.
+        let pins = request.finish()?;
+
+        self.pins.lock().insert(room, range, pins);
+        Ok(())
+    }
+
+    /// Unpins what a call of [`pin`](Self::pin) for exactly this range has pinned. Without any
+    /// effect but a warning if there was no such call, or its pages have been unpinned.
+    fn unpin<T: AccessObject>(&self, access: &T, range: PinnedRange) {
+        let pins = self.pins.lock().remove(range);
+
+        match pins {
+            Some(pins) => access.unpin_pages(range.iova, range.length, pins),
+            None => {
+                kernel::warn_on!(true);
+            }
+        }
     }
 
     /// Waits for the calls of the driver that are running, and makes no more.
@@ -256,21 +306,15 @@ pub(super) mod entry {
         flags: u32,
     ) -> c_int {
         // SAFETY: The caller promises that `access` came from `access_create` and stays with C.
-        let Handle { access, .. } = unsafe { handle::<I>(access) };
+        let Handle { access, driver } = unsafe { handle::<I>(access) };
         // SAFETY: The caller promises that `pages` is null, or valid for so many pointers.
-        let mut out = unsafe { PageSlots::new(pages.cast(), length.div_ceil(PAGE_SIZE)) };
+        let slots = unsafe { PageSlots::new(pages.cast(), length.div_ceil(PAGE_SIZE)) };
+        let range = PinnedRange {
+            iova: iova as u64,
+            length: length as u64,
+        };
 
-        let slots = out.part(0..out.len());
-        let pinned = access.pin_pages(iova as u64, length as u64, slots, flags & WRITE != 0);
-
-        // The caller uses each pointer, so none may be missing, whatever `pin_pages` says.
-        errno(pinned.and_then(|()| match out.is_filled() {
-            true => Ok(()),
-            false => {
-                kernel::warn_on!(true);
-                Err(EFAULT)
-            }
-        }))
+        errno(driver.pin(&**access, range, slots, flags & WRITE != 0))
     }
 
     /// # Safety
@@ -282,9 +326,14 @@ pub(super) mod entry {
         length: c_ulong,
     ) {
         // SAFETY: The caller promises that `access` came from `access_create` and stays with C.
-        let Handle { access, .. } = unsafe { handle::<I>(access) };
+        let Handle { access, driver } = unsafe { handle::<I>(access) };
 
-        access.unpin_pages(iova as u64, length as u64);
+        let range = PinnedRange {
+            iova: iova as u64,
+            length: length as u64,
+        };
+
+        driver.unpin(&**access, range);
     }
 
     /// # Safety

@@ -12,9 +12,9 @@ use super::{
 };
 use crate::iova_walk::Piece;
 use core::ops::Range;
-use iommufd_core::{CopyPath, ObjectId, UserRef};
+use iommufd_core::{CopyPath, KernelPins, ObjectId, PinRequest, UserRef};
 use kernel::{prelude::*, sync::Arc, types::ScopeGuard};
-use kernel_ext::mm::{CopyBuffer, PageSlots, PAGE_SIZE};
+use kernel_ext::mm::{CopyBuffer, PAGE_SIZE};
 
 /// A user in the kernel of an address space.
 pub(crate) trait Member: Send + Sync {
@@ -139,25 +139,25 @@ impl Ioas {
         }
     }
 
-    /// Pins the pages of `first..=last`, to be written if `write`, and tells where they are.
+    /// Pins the pages of `first..=last`, to be written if `write`, for `request`.
     ///
     /// # Errors
     ///
     /// `ENOENT` where nothing is mapped; `EINVAL` for what is about to be unmapped, is memory of a
     /// device, or lies in such a way that one page of the range is not one page of memory; `EPERM`
-    /// for what may not be used so; else what pinning reports. Nothing has changed then.
+    /// for what may not be used so; else what pinning reports. The request may have pinned some
+    /// pages then, and is not to be finished.
     pub(crate) fn pin_pages(
         &self,
         first: u64,
         last: u64,
-        mut out: PageSlots<'_>,
+        request: &mut PinRequest<'_>,
         write: bool,
     ) -> Result {
         let map = self.map.read();
-        let mut slot = 0;
         let mut pinned = ScopeGuard::new_with_data(None, |pinned: Option<u64>| {
             if let Some(last) = pinned {
-                unpin(&map, first, last);
+                count_unpinned(&map, first, last);
             }
         });
 
@@ -170,24 +170,21 @@ impl Ioas {
                 return Err(EINVAL);
             }
             area.check_access(write)?;
-
-            let slots = out.part(slot..slot + pages.len());
-            if slots.len() != pages.len() {
-                return Err(EINVAL);
-            }
-            area.slice.pages.pin(pages.start, slots)?;
+            request.pin(&area.slice.pages, pages.start, pages.len())?;
             area.count_access(true);
-            slot += pages.len();
             *pinned = Some(piece.last);
         }
         pinned.dismiss();
         Ok(())
     }
 
-    /// Undoes [`pin_pages`](Self::pin_pages) for the same range. False if something of it was not
-    /// pinned, which then is as it was.
-    pub(crate) fn unpin_pages(&self, first: u64, last: u64) -> bool {
-        unpin(&self.map.read(), first, last)
+    /// Undoes [`pin_pages`](Self::pin_pages) for the same range, of which `pins` are. False if
+    /// they are of another one: the pages are unpinned nevertheless.
+    pub(crate) fn unpin_pages(&self, first: u64, last: u64, pins: KernelPins) -> bool {
+        let map = self.map.read();
+
+        drop(pins);
+        count_unpinned(&map, first, last)
     }
 
     /// Copies from or to the memory at `first..=last`, of which `data` has the length.
@@ -227,18 +224,17 @@ impl Ioas {
     }
 }
 
-/// Gives back what was pinned of `first..=last`; false if something was not.
-fn unpin(map: &Map, first: u64, last: u64) -> bool {
+/// Counts that the pages of `first..=last` are pinned once less; false if some were not.
+fn count_unpinned(map: &Map, first: u64, last: u64) -> bool {
     let mut all = true;
 
     for piece in map.walk(first, last, Area::is_settled) {
         let Ok(piece) = piece else {
             return false;
         };
-        let pages = pages_of(&piece);
         let area = &piece.area.value;
 
-        if area.accesses() != 0 && area.slice.pages.unpin(pages.start, pages.len()) {
+        if area.accesses() != 0 {
             area.count_access(false);
         } else {
             all = false;
