@@ -8,7 +8,8 @@
 //!
 //! ```text
 //! Group::of(dev)            devices that the IOMMU cannot isolate from each other
-//!   DmaOwner::claim(dev)    exclusive ownership of the DMA of the group; it is blocked
+//!   DmaOwner::claim(dev)    exclusive ownership of the DMA of the group, which is blocked; ends
+//!                           with the binding of the driver at the latest
 //!     Domain::new(owner)    an empty page table that is compatible with the device
 //! ```
 //!
@@ -16,6 +17,7 @@
 
 mod c_table;
 mod capability;
+mod dma_owner;
 mod domain;
 mod domain_table;
 pub mod driver;
@@ -30,10 +32,11 @@ mod run;
 pub mod table;
 
 pub use capability::{is_capable, Capability};
+pub use dma_owner::{Claimed, DmaOwner};
 pub use domain::Domain;
 pub use domain_table::{DomainTable, Geometry, IotlbGather, MapError, RunsRead};
 pub use features::{DomainFeatures, UserData};
-pub use group::{DmaOwner, Group};
+pub use group::Group;
 pub use hw_info::{HwInfo, PasidSupport};
 pub use reserved::{ReservedKind, ReservedRegion, ReservedRegions};
 pub use run::{trim, Access, MemoryKind, PhysRun};

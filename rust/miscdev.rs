@@ -286,6 +286,10 @@ pub struct Options {
 
 /// A registered device, which is deregistered on drop.
 ///
+/// A registration that safe code leaks (`core::mem::forget()`) outlives the module, whose functions
+/// C code then calls, as a leaked registration of the `kernel` crate does. Keep it in the data of
+/// the module.
+///
 /// # Invariants
 ///
 /// `raw` is registered with `misc_register()`.

@@ -17,7 +17,10 @@ use crate::{
     context::{Context, Iommufd},
     ioas::{Ioas, Member, Membership},
 };
-use iommufd_core::{AccessObject, AccessUser, CopyPath, ObjectId, OpenRef, OwnerRef, WeakRef};
+use iommufd_core::{
+    AccessObject, AccessUser, CopyPath, KernelPins, ObjectId, OpenRef, OwnerRef, PinRequest,
+    WeakRef,
+};
 use kernel::{
     new_mutex,
     prelude::*,
@@ -26,7 +29,7 @@ use kernel::{
         Arc, Mutex,
     },
 };
-use kernel_ext::mm::{CopyBuffer, PageSlots, PAGE_SIZE};
+use kernel_ext::mm::{CopyBuffer, PAGE_SIZE};
 
 /// An access of a driver in the kernel.
 #[pin_data]
@@ -203,7 +206,13 @@ impl AccessObject for Access {
     /// `EINVAL` for an empty range, `EOVERFLOW` for one past the end of the address space; `ENOENT`
     /// if it is not attached; `EINVAL`, and a warning, if its driver has not said that it needs
     /// pages; else those of [`Ioas::pin_pages`].
-    fn pin_pages(&self, iova: u64, length: u64, out: PageSlots<'_>, write: bool) -> Result {
+    fn pin_pages(
+        &self,
+        iova: u64,
+        length: u64,
+        request: &mut PinRequest<'_>,
+        write: bool,
+    ) -> Result {
         if kernel::warn_on!(!self.user.needs_pages()) {
             return Err(EINVAL);
         }
@@ -213,14 +222,14 @@ impl AccessObject for Access {
         state
             .to_pin()
             .ok_or(ENOENT)?
-            .pin_pages(iova, last, out, write)
+            .pin_pages(iova, last, request, write)
     }
 
-    fn unpin_pages(&self, iova: u64, length: u64) {
+    fn unpin_pages(&self, iova: u64, length: u64, pins: KernelPins) {
         let range = last_of(iova, length);
         let state = self.state.lock();
         let unpinned = match (state.to_unpin(), range) {
-            (Some(ioas), Ok(last)) => ioas.unpin_pages(iova, last),
+            (Some(ioas), Ok(last)) => ioas.unpin_pages(iova, last, pins),
             _ => false,
         };
 

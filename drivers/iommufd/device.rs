@@ -16,7 +16,6 @@ use iommufd_core::{allow_unsafe_interrupts, DeviceHead, OwnerRef};
 use kernel::{
     device::{self, Bound},
     prelude::*,
-    sync::Arc,
 };
 use kernel_ext::iommu::{self, Capability, DmaOwner};
 
@@ -24,7 +23,6 @@ use kernel_ext::iommu::{self, Capability, DmaOwner};
 #[repr(C)]
 pub(crate) struct Device {
     head: DeviceHead<Iommufd>,
-    owner: Arc<DmaOwner>,
     group: GroupRef,
 }
 
@@ -44,12 +42,9 @@ impl Device {
 
         check_interrupts(&group, dev)?;
 
+        let owner = DmaOwner::claim(dev, (&raw const *context).cast())?;
         let device = Self {
-            head: DeviceHead::new(context, dev),
-            owner: Arc::new(
-                DmaOwner::claim(dev, (&raw const *context).cast())?,
-                GFP_KERNEL_ACCOUNT,
-            )?,
+            head: DeviceHead::new(context, owner)?,
             group,
         };
         Ok(context.reserve(|_| Ok(device))?.publish_owned())
@@ -61,8 +56,8 @@ impl Device {
     }
 
     /// Returns the claim on the DMA of its group.
-    pub(crate) fn owner(&self) -> &Arc<DmaOwner> {
-        &self.owner
+    pub(crate) fn owner(&self) -> &DmaOwner {
+        self.head.owner()
     }
 }
 

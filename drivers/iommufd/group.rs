@@ -7,15 +7,16 @@
 //! to be attached on its own, so that the IOVAs that it cannot use are reserved in the address
 //! space.
 
-use crate::{context::Context, hwpt::Hwpt, ioas::Ioas};
+use crate::{context::Context, device::Device, hwpt::Hwpt, ioas::Ioas};
 use core::ops::Deref;
 use iommufd_core::{AttachHandle, Attachment, ObjectId, UserRef};
 use kernel::{
     new_mutex,
     prelude::*,
     sync::{aref::ARef, Arc, Mutex},
+    types::ScopeGuard,
 };
-use kernel_ext::iommu::{self, DmaOwner};
+use kernel_ext::iommu;
 
 /// The groups of the devices bound to one context.
 #[pin_data]
@@ -110,25 +111,18 @@ pub(crate) struct Group {
 
 /// The attachment of a group.
 struct Attached {
-    attachment: Attachment,
+    /// Has the devices that have been attached.
+    attachment: Attachment<Device>,
     hwpt: UserRef<Hwpt>,
-    /// The devices that have been attached; never empty.
-    devices: KVec<AttachedDevice>,
-}
-
-/// An attached device of a group.
-pub(crate) struct AttachedDevice {
-    /// The ID of the bound device.
-    pub(crate) id: ObjectId,
-    /// Its claim on the DMA of the group.
-    pub(crate) owner: Arc<DmaOwner>,
 }
 
 impl Attached {
-    fn position(&self, device: ObjectId) -> Option<usize> {
-        self.devices
-            .iter()
-            .position(|attached| attached.id == device)
+    fn has(&self, device: ObjectId) -> bool {
+        self.devices().iter().any(|handle| handle.id() == device)
+    }
+
+    fn devices(&self) -> &[KBox<AttachHandle<Device>>] {
+        self.attachment.handles()
     }
 
     fn ioas(&self) -> &UserRef<Ioas> {
@@ -149,61 +143,46 @@ impl Group {
         &self.iommu
     }
 
-    /// Attaches a device of the group.
+    /// Attaches the device of `handle`, which is one of the group.
     ///
     /// # Errors
     ///
     /// `EBUSY` if the device is attached; `EINVAL` if another device of the group is attached to
     /// another page table, or `hwpt` does not suit the group; `EADDRINUSE` if an IOVA that the
-    /// device cannot use is mapped; `ENOMEM`. Nothing has changed then.
-    pub(crate) fn attach(
-        &self,
-        device: AttachedDevice,
-        handle: KBox<AttachHandle>,
-        hwpt: UserRef<Hwpt>,
-    ) -> Result {
+    /// device cannot use is mapped; `ENODEV` if its driver has been unbound; `ENOMEM`. Nothing has
+    /// changed then.
+    pub(crate) fn attach(&self, handle: KBox<AttachHandle<Device>>, hwpt: UserRef<Hwpt>) -> Result {
+        let device = handle.id();
         let mut guard = self.attached.lock();
 
-        if let Some(attached) = &mut *guard {
-            if attached.position(device.id).is_some() {
+        if let Some(attached) = &*guard {
+            if attached.has(device) {
                 return Err(EBUSY);
             }
             if !attached.hwpt.is_same(&hwpt) {
                 return Err(EINVAL);
             }
-            attached.devices.reserve(1, GFP_KERNEL_ACCOUNT)?;
-            hwpt.ioas().reserve_for(device.id, &device.owner)?;
-            if let Err(error) = attached.attachment.add_owner(device.owner.clone()) {
-                hwpt.ioas().unreserve_for(device.id);
-                return Err(error);
-            }
-            attached.devices.push_within_capacity(device)?;
-            return Ok(());
         }
-        let mut devices = KVec::with_capacity(1, GFP_KERNEL_ACCOUNT)?;
+        hwpt.ioas().reserve_for(device, handle.owner())?;
 
-        let (id, owner) = (device.id, device.owner.clone());
+        let unreserve = ScopeGuard::new_with_data(hwpt.ioas().clone(), |ioas| {
+            ioas.unreserve_for(device);
+        });
 
-        devices.push_within_capacity(device)?;
-        hwpt.ioas().reserve_for(id, &owner)?;
-        match Attachment::new(owner, hwpt.table().clone(), handle) {
-            Ok(attachment) => {
-                *guard = Some(Attached {
-                    attachment,
-                    hwpt,
-                    devices,
-                });
-                Ok(())
-            }
-            Err(error) => {
-                hwpt.ioas().unreserve_for(id);
-                Err(error)
+        match &mut *guard {
+            Some(attached) => attached.attachment.add(handle)?,
+            None => {
+                let attachment = Attachment::new(hwpt.table().clone(), handle)?;
+
+                *guard = Some(Attached { attachment, hwpt });
             }
         }
+        unreserve.dismiss();
+        Ok(())
     }
 
-    /// Attaches the whole group, of which `device` is attached, to another page table. Returns the
-    /// former page table, which the caller puts, or `None` if it is the same.
+    /// Attaches the whole group, of which the device of `handle` is attached, to another page table.
+    /// Returns the former page table, which the caller puts, or `None` if it is the same.
     ///
     /// # Errors
     ///
@@ -211,8 +190,7 @@ impl Group {
     /// changed then.
     pub(crate) fn replace(
         &self,
-        device: ObjectId,
-        handle: KBox<AttachHandle>,
+        handle: KBox<AttachHandle<Device>>,
         hwpt: UserRef<Hwpt>,
     ) -> Result<Option<UserRef<Hwpt>>> {
         let mut guard = self.attached.lock();
@@ -220,23 +198,25 @@ impl Group {
             return Err(EINVAL);
         };
 
-        attached.position(device).ok_or(EINVAL)?;
+        if !attached.has(handle.id()) {
+            return Err(EINVAL);
+        }
         if attached.hwpt.is_same(&hwpt) {
             return Ok(None);
         }
         let moves = !attached.ioas().is_same(hwpt.ioas());
 
         if moves {
-            reserve_for_all(&attached.devices, hwpt.ioas())?;
+            reserve_for_all(attached.devices(), hwpt.ioas())?;
         }
         if let Err(error) = attached.attachment.replace(hwpt.table().clone(), handle) {
             if moves {
-                unreserve_for_all(&attached.devices, hwpt.ioas());
+                unreserve_for_all(attached.devices(), hwpt.ioas());
             }
             return Err(error);
         }
         if moves {
-            unreserve_for_all(&attached.devices, attached.ioas());
+            unreserve_for_all(attached.devices(), attached.ioas());
         }
         Ok(Some(core::mem::replace(&mut attached.hwpt, hwpt)))
     }
@@ -247,12 +227,12 @@ impl Group {
         let Some(attached) = &mut *guard else {
             return None;
         };
-        let at = attached.position(device)?;
-        let left = attached.devices.remove(at).ok()?;
 
-        if !attached.devices.is_empty() {
-            attached.attachment.remove_owner(&left.owner);
-            attached.ioas().unreserve_for(left.id);
+        if !attached.has(device) {
+            return None;
+        }
+        if attached.attachment.remove(device) {
+            attached.ioas().unreserve_for(device);
             return None;
         }
         let Attached {
@@ -260,14 +240,14 @@ impl Group {
         } = guard.take()?;
 
         drop(attachment);
-        hwpt.ioas().unreserve_for(left.id);
+        hwpt.ioas().unreserve_for(device);
         Some(hwpt)
     }
 }
 
-fn reserve_for_all(devices: &[AttachedDevice], ioas: &Ioas) -> Result {
+fn reserve_for_all(devices: &[KBox<AttachHandle<Device>>], ioas: &Ioas) -> Result {
     for (done, device) in devices.iter().enumerate() {
-        if let Err(error) = ioas.reserve_for(device.id, &device.owner) {
+        if let Err(error) = ioas.reserve_for(device.id(), device.owner()) {
             unreserve_for_all(devices.get(..done).unwrap_or(&[]), ioas);
             return Err(error);
         }
@@ -275,8 +255,8 @@ fn reserve_for_all(devices: &[AttachedDevice], ioas: &Ioas) -> Result {
     Ok(())
 }
 
-fn unreserve_for_all(devices: &[AttachedDevice], ioas: &Ioas) {
+fn unreserve_for_all(devices: &[KBox<AttachHandle<Device>>], ioas: &Ioas) {
     for device in devices {
-        ioas.unreserve_for(device.id);
+        ioas.unreserve_for(device.id());
     }
 }

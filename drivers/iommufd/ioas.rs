@@ -118,7 +118,8 @@ impl Ioas {
     /// # Errors
     ///
     /// `EADDRINUSE` if one of them is mapped or allowed; `EINVAL` if the driver reports more than
-    /// one region for interrupts, which is its fault; `ENOMEM`. No range is reserved then.
+    /// one region for interrupts, which is its fault; `ENODEV` if the driver of the device has been
+    /// unbound; `ENOMEM`. No range is reserved then.
     pub(crate) fn reserve_for(&self, id: ObjectId, device: &DmaOwner) -> Result {
         if kernel_ext::fault::should_fail() {
             return Err(EINVAL);
@@ -150,7 +151,7 @@ fn reserve(map: &mut Map, first: u64, last: u64, owner: ReservedFor) -> Result {
 fn reserve_regions(map: &mut Map, device: &DmaOwner, owner: ReservedFor) -> Result {
     let (mut fixed, mut software) = (0, 0);
 
-    pin_init::stack_pin_init!(let regions = ReservedRegions::of(device));
+    pin_init::stack_pin_init!(let regions = ReservedRegions::of(device)?);
     for region in regions.iter() {
         match region.kind {
             ReservedKind::DirectRelaxable => continue,

@@ -87,6 +87,7 @@ fn ioctl(call: &Call<'_>) -> Result<isize> {
             device::create(command, call, dev_flags)
         }
         Op::MockDomainReplace => device::replace(command, call),
+        Op::OutliveDevice => device::outlive(call),
         Op::CheckMap => check::map(command, call),
         Op::CheckRefs => check::refs(command),
         Op::DevCheckCache => device::check_cache(command, call),

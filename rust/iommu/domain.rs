@@ -4,12 +4,12 @@
 
 use super::{
     c_table::CTable,
+    dma_owner::{Claimed, DmaOwner},
     domain_table::{DomainTable, Geometry},
     driver::{find_page_table, DomainRef, Driver},
     features::{DomainFeatures, UserData},
-    group::DmaOwner,
 };
-use crate::{bindings, shim::device_ptr};
+use crate::bindings;
 use core::ptr::NonNull;
 use kernel::{error::from_err_ptr, prelude::*};
 
@@ -36,14 +36,13 @@ pub struct Domain {
 struct DriverModule(*mut bindings::module);
 
 impl DriverModule {
-    /// Takes a reference to the module of the driver of the IOMMU of `owner`.
-    fn of(owner: &DmaOwner) -> Self {
-        // SAFETY: The operations of a driver are constant and live as long as one of its devices.
-        let module = unsafe { (*owner.iommu_ops()).owner };
+    /// Takes a reference to the module of the driver of the IOMMU of a device.
+    fn of(claim: &Claimed<'_>) -> Self {
+        let module = claim.iommu_ops().owner;
 
         // INVARIANT: The reference is taken here.
         // SAFETY: `module` is null, or the core has a reference to it, because the driver has the
-        // device of `owner`.
+        // device while `claim` exists.
         unsafe { bindings::kernel_ext_module_get(module) };
         Self(module)
     }
@@ -67,22 +66,20 @@ impl Domain {
     ///
     /// # Errors
     ///
-    /// `EOPNOTSUPP` if the driver does not support `features` or does not take `data`; `ENOMEM`;
-    /// else the error of the driver.
+    /// `EOPNOTSUPP` if the driver does not support `features` or does not take `data`; `ENODEV` if
+    /// the driver of the device has been unbound; `ENOMEM`; else the error of the IOMMU driver.
     pub fn new(owner: &DmaOwner, features: DomainFeatures, data: Option<UserData>) -> Result<Self> {
-        let dev = device_ptr(owner.device());
-        let driver = DriverModule::of(owner);
-        let ops = owner.iommu_ops();
+        let claim = owner.hold()?;
+        let dev = claim.as_raw();
+        let driver = DriverModule::of(&claim);
+        let ops = claim.iommu_ops();
         let flags = features.bits();
-        // SAFETY: The operations of a driver are constant and live as long as one of its devices.
-        let alloc = unsafe { (*ops).domain_alloc_paging_flags };
 
-        let Some(alloc) = alloc else {
+        let Some(alloc) = ops.domain_alloc_paging_flags else {
             if flags != 0 || data.is_some() {
                 return Err(EOPNOTSUPP);
             }
-            // SAFETY: `owner` holds a reference to the device, so it is valid. Its DMA is claimed,
-            // so it has an IOMMU.
+            // SAFETY: `claim` exists, so the device is valid and has an IOMMU.
             let raw = unsafe { bindings::iommu_paging_domain_alloc_flags(dev, 0) };
             let raw = NonNull::new(from_err_ptr(raw)?).ok_or(ENODEV)?;
 
@@ -96,8 +93,9 @@ impl Domain {
             len: data.length,
         });
         let data = data.as_ref().map_or(core::ptr::null(), core::ptr::from_ref);
-        // SAFETY: `dev` is a device of this driver. `data` is null or valid for the call, and the
-        // driver accesses the user memory that it refers to with the functions for user memory.
+        // SAFETY: `dev` is a device of this driver as long as `claim` exists. `data` is null or
+        // valid for the call, and the driver accesses the user memory that it refers to with the
+        // functions for user memory.
         let raw = from_err_ptr(unsafe { alloc(dev, flags, data) })?;
         let domain = NonNull::new(raw).ok_or(ENOMEM)?;
 

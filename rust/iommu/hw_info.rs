@@ -3,7 +3,7 @@
 //! Descriptions of the IOMMU hardware of a device by its driver.
 
 use super::DmaOwner;
-use crate::{bindings, shim::device_ptr};
+use crate::bindings;
 use core::{ffi::c_void, ptr::NonNull};
 use kernel::{error::from_err_ptr, prelude::*};
 
@@ -27,21 +27,21 @@ impl HwInfo {
     ///
     /// # Errors
     ///
-    /// `EOPNOTSUPP` if the driver does not support this kind; else the error of the driver.
+    /// `EOPNOTSUPP` if the driver does not support this kind; `ENODEV` if the driver of the device
+    /// has been unbound; else the error of the IOMMU driver.
     pub fn of(device: &DmaOwner, kind: u32) -> Result<Self> {
+        let claim = device.hold()?;
         let (mut length, mut kind) = (0, kind);
-        // SAFETY: The DMA of the device is owned, so its IOMMU stays registered; the operations of
-        // a driver are constant.
-        let Some(hw_info) = (unsafe { (*device.iommu_ops()).hw_info }) else {
+        let Some(hw_info) = claim.iommu_ops().hw_info else {
             return Ok(Self {
                 data: None,
                 length: 0,
                 kind: 0,
             });
         };
-        // SAFETY: The operation is that of the driver of this device's IOMMU. Both out-parameters
-        // are valid for writing.
-        let data = unsafe { hw_info(device_ptr(device.device()), &mut length, &mut kind) };
+        // SAFETY: The operation is that of the driver of this device's IOMMU, which the device
+        // keeps while `claim` exists. Both out-parameters are valid for writing.
+        let data = unsafe { hw_info(claim.as_raw(), &mut length, &mut kind) };
         let data = NonNull::new(from_err_ptr(data)?);
 
         // INVARIANT: By the contract of `hw_info`, the driver returns `length` bytes from
@@ -97,17 +97,18 @@ pub struct PasidSupport {
 }
 
 impl PasidSupport {
-    /// Returns the PASID features of a device, or `None` if it has no PASIDs.
+    /// Returns the PASID features of a device, or `None` if it has no PASIDs or its driver has been
+    /// unbound.
     pub fn of(device: &DmaOwner) -> Option<Self> {
-        // SAFETY: The DMA of the device is owned, so it has a `dev_iommu`. The number is constant
+        let claim = device.hold().ok()?;
+        // SAFETY: The device keeps its `dev_iommu` while `claim` exists. The number is constant
         // from the probe of the device by its IOMMU driver on.
-        let count = unsafe { (*device.iommu()).max_pasids };
+        let count = unsafe { (*claim.iommu()).max_pasids };
         if count == 0 {
             return None;
         }
-        // SAFETY: `device` holds a reference to the device, so it is valid.
-        let control =
-            unsafe { bindings::kernel_ext_pci_pasid_control(device_ptr(device.device())) };
+        // SAFETY: `claim` has a reference to the device, so it is valid.
+        let control = unsafe { bindings::kernel_ext_pci_pasid_control(claim.as_raw()) };
         let has = |bit: u32| control & bit as c_int != 0;
 
         Some(Self {

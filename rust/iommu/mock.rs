@@ -92,7 +92,8 @@ impl Drop for RegisteredBus {
 }
 
 /// A bus with its IOMMU. Dropping it takes both away, unless a [`MockDevice`] is left on the bus:
-/// then it is leaked, with a warning.
+/// then it is leaked, with a warning. The data of the module keep it, as that of an
+/// [`iommu::driver::Registration`](super::driver::Registration).
 ///
 /// # Invariants
 ///

@@ -2,8 +2,8 @@
 
 //! Reserved IOVA regions of a device.
 
-use super::DmaOwner;
-use crate::{bindings, shim::device_ptr};
+use super::{Claimed, DmaOwner};
+use crate::bindings;
 use core::marker::PhantomData;
 use kernel::{prelude::*, types::Opaque};
 
@@ -35,29 +35,39 @@ pub struct ReservedRegion {
 ///
 /// # Invariants
 ///
-/// `list` is a list head that `iommu_get_resv_regions()` has filled for `device`.
+/// `list` is a list head that `iommu_get_resv_regions()` has filled for the device of `claim`.
 #[pin_data(PinnedDrop)]
 pub struct ReservedRegions<'a> {
     #[pin]
     list: Opaque<bindings::list_head>,
-    device: &'a DmaOwner,
+    claim: Claimed<'a>,
 }
 
 impl<'a> ReservedRegions<'a> {
     /// Returns an initialiser that lists the regions which the IOMMU driver reports. Regions for
     /// which the driver cannot allocate memory are missing.
-    pub fn of(device: &'a DmaOwner) -> impl PinInit<Self> + 'a {
-        pin_init!(Self {
+    ///
+    /// The list [holds](DmaOwner::hold) the claim: the driver stays bound to the device until the
+    /// list is dropped.
+    ///
+    /// # Errors
+    ///
+    /// `ENODEV` if the driver has been unbound.
+    pub fn of(device: &'a DmaOwner) -> Result<impl PinInit<Self> + 'a> {
+        let claim = device.hold()?;
+        let dev = claim.as_raw();
+
+        Ok(pin_init!(Self {
             // INVARIANT: The list is initialised as empty, then filled. It is pinned.
             list <- Opaque::ffi_init(move |head: *mut bindings::list_head| {
                 // SAFETY: The initialiser passes a `head` that is valid for writing and pinned.
                 unsafe { head.write(bindings::list_head { next: head, prev: head }) };
-                // SAFETY: The DMA of the device is claimed, which is possible only for a device
-                // with an IOMMU. `head` is an initialised list.
-                unsafe { bindings::iommu_get_resv_regions(device_ptr(device.device()), head) };
+                // SAFETY: `claim` is held, so the device has an IOMMU. `head` is an initialised
+                // list.
+                unsafe { bindings::iommu_get_resv_regions(dev, head) };
             }),
-            device,
-        })
+            claim,
+        }))
     }
 
     /// Iterates over the regions.
@@ -77,10 +87,8 @@ impl<'a> ReservedRegions<'a> {
 impl PinnedDrop for ReservedRegions<'_> {
     fn drop(self: Pin<&mut Self>) {
         // SAFETY: By the type invariant `iommu_get_resv_regions()` has filled the list for this
-        // device, and it is not used after this.
-        unsafe {
-            bindings::iommu_put_resv_regions(device_ptr(self.device.device()), self.list.get())
-        };
+        // device, which has kept its IOMMU, and the list is not used after this.
+        unsafe { bindings::iommu_put_resv_regions(self.claim.as_raw(), self.list.get()) };
     }
 }
 

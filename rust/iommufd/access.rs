@@ -8,8 +8,8 @@
 
 use super::{Context, ObjectId, ObjectType, OwnerRef};
 use crate::{
-    mm::{CopyBuffer, PageSlots},
-    pages::CopyPath,
+    mm::CopyBuffer,
+    pages::{CopyPath, KernelPins, PinRequest},
 };
 use kernel::prelude::*;
 
@@ -27,9 +27,10 @@ pub trait AccessUser: Send + Sync {
 
 /// An object through which an [`AccessUser`] reaches memory.
 ///
-/// Memory stays as pinned until the access gives it back or is destroyed; a user that goes on using
-/// it afterwards breaks the contract, as one that gives back what it has not pinned, which is
-/// reported.
+/// Pages stay pinned as long as the [`KernelPins`] of the call that has pinned them exist. Users in
+/// Rust have these themselves. Those of a driver in C are stored beside its access; what it unpins
+/// without having pinned it is reported and has no effect, and what it has not unpinned when it
+/// destroys the access is reported and stays pinned for ever.
 pub trait AccessObject: ObjectType {
     /// Makes one for `user`, attached to nothing. It keeps the context.
     fn create(
@@ -51,12 +52,18 @@ pub trait AccessObject: ObjectType {
     /// Undoes [`attach`](Self::attach), after it has given back all that it has.
     fn detach(access: &OwnerRef<Self>);
 
-    /// Pins the pages of `length` bytes at `iova`, to be written if `write`, and tells where they
-    /// are.
-    fn pin_pages(&self, iova: u64, length: u64, out: PageSlots<'_>, write: bool) -> Result;
+    /// Pins the pages of `length` bytes at `iova`, to be written if `write`, for a request that has
+    /// a slot for each of them.
+    fn pin_pages(
+        &self,
+        iova: u64,
+        length: u64,
+        request: &mut PinRequest<'_>,
+        write: bool,
+    ) -> Result;
 
-    /// Undoes [`pin_pages`](Self::pin_pages) for the same range.
-    fn unpin_pages(&self, iova: u64, length: u64);
+    /// Undoes [`pin_pages`](Self::pin_pages) for the same range, of which `pins` are.
+    fn unpin_pages(&self, iova: u64, length: u64, pins: KernelPins);
 
     /// Copies from or to the memory at `iova`.
     fn rw(&self, iova: u64, data: CopyBuffer<'_>, path: CopyPath) -> Result;

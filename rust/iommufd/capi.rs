@@ -14,12 +14,16 @@ use super::{
     AccessObject, Context, ContextDevice, Iommufd, Object, ObjectId, ObjectType, OwnerRef,
     VfioCompat,
 };
-use crate::{bindings, iommu::Group, shim::error_ptr};
+use crate::{
+    bindings,
+    iommu::{DmaOwner, Group},
+    shim::error_ptr,
+};
 use core::mem::{offset_of, ManuallyDrop};
 use kernel::{
     device::{Bound, Device},
     prelude::*,
-    sync::aref::ARef,
+    sync::{aref::ARef, Arc},
 };
 
 /// What an [`Iommufd`] does for drivers such as `vfio.ko`.
@@ -52,13 +56,16 @@ pub trait KernelApi: Iommufd + VfioCompat {
     fn has_group(context: &Context<Self>, group: &Group) -> bool;
 }
 
-/// The start of a bound device, as C reads it (`iommufd_vdevice_to_device()`).
+/// The start of a bound device, as C reads it (`iommufd_vdevice_to_device()`), and the claim on the
+/// DMA of the device.
 #[repr(C)]
 pub struct DeviceHead<I: Iommufd> {
     _context: ARef<Context<I>>,
-    /// `igroup` and `group_item`, which no C code reads on this architecture.
+    /// `igroup` and `group_item`, which no C code reads without `CONFIG_IRQ_MSI_IOMMU`.
     _group: [usize; 3],
     dev: ARef<Device>,
+    /// From here on Rust only.
+    owner: Arc<DmaOwner>,
 }
 
 /// The same, for comparing layouts without choosing an `I`.
@@ -76,21 +83,30 @@ const _: () = {
     );
     assert!(offset_of!(DeviceHeadLayout, dev) == offset_of!(bindings::iommufd_device_layout, dev));
     assert!(size_of::<ARef<Device>>() == size_of::<*const ()>());
+    assert!(
+        !cfg!(CONFIG_IRQ_MSI_IOMMU),
+        "iommufd_sw_msi() reads the group of an attached device, which there is none of here"
+    );
 };
 
 impl<I: Iommufd> DeviceHead<I> {
-    /// For a `dev` that is being bound to `context`; keeps both.
-    pub fn new(context: &Context<I>, dev: &Device) -> Self {
-        Self {
+    /// Creates the head of the device of `owner`, which is being bound to `context`. Keeps both.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub fn new(context: &Context<I>, owner: DmaOwner) -> Result<Self> {
+        Ok(Self {
             _context: context.to_aref(),
             _group: [0; 3],
-            dev: dev.into(),
-        }
+            dev: owner.device().into(),
+            owner: Arc::new(owner, GFP_KERNEL_ACCOUNT)?,
+        })
     }
 
-    /// The device.
-    pub fn device(&self) -> &Device {
-        &self.dev
+    /// Returns the claim on the DMA of the device.
+    pub fn owner(&self) -> &Arc<DmaOwner> {
+        &self.owner
     }
 }
 

@@ -59,7 +59,9 @@ pub use object::{
     AnyGuard, Object, ObjectFamily, ObjectGuard, ObjectId, ObjectKind, ObjectOps, ObjectTable,
     ObjectType, OwnerRef, UserRef,
 };
-pub use pages::{CopyPath, Mapping, NotMapped, PagesKind, SharedPages, View};
+pub use pages::{
+    CopyPath, KernelPins, Mapping, NotMapped, PagesKind, PinRequest, SharedPages, View,
+};
 pub use parameters::allow_unsafe_interrupts;
 pub use table::{Table, TableList};
 pub use weak::WeakRef;

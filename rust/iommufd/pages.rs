@@ -16,6 +16,7 @@
 //!              │    held_ranges   the holders of each page, as ranges
 //!              │    frames        lists of page frames
 //!              │    kernel_use    users in the kernel
+//!              │    kernel_pins   the pins of such users, as values that own them
 //!              │    fast_path     mapping and unmapping a single page or run
 //!              └─ DevicePages   memory of a device behind a dma-buf, which may be revoked
 //! window       a part of either, as page tables map it
@@ -27,6 +28,7 @@ mod device;
 mod fast_path;
 mod frames;
 mod held_ranges;
+mod kernel_pins;
 mod kernel_use;
 mod mapping;
 mod pinned;
@@ -34,13 +36,14 @@ mod release;
 mod window;
 mod windows;
 
+pub use kernel_pins::{KernelPins, PinRequest};
 pub use kernel_use::CopyPath;
 pub use mapping::{Mapping, NotMapped};
 pub use window::View;
 
 use crate::{
     dma_buf::DmaBuf,
-    mm::{Account, Charge, CopyBuffer, Memory, PageSlots, UserMemory},
+    mm::{Account, Charge, CopyBuffer, Memory, UserMemory},
 };
 use device::DevicePages;
 use kernel::{
@@ -72,10 +75,12 @@ pub enum PagesKind {
 /// // Pins the first two pages, and reads their first bytes.
 /// let mut pointers = [core::ptr::null_mut(); 2];
 /// // SAFETY: The array outlives the slots.
-/// pages.pin(0, unsafe { PageSlots::new(pointers.as_mut_ptr(), 2) })?;
+/// let mut request = PinRequest::new(unsafe { PageSlots::new(pointers.as_mut_ptr(), 2) });
+/// request.pin(&pages, 0, 2)?;
+/// let pins = request.finish()?;
 /// let mut bytes = [0; 16];
 /// pages.copy(0, CopyBuffer::Read(&mut bytes), CopyPath::Caller)?;
-/// assert!(pages.unpin(0, 2));
+/// drop(pins);
 /// ```
 #[derive(Clone)]
 pub struct SharedPages(Pages);
@@ -174,24 +179,6 @@ impl SharedPages {
             Pages::Pinned(pages) => Ok(pages),
             Pages::Device(_) => Err(EINVAL),
         }
-    }
-
-    /// Pins as many pages as `out` has slots, from page `first` on, for a user in the kernel.
-    /// Writes pointers to them to `out`.
-    ///
-    /// # Errors
-    ///
-    /// `EINVAL` for memory of a device; else the error of pinning or charging. No page is pinned
-    /// then.
-    pub fn pin(&self, first: usize, out: PageSlots<'_>) -> Result {
-        self.kernel_memory()?.pin(first, out)
-    }
-
-    /// Undoes [`pin`](Self::pin) for the same pages. Returns false, without any effect, if these
-    /// pages are not pinned for a user in the kernel.
-    pub fn unpin(&self, first: usize, count: usize) -> bool {
-        self.kernel_memory()
-            .is_ok_and(|pages| pages.unpin(first, count))
     }
 
     /// Copies between `data` and the memory from byte `start` on, counted from the start of page 0.

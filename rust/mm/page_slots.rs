@@ -11,7 +11,7 @@ use core::{marker::PhantomData, ops::Range};
 ///
 /// # Invariants
 ///
-/// `first` is null, or valid for reading and writing `count` pointers for the lifetime `'a`.
+/// `first` is null, or valid for writing `count` pointers for the lifetime `'a`.
 pub struct PageSlots<'a> {
     first: *mut *mut bindings::page,
     count: usize,
@@ -19,19 +19,14 @@ pub struct PageSlots<'a> {
 }
 
 impl PageSlots<'_> {
-    /// Creates the slots of an array of `count` pointers, and makes these null.
+    /// Creates the slots of an array of `count` pointers.
     ///
     /// # Safety
     ///
     /// `first` is null, or valid for writing `count` pointers for as long as the result lives.
     pub unsafe fn new(first: *mut *mut bindings::page, count: usize) -> Self {
-        if !first.is_null() {
-            // SAFETY: The caller promises that `first` is null or valid for writing `count`
-            // pointers. Null pointers are zeroes.
-            unsafe { first.write_bytes(0, count) };
-        }
-        // INVARIANT: The caller promises that `first` is null or valid for `count` pointers, which
-        // have been initialised.
+        // INVARIANT: The caller promises that `first` is null or valid for writing `count`
+        // pointers.
         Self {
             first,
             count,
@@ -47,17 +42,6 @@ impl PageSlots<'_> {
     /// Returns whether there are no slots.
     pub fn is_empty(&self) -> bool {
         self.count == 0
-    }
-
-    /// Returns whether [`put`](Self::put) has written each slot. True if the caller does not need
-    /// pointers.
-    pub fn is_filled(&self) -> bool {
-        self.first.is_null()
-            || (0..self.count).all(|index| {
-                // SAFETY: By the type invariant `first`, which is not null here, is valid for
-                // `count` pointers, which are initialised, and `index` is below `count`.
-                !unsafe { self.first.wrapping_add(index).read() }.is_null()
-            })
     }
 
     /// Returns a part of the slots, cut to those that exist.

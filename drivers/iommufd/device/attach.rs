@@ -6,7 +6,6 @@
 
 use crate::{
     device::Device,
-    group::AttachedDevice,
     hwpt::{self, Hwpt, Origin},
     ioas::Ioas,
 };
@@ -35,15 +34,8 @@ impl Change {
         let handle = AttachHandle::new(device)?;
 
         match self {
-            Self::Attach => {
-                let this = AttachedDevice {
-                    id: device.id(),
-                    owner: device.owner().clone(),
-                };
-
-                device.group().attach(this, handle, hwpt).map(|()| None)
-            }
-            Self::Replace => device.group().replace(device.id(), handle, hwpt),
+            Self::Attach => device.group().attach(handle, hwpt).map(|()| None),
+            Self::Replace => device.group().replace(handle, hwpt),
         }
     }
 }

@@ -12,9 +12,9 @@ use super::{
 };
 use crate::iova_walk::Piece;
 use core::ops::Range;
-use iommufd_core::{CopyPath, ObjectId, UserRef};
+use iommufd_core::{CopyPath, KernelPins, ObjectId, PinRequest, UserRef};
 use kernel::{prelude::*, sync::Arc, types::ScopeGuard};
-use kernel_ext::mm::{CopyBuffer, PageSlots, PAGE_SIZE};
+use kernel_ext::mm::{CopyBuffer, PAGE_SIZE};
 
 /// A user of an address space in the kernel.
 pub(crate) trait Member: Send + Sync {
@@ -139,26 +139,25 @@ impl Ioas {
         }
     }
 
-    /// Pins the pages of `first..=last`, for writing if `write`, and stores pointers to them in
-    /// `out`.
+    /// Pins the pages of `first..=last` for `request`, for writing if `write`.
     ///
     /// # Errors
     ///
     /// `ENOENT` if an IOVA is not mapped. `EINVAL` if an area is about to be unmapped or is memory
     /// of a device, or if a page of the range is not exactly one page of memory. `EPERM` if an area
-    /// does not allow the access. Else the error of pinning. No page is pinned then.
+    /// does not allow the access. Else the error of pinning. The request may have pinned some pages
+    /// then, and must not be finished.
     pub(crate) fn pin_pages(
         &self,
         first: u64,
         last: u64,
-        mut out: PageSlots<'_>,
+        request: &mut PinRequest<'_>,
         write: bool,
     ) -> Result {
         let map = self.map.read();
-        let mut slot = 0;
         let mut pinned = ScopeGuard::new_with_data(None, |pinned: Option<u64>| {
             if let Some(last) = pinned {
-                unpin(&map, first, last);
+                count_unpinned(&map, first, last);
             }
         });
 
@@ -171,24 +170,21 @@ impl Ioas {
                 return Err(EINVAL);
             }
             area.check_access(write)?;
-
-            let slots = out.part(slot..slot + pages.len());
-            if slots.len() != pages.len() {
-                return Err(EINVAL);
-            }
-            area.slice.pages.pin(pages.start, slots)?;
+            request.pin(&area.slice.pages, pages.start, pages.len())?;
             area.count_access(true);
-            slot += pages.len();
             *pinned = Some(piece.last);
         }
         pinned.dismiss();
         Ok(())
     }
 
-    /// Undoes [`pin_pages`](Self::pin_pages) for the same range. Returns false if a part of it was
-    /// not pinned; that part is left as it was.
-    pub(crate) fn unpin_pages(&self, first: u64, last: u64) -> bool {
-        unpin(&self.map.read(), first, last)
+    /// Undoes [`pin_pages`](Self::pin_pages) for the same range, which `pins` came from. Returns
+    /// false if they came from another range; the pages are unpinned nevertheless.
+    pub(crate) fn unpin_pages(&self, first: u64, last: u64, pins: KernelPins) -> bool {
+        let map = self.map.read();
+
+        drop(pins);
+        count_unpinned(&map, first, last)
     }
 
     /// Copies from or to the memory at `first..=last`. `data` has the length of the range.
@@ -228,18 +224,18 @@ impl Ioas {
     }
 }
 
-/// Unpins the pages of `first..=last`. Returns false if some of them were not pinned.
-fn unpin(map: &Map, first: u64, last: u64) -> bool {
+/// Counts one user in the kernel less for the pages of `first..=last`. Returns false if some of
+/// them had none.
+fn count_unpinned(map: &Map, first: u64, last: u64) -> bool {
     let mut all = true;
 
     for piece in map.walk(first, last, Area::is_settled) {
         let Ok(piece) = piece else {
             return false;
         };
-        let pages = pages_of(&piece);
         let area = &piece.area.value;
 
-        if area.accesses() != 0 && area.slice.pages.unpin(pages.start, pages.len()) {
+        if area.accesses() != 0 {
             area.count_access(false);
         } else {
             all = false;

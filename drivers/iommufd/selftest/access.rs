@@ -16,7 +16,9 @@ use crate::{
     uapi::IoasCopy,
     IommufdModule,
 };
-use iommufd_core::{AccessObject, AccessUser, CopyPath, ObjectId, OwnerRef, WeakRef};
+use iommufd_core::{
+    AccessObject, AccessUser, CopyPath, KernelPins, ObjectId, OwnerRef, PinRequest, WeakRef,
+};
 use kernel::{
     fs::file::{flags::O_CLOEXEC, FileDescriptorReservation},
     module::this_module,
@@ -93,6 +95,7 @@ struct Item {
     id: u32,
     iova: u64,
     length: u64,
+    pins: KernelPins,
 }
 
 impl Item {
@@ -116,14 +119,11 @@ impl AccessUser for User {
             return;
         };
 
-        items.list.retain(|item| {
-            let meets = item.meets(iova, last);
-
-            if meets {
-                access.unpin_pages(item.iova, item.length);
+        while let Some(at) = items.list.iter().position(|item| item.meets(iova, last)) {
+            if let Ok(item) = items.list.remove(at) {
+                access.unpin_pages(item.iova, item.length, item.pins);
             }
-            !meets
-        });
+        }
     }
 }
 
@@ -186,7 +186,8 @@ pub(super) fn give_back(command: &TestCommand) -> Result {
         .ok_or(ENOENT)?;
     let item = items.list.remove(at)?;
 
-    file.access()?.unpin_pages(item.iova, item.length);
+    file.access()?
+        .unpin_pages(item.iova, item.length, item.pins);
     Ok(())
 }
 
@@ -227,7 +228,10 @@ pub(super) fn pin(command: &mut TestCommand, call: &Call<'_>) -> Result {
     let mut items = file.pins.items.lock();
 
     items.list.reserve(1, GFP_KERNEL_ACCOUNT)?;
-    access.pin_pages(iova, length, pages.slots(), flags & ACCESS_WRITE != 0)?;
+
+    let mut request = PinRequest::new(pages.slots());
+    access.pin_pages(iova, length, &mut request, flags & ACCESS_WRITE != 0)?;
+    let pins = request.finish()?;
 
     let id = items.next_id;
     let pinned = check_pages(&pages, uptr.wrapping_sub(offset), uptr != 0).and_then(|()| {
@@ -238,16 +242,21 @@ pub(super) fn pin(command: &mut TestCommand, call: &Call<'_>) -> Result {
             length,
             uptr,
         })?;
-        call.respond(command)?;
-        items.list.push_within_capacity(Item { id, iova, length })?;
-        Ok(())
+        call.respond(command)
     });
 
     items.next_id = id.wrapping_add(1);
     if pinned.is_err() {
-        access.unpin_pages(iova, length);
+        access.unpin_pages(iova, length, pins);
+        return pinned;
     }
-    pinned
+    items.list.push_within_capacity(Item {
+        id,
+        iova,
+        length,
+        pins,
+    })?;
+    Ok(())
 }
 
 /// Compares pages with those at the user address `address`, if `expected`.

@@ -16,7 +16,7 @@ use crate::{
 };
 use iommufd_core::{KernelApi, ObjectId, OwnerRef};
 use kernel::prelude::*;
-use kernel_ext::iommu::mock;
+use kernel_ext::iommu::{mock, DmaOwner, Domain, DomainFeatures, HwInfo, ReservedRegions};
 
 /// A device that is bound to the context and attached, until this is dropped.
 pub(crate) struct SelftestDevice {
@@ -91,6 +91,33 @@ pub(super) fn replace(command: &mut TestCommand, call: &Call<'_>) -> Result {
 
     command.answer(&MockDomainReplace { pt_id: hwpt.0 })?;
     call.respond(command)
+}
+
+/// `OUTLIVE_DEVICE`: a claim that is kept for longer than the device can do nothing any more.
+///
+/// # Errors
+///
+/// `EINVAL` if it can; `ENOMEM`.
+pub(super) fn outlive(call: &Call<'_>) -> Result {
+    let device = add_device(0)?;
+    let owner = DmaOwner::claim(device.device(), (&raw const *call.context).cast())?;
+    let domain = || Domain::new(&owner, DomainFeatures::default(), None);
+    let before = domain()?;
+
+    drop(device);
+
+    let errors = [
+        domain().err(),
+        HwInfo::of(&owner, 0).err(),
+        ReservedRegions::of(&owner).err(),
+    ];
+
+    drop(before);
+    if errors.iter().all(|error| *error == Some(ENODEV)) {
+        Ok(())
+    } else {
+        Err(EINVAL)
+    }
 }
 
 /// `DEV_CHECK_CACHE`: compares an entry of the cache of a device. As there is no invalidation yet,

@@ -101,6 +101,8 @@ operations! {
     DmabufGet = 22,
     /// Revokes the memory of a dma-buf, or makes it available again.
     DmabufRevoke = 23,
+    /// Has the claim on the DMA of a device outlive the device. Not in the kernel.
+    OutliveDevice = 1000,
 }
 
 /// Arguments of [`Op::AddReserved`].

@@ -199,6 +199,10 @@ pub(in crate::iommu) fn unlist<T: Driver>(named: &Named<T>) {
 /// dropped only when there are none. One that is dropped earlier is leaked, with a warning, because
 /// users of these devices refer to the IOMMU: it serves them as before, and no others.
 ///
+/// A registration that safe code leaks (`core::mem::forget()`) outlives the module, whose functions
+/// C code then calls, as a leaked registration of the `kernel` crate does. Keep it in the data of
+/// the module.
+///
 /// # Invariants
 ///
 /// It is on the list of the operations of `T`, and `iommu_device_register()` succeeded for it.

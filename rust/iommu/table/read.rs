@@ -15,7 +15,8 @@ use core::ops::ControlFlow;
 /// An RCU read-side critical section for several lookups in one page table.
 ///
 /// It prevents tables that are removed meanwhile from being reused. The holder must not sleep, and
-/// drops it soon.
+/// drops it soon. The compiler does not check that, as it does not for `kernel::sync::rcu::Guard`:
+/// lockdep reports a holder that sleeps.
 ///
 /// # Examples
 ///

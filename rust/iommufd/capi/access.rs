@@ -2,16 +2,23 @@
 
 //! The functions `iommufd_access_*()`: an [`AccessObject`] for a driver in C.
 
+mod pin_table;
+
 use super::{context, errno, KernelApi};
 use crate::{
     bindings,
     mm::{CopyBuffer, PageSlots, PAGE_SIZE},
-    pages::CopyPath,
+    pages::{CopyPath, PinRequest},
     shim::error_ptr,
     AccessObject, AccessUser, Context, ObjectId, OwnerRef,
 };
-use kernel::{prelude::*, sync::Arc};
+use kernel::{
+    new_mutex,
+    prelude::*,
+    sync::{Arc, Mutex},
+};
 use kernel_ext::{new_rwsem, sync::RwSem};
+use pin_table::{PinTable, PinnedRange};
 
 /// `IOMMUFD_ACCESS_RW_*`; `layout.c` compares them.
 const WRITE: u32 = 1 << 0;
@@ -40,6 +47,9 @@ struct Driver {
     /// Held for reading during a call of the driver. `None` once the access has been given back.
     #[pin]
     calls: RwSem<Option<Calls>>,
+    /// What it has pinned.
+    #[pin]
+    pins: Mutex<PinTable>,
 }
 
 impl Driver {
@@ -51,9 +61,42 @@ impl Driver {
             pin_init!(Self {
                 needs_pages,
                 calls <- new_rwsem!(Some(calls), "Driver::calls"),
+                pins <- new_mutex!(PinTable::new(), "Driver::pins"),
             }),
             GFP_KERNEL_ACCOUNT,
         )
+    }
+
+    /// Pins the pages of a range, and stores the pins for [`unpin`](Self::unpin).
+    fn pin<T: AccessObject>(
+        &self,
+        access: &T,
+        range: PinnedRange,
+        slots: PageSlots<'_>,
+        write: bool,
+    ) -> Result {
+        let room = PinTable::room()?;
+        let mut request = PinRequest::new(slots);
+
+        access.pin_pages(range.iova, range.length, &mut request, write)?;
+        // The driver uses each pointer, so none may be missing, whatever `pin_pages` has done.
+        let pins = request.finish()?;
+
+        self.pins.lock().insert(room, range, pins);
+        Ok(())
+    }
+
+    /// Unpins what a call of [`pin`](Self::pin) for exactly this range has pinned. Without any
+    /// effect but a warning if there was no such call, or its pages have been unpinned.
+    fn unpin<T: AccessObject>(&self, access: &T, range: PinnedRange) {
+        let pins = self.pins.lock().remove(range);
+
+        match pins {
+            Some(pins) => access.unpin_pages(range.iova, range.length, pins),
+            None => {
+                kernel::warn_on!(true);
+            }
+        }
     }
 
     /// Waits for the calls of the driver that are running, and makes no more.
@@ -195,21 +238,15 @@ pub unsafe fn access_pin_pages<I: KernelApi>(
     flags: u32,
 ) -> c_int {
     // SAFETY: The caller promises that `access` came from `access_create` and stays with C.
-    let Handle { access, .. } = unsafe { handle::<I>(access) };
+    let Handle { access, driver } = unsafe { handle::<I>(access) };
     // SAFETY: The caller promises that `pages` is null, or valid for so many pointers.
-    let mut out = unsafe { PageSlots::new(pages.cast(), length.div_ceil(PAGE_SIZE)) };
+    let slots = unsafe { PageSlots::new(pages.cast(), length.div_ceil(PAGE_SIZE)) };
+    let range = PinnedRange {
+        iova: iova as u64,
+        length: length as u64,
+    };
 
-    let slots = out.part(0..out.len());
-    let pinned = access.pin_pages(iova as u64, length as u64, slots, flags & WRITE != 0);
-
-    // The caller uses each pointer, so none may be missing, whatever `pin_pages` says.
-    errno(pinned.and_then(|()| match out.is_filled() {
-        true => Ok(()),
-        false => {
-            kernel::warn_on!(true);
-            Err(EFAULT)
-        }
-    }))
+    errno(driver.pin(&**access, range, slots, flags & WRITE != 0))
 }
 
 /// # Safety
@@ -221,9 +258,13 @@ pub unsafe fn access_unpin_pages<I: KernelApi>(
     length: c_ulong,
 ) {
     // SAFETY: The caller promises that `access` came from `access_create` and stays with C.
-    let Handle { access, .. } = unsafe { handle::<I>(access) };
+    let Handle { access, driver } = unsafe { handle::<I>(access) };
+    let range = PinnedRange {
+        iova: iova as u64,
+        length: length as u64,
+    };
 
-    access.unpin_pages(iova as u64, length as u64);
+    driver.unpin(&**access, range);
 }
 
 /// # Safety

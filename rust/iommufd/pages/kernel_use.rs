@@ -121,17 +121,16 @@ impl PinnedPages {
         Ok(())
     }
 
-    /// Undoes [`pin`](Self::pin) for the same pages. Returns false, without any effect, if these
-    /// pages are not pinned for a user in the kernel.
-    pub(super) fn unpin(&self, first: usize, count: usize) -> bool {
-        let pages = first..first.saturating_add(count);
+    /// Undoes [`pin`](Self::pin).
+    ///
+    /// # Safety
+    ///
+    /// The caller owns a pin of exactly these pages from [`pin`](Self::pin), which it gives up.
+    pub(super) unsafe fn unpin(&self, pages: Range<usize>) {
         let mut state = self.state.lock();
 
-        if !state.accessed.has_exactly(pages.clone()) {
-            return false;
-        }
+        debug_assert!(state.accessed.has_exactly(pages.clone()));
         state.release_accessed(pages);
-        true
     }
 
     /// Copies between `data` and the memory from byte `start` on, counted from the start of page 0.

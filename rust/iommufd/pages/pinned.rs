@@ -75,9 +75,9 @@ pub(super) struct State {
 
 impl Drop for State {
     fn drop(&mut self) {
-        // Each mapping has a reference to its pages, so no window is left. Pages that are left were
-        // pinned for a user in the kernel that did not unpin them, or a driver failed to unmap
-        // them. Their pins are leaked.
+        // Each mapping and each pin of a user in the kernel has a reference to the pages, so no
+        // window and no range of `accessed` is left. Extents that are left have pages that a driver
+        // failed to unmap. Their pins are leaked.
         kernel::warn_on!(!self.extents.is_empty() || !self.accessed.is_empty());
     }
 }

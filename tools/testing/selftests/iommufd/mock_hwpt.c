@@ -11,6 +11,7 @@
 
 #define TEST_CMD _IO(IOMMUFD_TYPE, 0xa0)
 #define OP_DEVICE_CREATE 2
+#define OP_OUTLIVE_DEVICE 1000
 
 struct test_cmd {
 	uint32_t size;
@@ -72,6 +73,14 @@ TEST_F(offer, no_page_tables_with_features)
 	/* What the kernel's selftests make of this IOMMU, though nothing can be nested on it */
 	cmd.flags = IOMMU_HWPT_ALLOC_NEST_PARENT;
 	EXPECT_EQ(0, ioctl_errno(self->fd, IOMMU_HWPT_ALLOC, &cmd));
+}
+
+/* A claim on the DMA of a device ends with the device, although its owner keeps it */
+TEST_F(offer, claim_ends_with_device)
+{
+	struct test_cmd cmd = { .size = sizeof(cmd), .op = OP_OUTLIVE_DEVICE };
+
+	EXPECT_EQ(0, ioctl_errno(self->fd, TEST_CMD, &cmd));
 }
 
 TEST_HARNESS_MAIN
