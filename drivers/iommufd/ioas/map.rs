@@ -126,9 +126,9 @@ impl Ioas {
         if users.tables.as_slice().is_empty() {
             return Ok(Hold::Claim(claim));
         }
-        let view = slice.view(claim.first(), access);
+        let (pages, view) = slice.view(claim, access);
 
-        Mapping::new(claim, slice.pages, view, &users.tables, self.large_pages()).map(Hold::Mapping)
+        Mapping::new(pages, view, &users.tables, self.large_pages()).map(Hold::Mapping)
     }
 
     /// Maps bytes of several pages one behind the other, as [`map`](Self::map) does. There is at
@@ -318,12 +318,15 @@ pub(crate) struct FilePart {
     pub(crate) length: usize,
 }
 
-/// The calling process, charged as the context has it for what is mapped.
+/// Returns the calling process, charged for what is mapped as the context demands.
+#[inline]
 fn account(context: &Context) -> Result<Account> {
-    let limited = if context.charges_process() {
-        ChargeMode::Process
-    } else {
-        ChargeMode::User
+    let limited = || {
+        if context.charges_process() {
+            ChargeMode::Process
+        } else {
+            ChargeMode::User
+        }
     };
 
     Account::current(limited, &context.limit_reports)
