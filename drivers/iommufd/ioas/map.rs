@@ -48,9 +48,7 @@ impl Ioas {
         self.map(slice, iova, access)
     }
 
-    /// Maps `length` bytes from `start` on of the file that the calling process has open as `fd`,
-    /// as
-    /// [`map`](Self::map) does.
+    /// Maps a part of a file that the calling process has open, as [`map`](Self::map) does.
     ///
     /// # Errors
     ///
@@ -135,10 +133,13 @@ impl Ioas {
     /// least one slice.
     pub(crate) fn map_all(
         &self,
-        slices: KVVec<Slice>,
+        mut slices: KVVec<Slice>,
         iova: Option<u64>,
         access: Access,
     ) -> Result<u64> {
+        if slices.len() == 1 {
+            return self.map(slices.pop().ok_or(EINVAL)?, iova, access);
+        }
         let mut slots = KVVec::with_capacity(slices.len(), GFP_KERNEL_ACCOUNT)?;
 
         for _ in &slices {
