@@ -179,6 +179,16 @@ void kernel_ext_file_unmap_writable(struct file *file)
 
 void *kernel_ext_kmalloc_account(size_t size)
 {
+	/*
+	 * Of a constant size, kmalloc() knows the cache without looking it up. KASAN is
+	 * told the exact size, behind which it watches.
+	 */
+	if (!IS_ENABLED(CONFIG_KASAN)) {
+		if (size > 128 && size <= 192)
+			return kmalloc(192, GFP_KERNEL_ACCOUNT);
+		if (size > 256 && size <= 512)
+			return kmalloc(512, GFP_KERNEL_ACCOUNT);
+	}
 	return kmalloc(size, GFP_KERNEL_ACCOUNT);
 }
 

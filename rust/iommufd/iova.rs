@@ -49,12 +49,6 @@ impl IovaClaim {
         self.last
     }
 
-    /// Returns whether the claim is to exactly `length` bytes from `iova` on.
-    #[inline]
-    pub(crate) fn is_to(&self, iova: u64, length: usize) -> bool {
-        self.first == iova && (self.last - self.first).wrapping_add(1) == length as u64
-    }
-
     /// Splits the claim: `self` keeps the addresses below `at`; returns the claim to the others.
     /// Returns `None`, and keeps the whole claim, if one of the parts would be empty.
     pub fn split_off(&mut self, at: u64) -> Option<Self> {
@@ -116,6 +110,7 @@ impl<A> Areas<A> {
 
     /// Removes the area of `claim`. Returns `None`, and drops the claim, if no area has exactly its
     /// range.
+    #[inline]
     pub fn remove(&mut self, claim: IovaClaim) -> Option<Box<Node<A>>> {
         if claim.space != self.space {
             return None;

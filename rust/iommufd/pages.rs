@@ -69,7 +69,7 @@ pub enum PagesKind {
 /// # Examples
 ///
 /// ```ignore
-/// let account = Account::current(ChargeMode::User, &reports)?;
+/// let account = Account::current(|| ChargeMode::User, &reports)?;
 /// let pages = SharedPages::of_caller(address, length, true, account)?;
 ///
 /// // Pins the first two pages, and reads their first bytes.

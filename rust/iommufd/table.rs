@@ -63,13 +63,17 @@ impl Table {
         (&raw const *self.0).addr()
     }
 
-    /// Checks that the page table accepts mappings.
+    /// Checks that the page table accepts mappings at IOVAs of the address space `space`.
     ///
     /// # Errors
     ///
-    /// `EIO` if the driver has failed to unmap a range before.
+    /// `EINVAL` if it belongs to another address space; `EIO` if the driver has failed to unmap a
+    /// range before.
     #[inline]
-    pub(crate) fn check(&self) -> Result {
+    pub(crate) fn check(&self, space: SpaceId) -> Result {
+        if self.0.space != space {
+            return Err(EINVAL);
+        }
         if self.0.broken.load(Relaxed) {
             return Err(EIO);
         }

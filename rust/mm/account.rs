@@ -138,7 +138,7 @@ impl Limit {
 /// # Examples
 ///
 /// ```ignore
-/// let account = Account::current(ChargeMode::User, &reports)?;
+/// let account = Account::current(|| ChargeMode::User, &reports)?;
 /// let file = SharedPages::pinned(Memory::File(file), account.clone())?;
 ///
 /// // A charge moves only if it is counted elsewhere.
@@ -153,14 +153,17 @@ pub struct Account {
 }
 
 impl Account {
-    /// Returns the calling process, charged in mode `limited` unless it has `CAP_IPC_LOCK`. Charges
-    /// that exceed the limit are reported as `reports` says.
+    /// Returns the calling process, which is charged in the mode that `limited` returns unless it
+    /// has `CAP_IPC_LOCK`. Charges that exceed the limit are reported as `reports` says.
     ///
     /// # Errors
     ///
     /// `EFAULT` if the caller has no address space (a kernel thread).
-    #[inline]
-    pub fn current(limited: ChargeMode, reports: &Arc<LimitReports>) -> Result<Self> {
+    #[inline(always)]
+    pub fn current(
+        limited: impl FnOnce() -> ChargeMode,
+        reports: &Arc<LimitReports>,
+    ) -> Result<Self> {
         // SAFETY: This reads the credentials of the current task and may set its `PF_SUPERPRIV`,
         // both of which are always allowed.
         let unlimited = unsafe { bindings::capable(bindings::CAP_IPC_LOCK as c_int) };
@@ -168,7 +171,7 @@ impl Account {
         let mode = if unlimited {
             ChargeMode::Unlimited
         } else {
-            limited
+            limited()
         };
 
         Self::current_in_mode(mode, reports)
@@ -334,7 +337,7 @@ fn limit_of(task: &Task) -> usize {
 /// # Examples
 ///
 /// ```ignore
-/// let mut charge = Charge::new(Account::current(ChargeMode::User, &reports)?);
+/// let mut charge = Charge::new(Account::current(|| ChargeMode::User, &reports)?);
 ///
 /// charge.add(npages)?;
 /// if let Err(error) = pin(npages) {

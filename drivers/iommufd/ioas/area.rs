@@ -47,14 +47,16 @@ impl Slice {
         whole_pages.map(drop).ok_or(EOVERFLOW)
     }
 
-    /// Returns the view of these bytes at an IOVA.
-    pub(crate) fn view(&self, iova: u64, access: Access) -> View {
-        View {
-            iova,
+    /// Returns the pages, and the view of the bytes at the IOVA of `claim`, which has their length.
+    #[inline]
+    pub(crate) fn view(self, claim: IovaClaim, access: Access) -> (SharedPages, View) {
+        let view = View {
+            claim,
             start: self.start,
-            length: self.length,
             access,
-        }
+        };
+
+        (self.pages, view)
     }
 }
 
@@ -80,7 +82,7 @@ impl Hold {
         match self {
             Self::Taken => None,
             Self::Claim(claim) => Some(claim),
-            Self::Mapping(mapping) => Some(mapping.close()),
+            Self::Mapping(mapping) => mapping.close(),
         }
     }
 }

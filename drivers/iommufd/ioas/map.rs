@@ -48,9 +48,7 @@ impl Ioas {
         self.map(slice, iova, access)
     }
 
-    /// Maps `length` bytes from `start` on of the file that the calling process has open as `fd`,
-    /// as
-    /// [`map`](Self::map) does.
+    /// Maps a part of a file that the calling process has open, as [`map`](Self::map) does.
     ///
     /// # Errors
     ///
@@ -126,19 +124,22 @@ impl Ioas {
         if users.tables.as_slice().is_empty() {
             return Ok(Hold::Claim(claim));
         }
-        let view = slice.view(claim.first(), access);
+        let (pages, view) = slice.view(claim, access);
 
-        Mapping::new(claim, slice.pages, view, &users.tables, self.large_pages()).map(Hold::Mapping)
+        Mapping::new(pages, view, &users.tables, self.large_pages()).map(Hold::Mapping)
     }
 
     /// Maps bytes of several pages one behind the other, as [`map`](Self::map) does. There is at
     /// least one slice.
     pub(crate) fn map_all(
         &self,
-        slices: KVVec<Slice>,
+        mut slices: KVVec<Slice>,
         iova: Option<u64>,
         access: Access,
     ) -> Result<u64> {
+        if slices.len() == 1 {
+            return self.map(slices.pop().ok_or(EINVAL)?, iova, access);
+        }
         let mut slots = KVVec::with_capacity(slices.len(), GFP_KERNEL_ACCOUNT)?;
 
         for _ in &slices {
@@ -318,12 +319,15 @@ pub(crate) struct FilePart {
     pub(crate) length: usize,
 }
 
-/// The calling process, charged as the context has it for what is mapped.
+/// Returns the calling process, charged for what is mapped as the context demands.
+#[inline]
 fn account(context: &Context) -> Result<Account> {
-    let limited = if context.charges_process() {
-        ChargeMode::Process
-    } else {
-        ChargeMode::User
+    let limited = || {
+        if context.charges_process() {
+            ChargeMode::Process
+        } else {
+            ChargeMode::User
+        }
     };
 
     Account::current(limited, &context.limit_reports)

@@ -182,7 +182,7 @@ fn fill_table(map: &mut Map, table: &Table, large_pages: bool) -> Result {
         let iova = entry.first();
         next = entry.last().checked_add(1);
 
-        let filled = fill_area(entry.value, iova, table, large_pages);
+        let filled = fill_area(entry.value, table, large_pages);
         if let Err(error) = filled {
             unfill_table(map, table, iova);
             return Err(error);
@@ -192,7 +192,7 @@ fn fill_table(map: &mut Map, table: &Table, large_pages: bool) -> Result {
 }
 
 /// Maps an area in one more page table.
-fn fill_area(area: &mut Area, iova: u64, table: &Table, large_pages: bool) -> Result {
+fn fill_area(area: &mut Area, table: &Table, large_pages: bool) -> Result {
     // The thread that owns an area in transit has not read the list of page tables yet.
     if area.in_transit {
         return Ok(());
@@ -203,9 +203,9 @@ fn fill_area(area: &mut Area, iova: u64, table: &Table, large_pages: bool) -> Re
     let Some(claim) = area.hold.take().close() else {
         return Ok(());
     };
-    let (pages, view) = (area.slice.pages.clone(), area.slice.view(iova, area.access));
+    let (pages, view) = area.slice.clone().view(claim, area.access);
 
-    match Mapping::in_table(claim, pages, view, table, large_pages) {
+    match Mapping::in_table(pages, view, table, large_pages) {
         Ok(mapping) => area.hold = Hold::Mapping(mapping),
         Err(NotMapped { error, claim }) => {
             area.hold = Hold::Claim(claim);
@@ -229,7 +229,7 @@ fn unfill_table(map: &mut Map, table: &Table, end: u64) {
         *hold = match hold.take() {
             Hold::Mapping(mapping) => match mapping.remove_table(table) {
                 Ok(mapping) => Hold::Mapping(mapping),
-                Err(claim) => Hold::Claim(claim),
+                Err(claim) => claim.map_or(Hold::Taken, Hold::Claim),
             },
             other => other,
         };

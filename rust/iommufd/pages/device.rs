@@ -10,12 +10,14 @@
 //! memory management nest inside that one.
 
 use super::{
+    mapping::NotMapped,
     window::Window,
     windows::{WindowId, Windows},
 };
 use crate::{
     dma_buf::{Attachment, DmaBuf, Importer, PhysRange},
     iommu::MemoryKind,
+    iova::IovaClaim,
     mm::PfnRun,
     table::Table,
 };
@@ -130,40 +132,41 @@ impl DevicePages {
     /// # Errors
     ///
     /// The error of a page table, or `ENOMEM`. All state is unchanged then.
-    pub(super) fn open(&self, window: Window) -> Result<WindowId> {
+    pub(super) fn open(&self, window: Window) -> core::result::Result<WindowId, NotMapped> {
         let mut state = self.shown.state.lock();
-        let room = state.windows.room()?;
+        let filled = state.windows.room().and_then(|room| {
+            self.shown.fill(&state, &window, window.tables.iter())?;
+            Ok(room)
+        });
 
-        self.shown.fill(&state, &window, window.tables.iter())?;
-        Ok(state.windows.put(room, window))
+        match filled {
+            Ok(room) => Ok(state.windows.put(room, window)),
+            Err(error) => Err(window.not_mapped(error)),
+        }
     }
 
-    /// Closes a window.
-    pub(super) fn close(&self, id: WindowId) {
+    /// Closes a window. Returns the claim to its range.
+    pub(super) fn close(&self, id: WindowId) -> Option<IovaClaim> {
         let mut state = self.shown.state.lock();
+        let window = state.windows.take(id)?;
 
-        if let Some(window) = state.windows.take(id) {
-            if state.memory.is_some() {
-                empty(&window, window.view.pages());
-            }
+        if state.memory.is_some() {
+            empty(&window, window.view.pages());
         }
+        Some(window.view.claim)
     }
 
     /// Maps a window in one more table.
     ///
     /// # Errors
     ///
-    /// `EINVAL` if the window has the table already; the error of the table; `ENOMEM`. All state is
-    /// unchanged then.
+    /// Those of [`Window::room_for`], or the error of the table. All state is unchanged then.
     pub(super) fn add_table(&self, id: WindowId, table: &Table) -> Result {
         let mut state = self.shown.state.lock();
 
-        state.windows.get_mut(id).ok_or(EINVAL)?.tables.reserve()?;
+        state.windows.get_mut(id).ok_or(EINVAL)?.room_for(table)?;
 
         let window = state.windows.get(id).ok_or(EINVAL)?;
-        if window.tables.has(table) {
-            return Err(EINVAL);
-        }
         self.shown.fill(&state, window, core::iter::once(table))?;
         if let Some(window) = state.windows.get_mut(id) {
             window.tables.push_reserved(table.clone());
@@ -171,21 +174,26 @@ impl DevicePages {
         Ok(())
     }
 
-    /// Unmaps a window in one of its tables, of which it has several.
-    pub(super) fn remove_table(&self, id: WindowId, table: &Table) {
+    /// Unmaps a window in one of its tables. Returns false, without any effect, if that is its only
+    /// one.
+    pub(super) fn remove_table(&self, id: WindowId, table: &Table) -> bool {
         let mut state = self.shown.state.lock();
         let shown = state.memory.is_some();
         let Some(window) = state.windows.get_mut(id) else {
-            return;
+            return false;
         };
+        if window.has_only(table) {
+            return false;
+        }
 
         if let Some(table) = window.tables.remove(table).filter(|_| shown) {
-            let view = window.view;
+            let view = &window.view;
             // SAFETY: There is memory (`shown`), so by the invariant of `State` this table, which
             // was one of the window's until now, maps all of the view. It ends where its mapping
             // ended.
             let _ = unsafe { view.unmap(core::iter::once(&table), view.bytes(view.pages())) };
         }
+        true
     }
 }
 

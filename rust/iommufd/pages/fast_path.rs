@@ -69,13 +69,13 @@ impl<'a> SinglePage<'a> {
         let mut run = whole_pages(frame, MemoryKind::Normal);
 
         run.phys += view.page_offset() as u64;
-        run.length = view.length;
+        run.length = view.length();
         state.charge.get_mut().add(1)?;
         // SAFETY: `page` holds a pin. It is dropped below only if the table reports that the page
         // is not mapped; else the new extent holds it until `empty` or `empty_fast` has unmapped
         // the page. The range is free: the `Mapping` that opens this window owns the claim to it,
         // and maps there through this window only.
-        let mapped = unsafe { table.map(view.iova, slice::from_ref(&run), view.access, true) };
+        let mapped = unsafe { table.map(view.iova(), slice::from_ref(&run), view.access, true) };
 
         if let Err(MapError { error, undone }) = mapped {
             state.charge.get_mut().sub(1);
@@ -111,7 +111,7 @@ impl State {
         // SAFETY: By the type invariant of `State` the tables of each open window map all of its
         // view. `close` took this window out of `windows` and has not unmapped it yet. The whole
         // view ends where its mapping ended, so no entry reaches across.
-        if !unsafe { table.unmap(view.iova, view.length) } {
+        if !unsafe { table.unmap(view.iova(), view.length()) } {
             // A device may still access the pages, so their pins are leaked: the extent stays.
             return true;
         }

@@ -23,16 +23,15 @@ use kernel::prelude::*;
 /// # Examples
 ///
 /// ```ignore
-/// // 2 MiB of the calling process, mapped for reading and writing at the IOVA of `claim`.
-/// let account = Account::current(ChargeMode::User, &reports)?;
-/// let pages = SharedPages::of_caller(address, SZ_2M, true, account)?;
+/// // Memory of the calling process, mapped for reading and writing at the IOVA of `claim`.
+/// let account = Account::current(|| ChargeMode::User, &reports)?;
+/// let pages = SharedPages::of_caller(address, length, true, account)?;
 /// let view = View {
-///     iova: claim.first(),
-///     start: 0,
-///     length: SZ_2M,
+///     claim,
+///     start: address % PAGE_SIZE,
 ///     access: Access { read: true, write: true },
 /// };
-/// let mapping = match Mapping::new(claim, pages, view, &tables, true) {
+/// let mapping = match Mapping::new(pages, view, &tables, true) {
 ///     Ok(mapping) => mapping,
 ///     Err(NotMapped { error, claim }) => {
 ///         areas.remove(claim);
@@ -41,15 +40,14 @@ use kernel::prelude::*;
 /// };
 ///
 /// // No device accesses the memory when `close` returns; the IOVA can be mapped again.
-/// areas.remove(mapping.close());
+/// mapping.close().and_then(|claim| areas.remove(claim));
 /// ```
 pub struct Mapping {
-    window: OpenWindow,
-    /// The claim to the range of the window.
-    claim: IovaClaim,
+    /// `None` once it has been closed.
+    window: Option<OpenWindow>,
 }
 
-/// An open window, which is closed on drop.
+/// An open window.
 ///
 /// # Invariants
 ///
@@ -57,8 +55,6 @@ pub struct Mapping {
 struct OpenWindow {
     pages: SharedPages,
     id: WindowId,
-    /// The number of page tables; not zero.
-    tables: usize,
 }
 
 /// An error of creating a mapping, which returns the claim.
@@ -71,25 +67,23 @@ pub struct NotMapped {
 }
 
 impl Mapping {
-    /// Maps the part `view` of `pages` in each of `tables`. `claim` is the claim to the range of
-    /// IOVA of the view. A mapping that is created without `large_pages` can be
-    /// [split](Self::split) between any two pages.
+    /// Maps the part `view` of `pages` in each of `tables`. A mapping that is created without
+    /// `large_pages` can be [split](Self::split) between any two pages.
     ///
     /// # Errors
     ///
     /// `EPERM` if the view lets devices write to read-only memory; `EINVAL` if there are no page
-    /// tables, the view exceeds the pages, the claim is to another range, or a page table belongs
-    /// to another address space; `EIO` if a page table has failed to unmap a range before; else the
-    /// error of pinning, charging or a page table. All state is unchanged then.
+    /// tables, the view exceeds the pages, or a page table belongs to another address space than
+    /// the claim; `EIO` if a page table has failed to unmap a range before; else the error of
+    /// pinning, charging or a page table. All state is unchanged then.
     #[inline]
     pub fn new(
-        claim: IovaClaim,
         pages: SharedPages,
         view: View,
         tables: &TableList,
         large_pages: bool,
     ) -> core::result::Result<Self, NotMapped> {
-        Self::in_tables(claim, pages, view, tables.as_slice(), large_pages)
+        Self::in_tables(pages, view, tables.as_slice(), large_pages)
     }
 
     /// Maps the part `view` of `pages` in one page table, as [`new`](Self::new) does.
@@ -98,19 +92,12 @@ impl Mapping {
     ///
     /// As for `new`.
     pub fn in_table(
-        claim: IovaClaim,
         pages: SharedPages,
         view: View,
         table: &Table,
         large_pages: bool,
     ) -> core::result::Result<Self, NotMapped> {
-        Self::in_tables(
-            claim,
-            pages,
-            view,
-            core::slice::from_ref(table),
-            large_pages,
-        )
+        Self::in_tables(pages, view, core::slice::from_ref(table), large_pages)
     }
 
     /// Maps in `tables`, in which no table occurs twice.
@@ -118,16 +105,33 @@ impl Mapping {
     /// One function, so that what it calls on the way to a single page is inlined in one place.
     #[inline(never)]
     fn in_tables(
-        claim: IovaClaim,
         pages: SharedPages,
         view: View,
         tables: &[Table],
         large_pages: bool,
     ) -> core::result::Result<Self, NotMapped> {
-        match OpenWindow::new(&claim, pages, view, tables, large_pages) {
-            Ok(window) => Ok(Self { window, claim }),
-            Err(error) => Err(NotMapped { error, claim }),
-        }
+        let tables = match check_view(&pages, &view).and_then(|()| Tables::new(tables, &view)) {
+            Ok(tables) => tables,
+            Err(error) => {
+                let claim = view.claim;
+                return Err(NotMapped { error, claim });
+            }
+        };
+        let window = Window {
+            view,
+            tables,
+            divisible: !large_pages,
+        };
+        let id = match &pages.0 {
+            Pages::Pinned(pages) => pages.open(window)?,
+            Pages::Device(pages) => pages.open(window)?,
+        };
+
+        // INVARIANT: The window was opened just now, and its identifier was returned to this caller
+        // only.
+        Ok(Self {
+            window: Some(OpenWindow { pages, id }),
+        })
     }
 
     /// Maps the range in one more page table.
@@ -138,30 +142,30 @@ impl Mapping {
     /// `EIO` if it has failed to unmap a range before; else the error of the page table, or
     /// `ENOMEM`. All state is unchanged then.
     pub fn add_table(&mut self, table: &Table) -> Result {
-        if table.space() != self.claim.space() {
-            return Err(EINVAL);
+        let OpenWindow { pages, id } = self.window.as_ref().ok_or(EINVAL)?;
+
+        match &pages.0 {
+            Pages::Pinned(pages) => pages.add_table(*id, table),
+            Pages::Device(pages) => pages.add_table(*id, table),
         }
-        table.check()?;
-        match &self.window.pages.0 {
-            Pages::Pinned(pages) => pages.add_table(self.window.id, table)?,
-            Pages::Device(pages) => pages.add_table(self.window.id, table)?,
-        }
-        self.window.tables += 1;
-        Ok(())
     }
 
-    /// Unmaps the range in one of its page tables. If that is the only one, closes the mapping and
-    /// returns the claim as `Err`.
-    pub fn remove_table(mut self, table: &Table) -> core::result::Result<Self, IovaClaim> {
-        if self.window.tables == 1 {
-            return Err(self.close());
+    /// Unmaps the range in one of its page tables. If that is the only one, closes the mapping, and
+    /// returns as `Err` what [`close`](Self::close) does.
+    pub fn remove_table(self, table: &Table) -> core::result::Result<Self, Option<IovaClaim>> {
+        let removed = self
+            .window
+            .as_ref()
+            .is_some_and(|OpenWindow { pages, id }| match &pages.0 {
+                Pages::Pinned(pages) => pages.remove_table(*id, table),
+                Pages::Device(pages) => pages.remove_table(*id, table),
+            });
+
+        if removed {
+            Ok(self)
+        } else {
+            Err(self.close())
         }
-        match &self.window.pages.0 {
-            Pages::Pinned(pages) => pages.remove_table(self.window.id, table),
-            Pages::Device(pages) => pages.remove_table(self.window.id, table),
-        }
-        self.window.tables -= 1;
-        Ok(self)
     }
 
     /// Splits the mapping in front of byte `at` of the view. `self` keeps the lower part; returns
@@ -173,83 +177,62 @@ impl Mapping {
     /// cover both sides; `EOPNOTSUPP` for memory of a device; `ENOMEM`. All state is unchanged
     /// then.
     pub fn split(&mut self, at: usize) -> Result<Self> {
-        let OpenWindow { pages, id, tables } = &self.window;
+        let OpenWindow { pages, id } = self.window.as_ref().ok_or(EINVAL)?;
         let Pages::Pinned(pinned) = &pages.0 else {
             return Err(EOPNOTSUPP);
         };
         // INVARIANT: `split` opens the upper window and returns its identifier to this caller only.
-        let window = OpenWindow {
+        let upper = OpenWindow {
             id: pinned.split(*id, at)?,
             pages: pages.clone(),
-            tables: *tables,
         };
-        let at = self.claim.first() + at as u64;
-        let claim = self.claim.split_off(at).ok_or(EINVAL)?;
 
-        Ok(Self { window, claim })
+        Ok(Self {
+            window: Some(upper),
+        })
     }
 
     /// Unmaps the range in all page tables, unpins the pages that have no other holder, and returns
-    /// the claim to the range.
-    pub fn close(self) -> IovaClaim {
-        let Self { window, claim } = self;
+    /// the claim to the range. A result of `None` would be an error of this crate: the window was
+    /// closed by other code.
+    #[inline]
+    pub fn close(mut self) -> Option<IovaClaim> {
+        let claim = self.close_window();
 
-        drop(window);
+        // Nothing is left to be dropped.
+        core::mem::forget(self);
         claim
     }
-}
 
-impl OpenWindow {
-    #[inline(always)]
-    fn new(
-        claim: &IovaClaim,
-        pages: SharedPages,
-        view: View,
-        tables: &[Table],
-        large_pages: bool,
-    ) -> Result<Self> {
-        if view.access.write && !pages.writable() {
-            return Err(EPERM);
-        }
-        let count = tables.len();
+    /// Closes the window, unless that has been done before.
+    fn close_window(&mut self) -> Option<IovaClaim> {
+        let OpenWindow { pages, id } = self.window.take()?;
 
-        if count == 0
-            || view.length == 0
-            || view.pages().end > pages.npages()
-            || !claim.is_to(view.iova, view.length)
-        {
-            return Err(EINVAL);
+        match &pages.0 {
+            Pages::Pinned(pages) => pages.close(id),
+            Pages::Device(pages) => pages.close(id),
         }
-        for table in tables {
-            if table.space() != claim.space() {
-                return Err(EINVAL);
-            }
-            table.check()?;
-        }
-        let window = Window {
-            view,
-            tables: Tables::new(tables)?,
-            divisible: !large_pages,
-        };
-        let id = match &pages.0 {
-            Pages::Pinned(pages) => pages.open(window)?,
-            Pages::Device(pages) => pages.open(window)?,
-        };
-        // INVARIANT: The window was opened just now, and its identifier was returned to this caller
-        // only.
-        Ok(Self {
-            pages,
-            id,
-            tables: count,
-        })
     }
 }
 
-impl Drop for OpenWindow {
+impl Drop for Mapping {
     fn drop(&mut self) {
-        match &self.pages.0 {
-            Pages::Pinned(pages) => pages.close(self.id),
-            Pages::Device(pages) => pages.close(self.id),
-        }
+        self.close_window();
     }
+}
+
+/// Checks that `view` is a part of `pages`, and that devices may have its access to them.
+///
+/// # Errors
+///
+/// `EPERM` if the view lets devices write to read-only memory; `EINVAL` if it exceeds the pages.
+#[inline(always)]
+fn check_view(pages: &SharedPages, view: &View) -> Result {
+    if view.access.write && !pages.writable() {
+        return Err(EPERM);
+    }
+    if view.length() == 0 || view.pages().end > pages.npages() {
+        return Err(EINVAL);
+    }
+    Ok(())
 }

@@ -16,12 +16,14 @@ use super::{
     fast_path::SinglePage,
     frames::FrameList,
     held_ranges::{HeldRanges, RangeEntry, Split},
+    mapping::NotMapped,
     window::{Chunk, Mapped, NotShown, Window},
     windows::{WindowId, Windows},
 };
 use crate::{
     alloc::SlabBox,
     iommu::MemoryKind,
+    iova::IovaClaim,
     mm::{Account, Charge, Memory, PfnRun, PinnedBatch},
     table::Table,
 };
@@ -204,47 +206,48 @@ impl PinnedPages {
     ///
     /// The error of pinning, charging or a page table. All state is unchanged then.
     #[inline(always)]
-    pub(super) fn open(&self, window: Window) -> Result<WindowId> {
+    pub(super) fn open(&self, window: Window) -> core::result::Result<WindowId, NotMapped> {
         let mut state = self.state.lock();
         let state = &mut *state;
-        let room = state.windows.room()?;
+        let filled = state.windows.room().and_then(|room| {
+            match SinglePage::of(self, state, &window) {
+                Some(page) => page.fill(state)?,
+                None => self.fill(state, &window)?,
+            }
+            Ok(room)
+        });
 
-        match SinglePage::of(self, state, &window) {
-            Some(page) => page.fill(state)?,
-            None => self.fill(state, &window)?,
+        match filled {
+            // INVARIANT: Its tables map all of its view, and it is a holder of the extents there.
+            Ok(room) => Ok(state.windows.put(room, window)),
+            Err(error) => Err(window.not_mapped(error)),
         }
-        // INVARIANT: Its tables map all of its view, and it is a holder of the extents there.
-        Ok(state.windows.put(room, window))
     }
 
     /// Closes a window: unmaps it in all of its tables, and unpins the pages that have no other
-    /// holder.
-    pub(super) fn close(&self, id: WindowId) {
+    /// holder. Returns the claim to its range.
+    pub(super) fn close(&self, id: WindowId) -> Option<IovaClaim> {
         let mut state = self.state.lock();
+        let window = state.windows.take(id)?;
 
-        if let Some(window) = state.windows.take(id) {
-            if !state.empty_fast(&window) {
-                let pages = window.view.pages();
-                state.empty(&window, pages.clone(), pages);
-            }
+        if !state.empty_fast(&window) {
+            let pages = window.view.pages();
+            state.empty(&window, pages.clone(), pages);
         }
+        Some(window.view.claim)
     }
 
     /// Maps a window in one more table.
     ///
     /// # Errors
     ///
-    /// `EINVAL` if the window has the table already; the error of the table; `ENOMEM`. All state is
-    /// unchanged then.
+    /// Those of [`Window::room_for`], or the error of the table. All state is unchanged then.
     pub(super) fn add_table(&self, id: WindowId, table: &Table) -> Result {
         let mut state = self.state.lock();
 
-        state.windows.get_mut(id).ok_or(EINVAL)?.tables.reserve()?;
+        state.windows.get_mut(id).ok_or(EINVAL)?.room_for(table)?;
 
         let window = state.windows.get(id).ok_or(EINVAL)?;
-        if window.tables.has(table) {
-            return Err(EINVAL);
-        }
         let this = || core::iter::once(table);
         let pages = window.view.pages();
 
@@ -263,12 +266,16 @@ impl PinnedPages {
         Ok(())
     }
 
-    /// Unmaps a window in one of its tables, of which it has several.
-    pub(super) fn remove_table(&self, id: WindowId, table: &Table) {
+    /// Unmaps a window in one of its tables. Returns false, without any effect, if that is its only
+    /// one.
+    pub(super) fn remove_table(&self, id: WindowId, table: &Table) -> bool {
         let mut state = self.state.lock();
         let Some(window) = state.windows.get_mut(id) else {
-            return;
+            return false;
         };
+        if window.has_only(table) {
+            return false;
+        }
         let pages = window.view.pages();
         let bytes = window.view.bytes(pages.clone());
 
@@ -279,6 +286,7 @@ impl PinnedPages {
                 state.pin_for_ever(pages);
             }
         }
+        true
     }
 
     /// Splits a window in two. Returns the identifier of the upper one.
@@ -293,17 +301,21 @@ impl PinnedPages {
         let window = state.windows.get(id).ok_or(EINVAL)?;
         let first = window.view.start + at;
 
-        if !window.divisible || first % PAGE_SIZE != 0 || !(1..window.view.length).contains(&at) {
+        if !window.divisible || first % PAGE_SIZE != 0 || !(1..window.view.length()).contains(&at) {
             return Err(EINVAL);
         }
-        let upper = Window {
-            view: window.view.upper(at),
-            tables: window.tables.duplicate()?,
-            divisible: true,
-        };
+        let tables = window.tables.duplicate()?;
+        let mut view = None;
 
         state.extents.cut(first / PAGE_SIZE)?;
-        state.windows.shorten(id, |lower| lower.view.length = at);
+        state
+            .windows
+            .shorten(id, |lower| view = lower.view.split_off(at));
+        let upper = Window {
+            view: view.ok_or(EINVAL)?,
+            tables,
+            divisible: true,
+        };
         // INVARIANT: Together the two windows cover what the one did. The extents are cut between
         // them, so each keeps its number of holders.
         Ok(state.windows.put(room, upper))

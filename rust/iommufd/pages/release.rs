@@ -108,7 +108,7 @@ impl State {
             // SAFETY: The caller passes a part of the view that this table maps, and the loop has
             // not unmapped it from `at` on. Tables are changed under the lock of the state only,
             // which is held.
-            let read = unsafe { table.read_runs(view.iova + at as u64, left, buffer) };
+            let read = unsafe { table.read_runs(view.iova() + at as u64, left, buffer) };
             let runs = buffer.get(..read.runs).unwrap_or(&[]);
             let next = at + read.bytes;
 

@@ -2,10 +2,11 @@
 
 //! Windows: parts of shared pages that page tables map at a range of IOVA.
 
-use super::windows::Covers;
+use super::{mapping::NotMapped, windows::Covers};
 use crate::{
     array_vec::ArrayVec,
     iommu::{trim, Access, MapError, MemoryKind, PhysRun},
+    iova::IovaClaim,
     mm::PfnRun,
     table::Table,
 };
@@ -50,7 +51,7 @@ impl Chunk {
     /// call.
     pub(super) unsafe fn read(&mut self, view: &View, table: &Table, pages: Range<usize>) {
         let bytes = view.bytes(pages);
-        let iova = view.iova + bytes.start as u64;
+        let iova = view.iova() + bytes.start as u64;
         // SAFETY: The caller promises that the table maps these bytes of the view, and that they
         // stay mapped.
         self.len = unsafe { table.read_runs(iova, bytes.len(), &mut self.runs) }.runs;
@@ -74,23 +75,32 @@ pub(super) const NO_RUN: PhysRun = PhysRun {
     kind: MemoryKind::Normal,
 };
 
-/// The bytes of shared pages that a window maps, and their IOVA.
-#[derive(Clone, Copy)]
+/// The bytes of shared pages that a window maps, and the claim to their IOVA.
 pub struct View {
-    /// IOVA of the first byte.
-    pub iova: u64,
+    /// The claim to the range of IOVA at which the bytes are mapped.
+    pub claim: IovaClaim,
     /// Offset of the first byte, counted from the start of page 0.
     pub start: usize,
-    /// Length in bytes; not zero.
-    pub length: usize,
     /// The accesses that devices are allowed.
     pub access: Access,
 }
 
 impl View {
+    /// Returns the IOVA of the first byte.
+    #[inline]
+    pub(super) fn iova(&self) -> u64 {
+        self.claim.first()
+    }
+
+    /// Returns the length in bytes. Zero stands for 2^64, more than any shared pages have.
+    #[inline]
+    pub(super) fn length(&self) -> usize {
+        (self.claim.last() - self.claim.first()).wrapping_add(1) as usize
+    }
+
     /// Returns the pages that the bytes lie in.
     pub(super) fn pages(&self) -> Range<usize> {
-        let end = self.start.saturating_add(self.length).div_ceil(PAGE_SIZE);
+        let end = self.start.saturating_add(self.length()).div_ceil(PAGE_SIZE);
 
         self.start >> PAGE_SHIFT..end
     }
@@ -106,7 +116,7 @@ impl View {
         let at = |page: usize| {
             page.saturating_mul(PAGE_SIZE)
                 .saturating_sub(self.start)
-                .min(self.length)
+                .min(self.length())
         };
 
         at(pages.start)..at(pages.end)
@@ -117,14 +127,14 @@ impl View {
         (self.start + byte) >> PAGE_SHIFT
     }
 
-    /// Returns the part of the view from byte `at` on.
-    pub(super) fn upper(&self, at: usize) -> Self {
-        Self {
-            iova: self.iova + at as u64,
+    /// Splits the view: `self` keeps the bytes below byte `at`; returns the view of the others.
+    /// Returns `None`, and keeps the whole view, if one of the parts would be empty.
+    pub(super) fn split_off(&mut self, at: usize) -> Option<Self> {
+        Some(Self {
+            claim: self.claim.split_off(self.iova().checked_add(at as u64)?)?,
             start: self.start + at,
-            length: self.length - at,
             access: self.access,
-        }
+        })
     }
 
     /// Returns the number of bytes at the start and at the end of `pages` that are not part of the
@@ -134,7 +144,7 @@ impl View {
 
         (
             self.start.saturating_sub(pages.start * PAGE_SIZE),
-            end.saturating_sub(self.start.saturating_add(self.length)),
+            end.saturating_sub(self.start.saturating_add(self.length())),
         )
     }
 
@@ -175,7 +185,7 @@ impl View {
 
         let runs = chunk.as_slice();
         let bytes = self.bytes(page..page + pages);
-        let iova = self.iova + bytes.start as u64;
+        let iova = self.iova() + bytes.start as u64;
 
         for (done, table) in tables.clone().enumerate() {
             // SAFETY: The caller keeps the memory valid until it is unmapped, and promises that the
@@ -224,7 +234,7 @@ impl View {
         for table in tables {
             // SAFETY: The caller promises that each table maps the range, and that it can be cut at
             // both ends.
-            gone &= unsafe { table.unmap(self.iova + bytes.start as u64, bytes.len()) };
+            gone &= unsafe { table.unmap(self.iova() + bytes.start as u64, bytes.len()) };
         }
         gone
     }
@@ -307,6 +317,34 @@ impl Window {
             large_pages: !self.divisible,
         }
     }
+
+    /// Allocates memory for one more table.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` if the window has the table already, or the table belongs to another address space;
+    /// `EIO` if the table has failed to unmap a range before; `ENOMEM`.
+    pub(super) fn room_for(&mut self, table: &Table) -> Result {
+        if self.tables.has(table) {
+            return Err(EINVAL);
+        }
+        table.check(self.view.claim.space())?;
+        self.tables.reserve()
+    }
+
+    /// Returns whether `table` is the only one of the window.
+    pub(super) fn has_only(&self, table: &Table) -> bool {
+        self.tables.only().is_some_and(|only| only.is_same(table))
+    }
+
+    /// Returns the claim, with the error for which the window was not opened.
+    #[cold]
+    pub(super) fn not_mapped(self, error: Error) -> NotMapped {
+        NotMapped {
+            error,
+            claim: self.view.claim,
+        }
+    }
 }
 
 impl Covers for Window {
@@ -324,21 +362,30 @@ pub(super) struct Tables {
 }
 
 impl Tables {
-    /// Creates a list of `tables`, none of which occurs twice.
+    /// Creates a list of `tables`, none of which occurs twice, in which a view is to be mapped.
     ///
     /// # Errors
     ///
-    /// `ENOMEM`.
+    /// `EINVAL` if there are none, or one belongs to another address space than the claim of the
+    /// view; `EIO` if one has failed to unmap a range before; `ENOMEM`.
     #[inline(always)]
-    pub(super) fn new(tables: &[Table]) -> Result<Self> {
-        Ok(match tables {
-            [] => Self::default(),
-            [only] => Self {
-                first: Some(only.clone()),
-                more: None,
-            },
-            several => Self::collect(several.iter())?,
-        })
+    pub(super) fn new(tables: &[Table], view: &View) -> Result<Self> {
+        let space = view.claim.space();
+
+        match tables {
+            [] => Err(EINVAL),
+            [only] => {
+                only.check(space)?;
+                Ok(Self {
+                    first: Some(only.clone()),
+                    more: None,
+                })
+            }
+            several => {
+                several.iter().try_for_each(|table| table.check(space))?;
+                Self::collect(several.iter())
+            }
+        }
     }
 
     /// Returns a copy of the list.

@@ -214,7 +214,8 @@ test_machine() {
 
 # The kernel's own iommufd selftests, and ours of that kind, on modules with test hooks
 test_mock() {
-	local program programs name
+	local program programs=
+	local -a bins=()
 	local MODULES=$MOCK_MODULES PROVOKE=
 	local EXPECTED=$ROOT/tools/testing/selftests/upstream/expected-failures
 
@@ -222,15 +223,17 @@ test_mock() {
 		result fail 'mock: not run, as its modules could not be built'
 		return
 	}
-	programs=$(cat "$PROGRAMS/mock.list" "$PROGRAMS/tests.mock.list")
-	for program in $programs; do
+	while read -r program; do
 		[ -z "${TESTS:-}" ] || [[ " $TESTS " == *" $program "* ]] || continue
-		name=mock-$program
-		# Thousands of devices come and go, and the serial port is slow: leave out what is
-		# said of each.
-		boot "$name" vtd instructions "$(suite "$name" instructions "$program")" \
-			--append "$DEBUG_CMDLINE loglevel=5 log_buf_len=4M" --bin "$PROGRAMS/$program"
-	done
+		programs+=" $program"
+		bins+=(--bin "$PROGRAMS/$program")
+	done < <(cat "$PROGRAMS/mock.list" "$PROGRAMS/tests.mock.list")
+	[ -n "$programs" ] || return 0
+	# Thousands of devices come and go, and the serial port is slow: leave out what is
+	# said of each.
+	# shellcheck disable=SC2086
+	boot mock vtd instructions "$(suite mock instructions $programs)" \
+		--append "$DEBUG_CMDLINE loglevel=5 log_buf_len=4M" "${bins[@]}"
 }
 
 test_in_vms() {

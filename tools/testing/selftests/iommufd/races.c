@@ -28,7 +28,7 @@
 #define SECONDS 3
 /* How often a loop must have succeeded; a slow machine gets up to 100 times as long. */
 #define ENOUGH 10
-#define KILL_SIZE (256UL << 20)
+#define KILL_SIZE (64UL << 20)
 #define KILL_ROUNDS 20
 #define STRIDE 16
 
