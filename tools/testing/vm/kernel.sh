@@ -92,6 +92,11 @@ fragments() {
 	cat "$CONFIG/common.config" "$CONFIG/$ARCH.config" "$CONFIG/$1.config"
 }
 
+# The options of the fragments, without comments and blank lines, which change no kernel.
+options() {
+	fragments "$1" | grep -E '^(# )?CONFIG_'
+}
+
 # Modules fit a kernel only if both were built by the same compilers.
 compilers() {
 	rustc --version
@@ -120,7 +125,7 @@ configure() {
 
 # build_dir SRC FLAVOUR
 build_dir() {
-	echo "$CACHE/kernel/$ARCH-$2-$({ common_key "$1"; fragments "$2"; } | hash)"
+	echo "$CACHE/kernel/$ARCH-$2-$({ common_key "$1"; options "$2"; } | hash)"
 }
 
 build() {
