@@ -28,6 +28,7 @@ pub enum CopyBuffer<'a> {
 
 impl<'a> CopyBuffer<'a> {
     /// Returns the number of bytes to be copied.
+    #[inline]
     pub fn len(&self) -> usize {
         match self {
             CopyBuffer::Read(bytes) => bytes.len(),
@@ -36,16 +37,19 @@ impl<'a> CopyBuffer<'a> {
     }
 
     /// Returns whether no bytes are left to be copied.
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// Returns whether the memory is written.
+    #[inline]
     pub fn is_write(&self) -> bool {
         matches!(self, CopyBuffer::Write(_))
     }
 
     /// Returns the same buffer with a shorter lifetime.
+    #[inline]
     pub fn reborrow(&mut self) -> CopyBuffer<'_> {
         match self {
             CopyBuffer::Read(bytes) => CopyBuffer::Read(bytes),
@@ -54,6 +58,7 @@ impl<'a> CopyBuffer<'a> {
     }
 
     /// Splits off the first `count` bytes, or all if there are fewer, and returns them.
+    #[inline]
     pub fn take_front(&mut self, count: usize) -> CopyBuffer<'a> {
         let count = count.min(self.len());
 
@@ -83,6 +88,7 @@ impl UserMemory {
     /// # Errors
     ///
     /// `EFAULT` if a page is not there or may not be written. Bytes before it may have been copied.
+    #[inline]
     pub fn copy(&self, start: usize, data: CopyBuffer<'_>, kthread: bool) -> Option<Result> {
         let _borrowed = match self.is_current() {
             true => None,
@@ -110,6 +116,7 @@ impl UserMemory {
     ///
     /// `EINVAL` if the bytes lie in several pages; `EFAULT` if the page is not there or may not be
     /// written; else the error of pinning it.
+    #[inline]
     pub fn copy_page(&self, start: usize, data: CopyBuffer<'_>) -> Option<Result> {
         let mm = self.address_space()?;
         let address = self.base().wrapping_add(start);

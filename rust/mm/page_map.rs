@@ -28,6 +28,7 @@ pub(super) struct PageMap {
 
 impl PageMap {
     /// Creates the translation.
+    #[inline]
     pub(super) fn new() -> Self {
         // SAFETY: If the page structures form one array, `pfn_to_page()` only computes an address,
         // for any number. Else it is not called.

@@ -24,6 +24,7 @@ impl PageSlots<'_> {
     /// # Safety
     ///
     /// `first` is null, or valid for writing `count` pointers for as long as the result lives.
+    #[inline]
     pub unsafe fn new(first: *mut *mut bindings::page, count: usize) -> Self {
         // INVARIANT: The caller promises that `first` is null or valid for writing `count`
         // pointers.
@@ -35,6 +36,7 @@ impl PageSlots<'_> {
     }
 
     /// Returns the number of slots.
+    #[inline]
     pub fn len(&self) -> usize {
         self.count
     }
@@ -45,6 +47,7 @@ impl PageSlots<'_> {
     }
 
     /// Returns a part of the slots, cut to those that exist.
+    #[inline]
     pub fn part(&mut self, slots: Range<usize>) -> PageSlots<'_> {
         let end = slots.end.min(self.count);
         let start = slots.start.min(end);
@@ -67,6 +70,7 @@ impl PageSlots<'_> {
     /// # Safety
     ///
     /// The pages are pinned.
+    #[inline]
     pub unsafe fn put(&mut self, at: usize, run: PfnRun) {
         if self.first.is_null() {
             return;

@@ -30,6 +30,7 @@ pub struct Unpinner {
 impl Unpinner {
     /// Creates an unpinner. `dirty` says whether devices may have written to the pages, which are
     /// then marked dirty.
+    #[inline]
     pub fn new(dirty: bool) -> Self {
         Self {
             map: PageMap::new(),

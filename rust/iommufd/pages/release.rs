@@ -221,9 +221,12 @@ fn held_pages<T: Split>(ranges: &HeldRanges<T>, pages: Range<usize>) -> usize {
 /// Unpins the page frames of a list that begins with page `page`, except those of pages in
 /// `others`. Returns the number of unpinned pages.
 ///
+/// A function of its own, so that its loop has all registers.
+///
 /// # Safety
 ///
 /// As for [`unpin_unless`].
+#[inline(never)]
 pub(super) unsafe fn unpin_list<T: Split>(
     others: &HeldRanges<T>,
     page: usize,
