@@ -19,7 +19,10 @@ use crate::{
     iommu::{DmaOwner, Group},
     shim::error_ptr,
 };
-use core::mem::{offset_of, ManuallyDrop};
+use core::{
+    mem::{offset_of, ManuallyDrop},
+    ptr::NonNull,
+};
 use kernel::{
     device::{Bound, Device},
     prelude::*,
@@ -148,12 +151,11 @@ pub(super) unsafe fn give<T: ObjectType>(object: OwnerRef<T>, id: *mut u32) -> *
 ///
 /// `object` came from [`give`] for a `T`, and C has not given it back.
 pub(super) unsafe fn borrow<T: ObjectType>(object: *mut c_void) -> ManuallyDrop<OwnerRef<T>> {
-    // SAFETY: `give` gave the reference out, and never null; `ManuallyDrop` leaves it with C.
-    ManuallyDrop::new(unsafe {
-        OwnerRef::from_raw(core::ptr::NonNull::new_unchecked(
-            object.cast::<Object<T>>(),
-        ))
-    })
+    // SAFETY: `object` came from `give`, which never returns null.
+    let object = unsafe { NonNull::new_unchecked(object.cast::<Object<T>>()) };
+    // SAFETY: `give` gave the reference out, and C has not given it back. `ManuallyDrop` leaves it
+    // with C.
+    ManuallyDrop::new(unsafe { OwnerRef::from_raw(object) })
 }
 
 /// What C returns.
