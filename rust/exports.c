@@ -39,6 +39,7 @@ static void __exit kernel_ext_exit(void)
 module_exit(kernel_ext_exit);
 
 MODULE_IMPORT_NS("DMA_BUF");
+MODULE_IMPORT_NS("IOMMUFD");
 MODULE_IMPORT_NS("IOMMUFD_INTERNAL");
 MODULE_DESCRIPTION("Safe Rust abstractions for IOMMU users and drivers");
 MODULE_LICENSE("GPL");

@@ -17,6 +17,8 @@
 
 mod c_table;
 mod capability;
+mod dirty;
+mod dirty_bits;
 mod dma_owner;
 mod domain;
 mod domain_table;
@@ -32,6 +34,8 @@ mod run;
 pub mod table;
 
 pub use capability::{is_capable, Capability};
+pub use dirty::DirtyRecorder;
+pub use dirty_bits::Bitmap;
 pub use dma_owner::{Claimed, DmaOwner};
 pub use domain::Domain;
 pub use domain_table::{DomainTable, Geometry, IotlbGather, MapError, RunsRead};
@@ -41,3 +45,5 @@ pub use hw_info::{HwInfo, PasidSupport};
 pub use reserved::{ReservedKind, ReservedRegion, ReservedRegions};
 pub use run::{trim, Access, MemoryKind, PhysRun};
 pub use table::{IommuPages, TableAllocation};
+
+use kernel::page::PAGE_SIZE;

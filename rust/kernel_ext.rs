@@ -17,6 +17,7 @@
 //! | [`iommu`] | groups, DMA ownership, domains; drivers of IOMMUs and their page tables |
 //! | [`mm`] | pinning pages of processes and files, charging them, copying |
 //! | [`miscdev`] | character devices with a mode and a recognisable `file_operations` |
+//! | [`sched`] | letting other tasks run |
 //! | [`sync`] | reader-writer semaphores |
 //! | [`uaccess`] | extensible structs that are passed with their size |
 
@@ -35,6 +36,7 @@ pub mod interval;
 pub mod iommu;
 pub mod miscdev;
 pub mod mm;
+pub mod sched;
 pub mod shim;
 pub mod sync;
 pub mod uaccess;

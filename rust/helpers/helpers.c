@@ -8,6 +8,7 @@
 #include <linux/fs.h>
 #include <linux/highmem.h>
 #include <linux/hugetlb.h>
+#include <linux/iova_bitmap.h>
 #include <linux/jiffies.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
@@ -54,6 +55,33 @@ void kernel_ext_iotlb_sync(struct iommu_domain *domain,
 			   struct iommu_iotlb_gather *gather)
 {
 	iommu_iotlb_sync(domain, gather);
+}
+
+/* Returns NULL if the kernel has no such bitmaps (CONFIG_IOMMUFD_DRIVER). */
+struct iova_bitmap *kernel_ext_iova_bitmap_alloc(unsigned long iova,
+						 size_t length,
+						 unsigned long page_size,
+						 u64 __user *data)
+{
+	return iova_bitmap_alloc(iova, length, page_size, data);
+}
+
+void kernel_ext_iova_bitmap_free(struct iova_bitmap *bitmap)
+{
+	iova_bitmap_free(bitmap);
+}
+
+void kernel_ext_iova_bitmap_set(struct iova_bitmap *bitmap, unsigned long iova,
+				size_t length)
+{
+	iova_bitmap_set(bitmap, iova, length);
+}
+
+/* Lets other tasks run. Returns whether the caller is to end, because it was killed. */
+bool kernel_ext_yield(void)
+{
+	cond_resched();
+	return fatal_signal_pending(current);
 }
 
 /* The caller knows that the module, which may be NULL, is not being unloaded. */
@@ -105,6 +133,12 @@ struct iommu_group *kernel_ext_pci_device_group(struct device *dev)
 {
 	return dev_is_pci(dev) ? pci_device_group(dev) :
 				 generic_device_group(dev);
+}
+
+/* Of memory that the kernel always maps: there is no high memory on 64-bit machines. */
+void *kernel_ext_page_address(struct page *page)
+{
+	return page_address(page);
 }
 
 unsigned long kernel_ext_page_to_pfn(struct page *page)

@@ -30,6 +30,17 @@ void kernel_ext_iotlb_gather_init(struct iommu_iotlb_gather *gather);
 void kernel_ext_iotlb_sync(struct iommu_domain *domain,
 			   struct iommu_iotlb_gather *gather);
 
+struct iova_bitmap;
+
+struct iova_bitmap *kernel_ext_iova_bitmap_alloc(unsigned long iova,
+						 size_t length,
+						 unsigned long page_size,
+						 u64 __user *data);
+void kernel_ext_iova_bitmap_free(struct iova_bitmap *bitmap);
+void kernel_ext_iova_bitmap_set(struct iova_bitmap *bitmap, unsigned long iova,
+				size_t length);
+bool kernel_ext_yield(void);
+
 void kernel_ext_module_get(struct module *module);
 void kernel_ext_module_put(struct module *module);
 void kernel_ext_iommu_registry_lock(void);
@@ -42,6 +53,7 @@ struct iommu_group *kernel_ext_pci_device_group(struct device *dev);
 
 void *kernel_ext_kmalloc_account(size_t size);
 unsigned long kernel_ext_page_to_pfn(struct page *page);
+void *kernel_ext_page_address(struct page *page);
 struct page *kernel_ext_pfn_to_page(unsigned long pfn);
 unsigned long kernel_ext_folio_nr_pages(struct folio *folio);
 struct folio *kernel_ext_hugetlb_folio(struct page *page, unsigned long *npages,

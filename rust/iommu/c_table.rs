@@ -5,12 +5,13 @@
 //! Each call of the API maps one physical run, or looks up one address.
 
 use super::{
+    dirty::DirtyRecorder,
     domain_table::{DomainTable, IotlbGather, MapError, RunsRead},
     join::JoinedRuns,
     run::{trim, Access, MemoryKind, PhysRun},
 };
 use crate::bindings;
-use core::ptr::NonNull;
+use core::{ops::RangeInclusive, ptr::NonNull};
 use kernel::{
     error::to_result,
     page::{PAGE_MASK, PAGE_SIZE},
@@ -246,5 +247,41 @@ unsafe impl DomainTable for CTable {
             runs: count,
             bytes: (pages - left) * PAGE_SIZE - before - behind,
         }
+    }
+
+    unsafe fn read_dirty(
+        &self,
+        range: RangeInclusive<u64>,
+        to: &mut DirtyRecorder,
+        gather: Pin<&mut IotlbGather>,
+    ) -> Result {
+        // SAFETY: By the type invariant the domain is valid; the field is constant from its
+        // creation on.
+        let ops = unsafe { (*self.as_raw()).dirty_ops };
+        // SAFETY: The operations of a domain are null, or valid as long as the domain.
+        let read = unsafe { ops.as_ref() }.and_then(|ops| ops.read_and_clear_dirty);
+        let flags = if to.clears() {
+            0
+        } else {
+            bindings::IOMMU_DIRTY_NO_CLEAR
+        };
+        let mut dirty = bindings::iommu_dirty_bitmap {
+            bitmap: to.for_c()?,
+            gather: gather.as_raw(),
+        };
+        let (first, last) = range.into_inner();
+
+        // SAFETY: By the type invariant the domain is valid, and the function is its own. The
+        // caller promises that the range stays mapped. The bitmap, which is null or was allocated
+        // by the kernel, and the gather are borrowed during the call.
+        to_result(unsafe {
+            read.ok_or(EOPNOTSUPP)?(
+                self.as_raw(),
+                first as c_ulong,
+                (last - first).wrapping_add(1) as usize,
+                flags as c_ulong,
+                &mut dirty,
+            )
+        })
     }
 }

@@ -11,7 +11,10 @@ use super::{
 };
 use crate::bindings;
 use core::ptr::NonNull;
-use kernel::{error::from_err_ptr, prelude::*};
+use kernel::{
+    error::{from_err_ptr, to_result},
+    prelude::*,
+};
 
 /// A paging domain: a page table owned by the IOMMU driver of a device.
 ///
@@ -168,6 +171,33 @@ impl Domain {
     pub fn enforce_cache_coherency(&self) -> bool {
         // SAFETY: By the type invariant the domain is valid.
         unsafe { bindings::kernel_ext_iommu_enforce_cache_coherency(self.as_raw()) }
+    }
+
+    /// Returns whether the domain records which memory devices have written to, once it is
+    /// [told to](Self::track_dirty).
+    pub fn can_track_dirty(&self) -> bool {
+        self.dirty_ops().is_some()
+    }
+
+    /// Starts or stops to record which memory devices have written to.
+    ///
+    /// # Errors
+    ///
+    /// `EOPNOTSUPP` if the domain was not allocated for this; else the error of the driver.
+    pub fn track_dirty(&self, on: bool) -> Result {
+        let track = self.dirty_ops().and_then(|ops| ops.set_dirty_tracking);
+
+        // SAFETY: By the type invariant the domain is valid, and the function is its own.
+        to_result(unsafe { track.ok_or(EOPNOTSUPP)?(self.as_raw(), on) })
+    }
+
+    fn dirty_ops(&self) -> Option<&bindings::iommu_dirty_ops> {
+        // SAFETY: By the type invariant the domain is valid; the field is constant from its
+        // creation on.
+        let ops = unsafe { (*self.as_raw()).dirty_ops };
+
+        // SAFETY: The operations of a domain are null, or valid as long as the domain.
+        unsafe { ops.as_ref() }
     }
 
     /// Returns the C structure.

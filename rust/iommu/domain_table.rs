@@ -2,7 +2,10 @@
 
 //! The interface of IO page tables, which is implemented for C drivers and for Rust drivers.
 
-use super::run::{Access, PhysRun};
+use super::{
+    dirty::DirtyRecorder,
+    run::{Access, PhysRun},
+};
 use crate::bindings;
 use core::{marker::PhantomPinned, ops::RangeInclusive};
 use kernel::{prelude::*, types::Opaque};
@@ -234,4 +237,30 @@ pub unsafe trait DomainTable: Send + Sync {
     ///
     /// `length` is not zero. All of the range is mapped, and stays mapped during the call.
     unsafe fn read_runs(&self, iova: u64, length: usize, runs: &mut [PhysRun]) -> RunsRead;
+
+    /// Passes each page of the page table that overlaps `range`, and that devices have written to,
+    /// to the recorder, which may stop the walk ([`DirtyRecorder::take_waiting`]). Adds those that
+    /// are marked as clean to `gather`: until it has been synced, devices may write to them without
+    /// marking them as dirty again.
+    ///
+    /// # Errors
+    ///
+    /// `EOPNOTSUPP` if the page table does not record that; else the error of the driver.
+    ///
+    /// # Safety
+    ///
+    /// All of the range is mapped, and stays mapped during the call.
+    unsafe fn read_dirty(
+        &self,
+        range: RangeInclusive<u64>,
+        to: &mut DirtyRecorder,
+        gather: Pin<&mut IotlbGather>,
+    ) -> Result;
+
+    /// Marks the page at `iova` as one that a device has written to, as hardware does. Returns
+    /// whether this is possible, and a page is mapped there that devices may write to.
+    #[cfg(CONFIG_IOMMUFD_RUST_TEST)]
+    fn mark_dirty(&self, _iova: u64) -> bool {
+        false
+    }
 }

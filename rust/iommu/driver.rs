@@ -27,6 +27,7 @@
 //! hardware walks the page table that it was told to, and forgets what it was told to forget, is
 //! what a driver is trusted with, as a driver in C is.
 
+mod dirty_ops;
 mod domain;
 mod domain_ops;
 mod instances;
@@ -40,6 +41,8 @@ mod user_data;
 pub(super) use registration::{unlist, Listed, Named};
 pub(super) use registry::find as find_page_table;
 
+#[cfg(CONFIG_IOMMUFD_RUST_TEST)]
+pub use dirty_ops::read_dirty_by_c;
 pub use domain::DomainRef;
 pub use new_domain::NewDomain;
 pub use operations::{DriverOperations, Operations};
@@ -153,6 +156,32 @@ pub trait PagingDomain: Send + Sync {
     fn enforce_cache_coherency(&self) -> bool {
         false
     }
+
+    /// Returns how the domain records which memory devices write to, or `None` if the driver or
+    /// the hardware cannot do that. It does not change in the life of the domain.
+    ///
+    /// The driver calls this function when a domain is allocated for dirty tracking; the allocation
+    /// is refused with `None`, and for a device without [`Capability::DirtyTracking`]. A device
+    /// without this capability cannot be attached to such a domain.
+    fn dirty(&self) -> Option<&dyn DirtyTracking> {
+        None
+    }
+}
+
+/// How the hardware records which memory devices write to.
+///
+/// It sets a flag in the entry of the page table, in a format and with options that say so. These
+/// flags are read, and cleared, by the code of [`table`](super::table), without the driver. The
+/// driver is called to [`sync`](PagingDomain::sync) afterwards: until it returns, the hardware may
+/// write through entries that it has cached as dirty.
+pub trait DirtyTracking: Send + Sync {
+    /// Lets the hardware set the flags from now on, or not any more, for all devices that are
+    /// attached to the domain, or will be. May be called several times at once.
+    ///
+    /// # Errors
+    ///
+    /// Any. Nothing has changed then.
+    fn track(&self, on: bool) -> Result;
 }
 
 /// What a device can be attached to.

@@ -45,6 +45,7 @@ mod word;
 
 use super::run;
 
+pub use dirty::DirtyPage;
 pub use error::Error;
 pub use format::{Format, Leaf};
 pub use gather::Gather;

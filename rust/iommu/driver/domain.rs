@@ -7,15 +7,21 @@
 //! table holds is decided and read back here, by the code of [`table`].
 
 use super::{Driver, PagingDomain};
+#[cfg(CONFIG_IOMMUFD_RUST_TEST)]
+use crate::iommu::c_table::CTable;
 use crate::{
     bindings,
     iommu::{
+        dirty::DirtyRecorder,
         domain_table::{DomainTable, IotlbGather, MapError, RunsRead},
         run::{Access, PhysRun},
-        table::{self, Format, IommuPages, TableAllocation},
+        table::{self, DirtyPage, Format, IommuPages, TableAllocation},
     },
 };
-use core::{ops::Deref, ptr::NonNull};
+use core::{
+    ops::{Deref, RangeInclusive},
+    ptr::NonNull,
+};
 use kernel::{prelude::*, types::Opaque};
 
 /// The part of a domain of `T` that does not depend on the format of its page table.
@@ -157,14 +163,35 @@ impl<T: Driver, F: Format, const COHERENT: bool> DomainBox<T, F, COHERENT> {
                 self.head.value.flush(gather.range(), true);
             });
         } else {
-            if !gather.is_empty() {
-                let range = gather.range();
-
-                pending.add(*range.start(), *range.end());
-            }
-            gather.flush(&self.table, |_| {});
+            self.defer(gather, pending);
         }
         removed.map_or(0, |bytes| bytes as usize)
+    }
+
+    /// Leaves the flush of pages to the holder of `pending`.
+    fn defer(&self, gather: table::Gather<IommuPages<COHERENT>>, pending: Pin<&mut IotlbGather>) {
+        if !gather.is_empty() {
+            let range = gather.range();
+
+            pending.add(*range.start(), *range.end());
+        }
+        gather.flush(&self.table, |_| {});
+    }
+
+    /// Calls `dirty` for each page that overlaps the range from `first` to `last` and that devices
+    /// have written to, as [`PageTable::for_each_dirty`](table::PageTable::for_each_dirty) does.
+    /// Those that are marked as clean wait in `pending`.
+    pub(super) fn for_each_dirty(
+        &self,
+        first: u64,
+        last: u64,
+        pending: Pin<&mut IotlbGather>,
+        dirty: impl FnMut(u64, u64) -> DirtyPage,
+    ) {
+        let mut gather = table::Gather::new();
+
+        self.table.for_each_dirty(first, last, &mut gather, dirty);
+        self.defer(gather, pending);
     }
 
     /// The physical address behind `iova`.
@@ -204,6 +231,36 @@ unsafe impl<T: Driver, F: Format, const COHERENT: bool> DomainTable for DomainBo
             runs: count,
             bytes: runs.iter().take(count).map(|run| run.length).sum(),
         }
+    }
+
+    unsafe fn read_dirty(
+        &self,
+        range: RangeInclusive<u64>,
+        to: &mut DirtyRecorder,
+        gather: Pin<&mut IotlbGather>,
+    ) -> Result {
+        #[cfg(CONFIG_IOMMUFD_RUST_TEST)]
+        if super::dirty_ops::is_read_by_c() {
+            let raw = NonNull::from(&self.head.raw).cast();
+            // SAFETY: The domain is `self`, which is borrowed. `read_dirty`, the only function that
+            // is called, uses the functions for C, as for a C driver.
+            let table = unsafe { CTable::of(raw) };
+            // SAFETY: The result of `of` refers to the domain, which is borrowed.
+            let table = unsafe { table.as_ref() };
+
+            // SAFETY: The caller upholds the contract of `read_dirty`.
+            return unsafe { table.read_dirty(range, to, gather) };
+        }
+        let (first, last) = range.into_inner();
+
+        self.for_each_dirty(first, last, gather, |first, last| to.record(first, last));
+        to.flush();
+        Ok(())
+    }
+
+    #[cfg(CONFIG_IOMMUFD_RUST_TEST)]
+    fn mark_dirty(&self, iova: u64) -> bool {
+        self.table.mark_dirty(iova)
     }
 }
 
@@ -255,6 +312,21 @@ impl<'a, T: Driver> DomainRef<'a, T> {
     /// Whether both are the same domain.
     pub fn is(&self, other: &Self) -> bool {
         core::ptr::eq(self.0, other.0)
+    }
+
+    /// Returns whether the domain was allocated to record which memory devices write to.
+    pub(super) fn can_track_dirty(&self) -> bool {
+        // SAFETY: The domain is valid; the field is constant once it exists.
+        !unsafe { (*self.0.raw.get()).dirty_ops }.is_null()
+    }
+
+    /// Marks the page at `iova` as one that a device has written to, as hardware does. Returns
+    /// whether a page is mapped there that devices may write to. For devices that exist in memory
+    /// only.
+    #[cfg(CONFIG_IOMMUFD_RUST_TEST)]
+    pub fn mark_dirty(&self, iova: u64) -> bool {
+        // SAFETY: By the invariant of `Head` this is the domain itself, which is borrowed.
+        unsafe { self.0.page_table.as_ref() }.mark_dirty(iova)
     }
 
     /// The physical address behind `iova`.

@@ -2,7 +2,12 @@
 
 //! Allocating domains.
 
-use super::{domain::DomainBox, domain_ops::operations, Driver};
+use super::{
+    dirty_ops,
+    domain::{DomainBox, DomainRef},
+    domain_ops::operations,
+    Driver, PagingDomain,
+};
 use crate::{
     bindings,
     iommu::table::{Format, IommuPages, Limits, PageTable, TableAllocation},
@@ -14,9 +19,11 @@ use kernel::{device::Device, prelude::*};
 ///
 /// # Invariants
 ///
-/// `raw` is a domain of `T`, which this value owns.
+/// `raw` is a domain of `T`, which this value owns. `dirty_ops` are the
+/// [operations](super::dirty_ops::operations) for it.
 pub struct NewDomain<T: Driver> {
     raw: NonNull<bindings::iommu_domain>,
+    dirty_ops: &'static bindings::iommu_dirty_ops,
     driver: PhantomData<T>,
 }
 
@@ -61,6 +68,7 @@ impl<T: Driver> NewDomain<T> {
         // exists.
         Ok(Self {
             raw: NonNull::from(domain).cast(),
+            dirty_ops: dirty_ops::operations::<T, F, COHERENT>(),
             driver: PhantomData,
         })
     }
@@ -82,6 +90,23 @@ impl<T: Driver> NewDomain<T> {
         // SAFETY: By the type invariant the domain is valid, and no other reference to it exists.
         unsafe { (*self.raw.as_ptr()).pgsize_bitmap = page_sizes as c_ulong };
         self
+    }
+
+    /// Lets the domain record which memory devices write to, once it is told to.
+    ///
+    /// # Errors
+    ///
+    /// `EOPNOTSUPP` if the driver does not support that ([`PagingDomain::dirty`]).
+    pub(super) fn with_dirty_tracking(self) -> Result<Self> {
+        // SAFETY: By the type invariant the domain is valid.
+        let domain = unsafe { DomainRef::<T>::from_raw(self.raw) }.ok_or(EINVAL)?;
+
+        if domain.dirty().is_none() {
+            return Err(EOPNOTSUPP);
+        }
+        // SAFETY: By the type invariant the domain is valid, and no other reference to it exists.
+        unsafe { (*self.raw.as_ptr()).dirty_ops = self.dirty_ops };
+        Ok(self)
     }
 
     /// Passes the domain to C.

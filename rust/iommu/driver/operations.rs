@@ -378,7 +378,18 @@ unsafe extern "C" fn domain_alloc_paging_flags<T: Driver>(
 
     let domain = DomainFeatures::from_bits(flags)
         .ok_or(EOPNOTSUPP)
-        .and_then(|features| driver.new_domain(device, features, data));
+        .and_then(|features| {
+            if features.dirty_tracking && !T::capable(device, Capability::DirtyTracking) {
+                return Err(EOPNOTSUPP);
+            }
+            let domain = driver.new_domain(device, features, data)?;
+
+            if features.dirty_tracking {
+                domain.with_dirty_tracking()
+            } else {
+                Ok(domain)
+            }
+        });
 
     match domain {
         Ok(domain) => domain.into_raw(),
@@ -405,6 +416,13 @@ pub(super) unsafe extern "C" fn attach<T: Driver>(
 
     from_result(|| {
         let to = to.ok_or(EINVAL)?;
+
+        if let Target::Domain(domain) = &to {
+            // What the device writes would be missing in the record of the domain.
+            if domain.can_track_dirty() && !T::capable(device, Capability::DirtyTracking) {
+                return Err(EINVAL);
+            }
+        }
         let blocks = matches!(to, Target::Blocked);
         let result = T::attach(device, to, from);
 

@@ -4,8 +4,20 @@
 
 use super::{
     error::Error, format::Format, gather::Gather, memory::TableMemory, page_table::PageTable,
+    tree::Slot,
 };
 use core::ops::{ControlFlow, RangeInclusive};
+
+/// What becomes of a page that the device has written to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum DirtyPage {
+    /// It stays dirty.
+    Keep,
+    /// It is marked as clean.
+    Clear,
+    /// It stays dirty, and no page behind it is read.
+    Stop,
+}
 
 impl<F: Format, M: TableMemory> PageTable<F, M> {
     /// Calls `dirty` with the IOVA and the size of each page that the device has written to in
@@ -86,24 +98,48 @@ impl<F: Format, M: TableMemory> PageTable<F, M> {
     ) -> Result<(), Error> {
         let last = Self::last(iova, length)?;
 
-        self.for_each_slot(iova, last, |slot, mut entry, level, page| {
+        self.for_each_slot(iova, last, |slot, entry, level, page| {
             let end = page + ((1 << F::span_bits(level)) - 1);
 
-            // The device may change the entry at the same time.
-            while entry != 0 && !F::is_link(level, entry) && F::is_dirty(entry) {
-                if slot.replace_leaf(entry, F::cleaned(entry)) {
-                    let (at, size) = part_of(page..=end, iova..=last);
+            if F::is_dirty(entry) && clean::<F, M>(&slot, entry, level) {
+                let (at, size) = part_of(page..=end, iova..=last);
 
-                    slot.flush();
-                    gather.add(page, end);
-                    dirty(at, size);
-                    break;
-                }
-                entry = slot.raw();
+                gather.add(page, end);
+                dirty(at, size);
             }
             ControlFlow::Continue(())
         });
         Ok(())
+    }
+
+    /// Calls `dirty` with the first and the last IOVA of each page that overlaps the range from
+    /// `first` to `last` and that the device has written to. The page stays as it is
+    /// ([`DirtyPage::Keep`]), or is marked as clean and added to `gather`, or the walk stops in
+    /// front of it. `dirty` must not sleep.
+    pub fn for_each_dirty(
+        &self,
+        first: u64,
+        last: u64,
+        gather: &mut Gather<M>,
+        mut dirty: impl FnMut(u64, u64) -> DirtyPage,
+    ) {
+        self.for_each_slot(first, last, |slot, entry, level, page| {
+            if !F::is_dirty(entry) {
+                return ControlFlow::Continue(());
+            }
+            let end = page + ((1 << F::span_bits(level)) - 1);
+
+            match dirty(page, end) {
+                DirtyPage::Keep => {}
+                DirtyPage::Clear => {
+                    if clean::<F, M>(&slot, entry, level) {
+                        gather.add(page, end);
+                    }
+                }
+                DirtyPage::Stop => return ControlFlow::Break(()),
+            }
+            ControlFlow::Continue(())
+        });
     }
 
     /// Marks the page at `iova` as dirty, as hardware does when a device writes to it.
@@ -118,6 +154,21 @@ impl<F: Format, M: TableMemory> PageTable<F, M> {
         });
         marked
     }
+}
+
+/// Marks the leaf in `slot`, which was `entry` when it was read, as clean. Returns whether it was
+/// dirty until now.
+#[inline(always)]
+fn clean<F: Format, M: TableMemory>(slot: &Slot<'_, F, M>, mut entry: u64, level: u32) -> bool {
+    // The device may change the entry at the same time.
+    while entry != 0 && !F::is_link(level, entry) && F::is_dirty(entry) {
+        if slot.replace_leaf(entry, F::cleaned(entry)) {
+            slot.flush();
+            return true;
+        }
+        entry = slot.raw();
+    }
+    false
 }
 
 /// Returns the IOVA and the size of the part of `page` in `range`.

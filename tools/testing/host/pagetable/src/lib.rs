@@ -8,6 +8,9 @@
 mod base;
 #[path = "../../../../../rust/iommu/tests/bench_memory.rs"]
 pub mod bench_memory;
+#[allow(dead_code, reason = "the kernel uses all of it, the tests only a part")]
+#[path = "../../../../../rust/iommu/dirty_bits.rs"]
+mod dirty_bits;
 #[path = "../../../../../rust/iommu/tests/host_memory.rs"]
 pub mod memory;
 #[path = "../../../../../rust/iommu/run.rs"]
@@ -24,9 +27,12 @@ mod pagetable {
     pub mod vtd;
 }
 
+/// The size of the pages of the CPU.
+const PAGE_SIZE: usize = 4096;
+
 pub use pagetable::{mock::Mock, vmsa, vtd};
 pub use run::{Access, MemoryKind, PhysRun};
 pub use table::{
-    AddressField, CountField, Error, Format, Gather, Leaf, LeafLayout, LeafShape, Limits,
-    PageTable, Pattern, Permissions, TableLayout, TableMemory, TableShape, View,
+    AddressField, CountField, DirtyPage, Error, Format, Gather, Leaf, LeafLayout, LeafShape,
+    Limits, PageTable, Pattern, Permissions, TableLayout, TableMemory, TableShape, View,
 };

@@ -38,6 +38,7 @@ mod word;
 
 use crate::run;
 
+pub use dirty::DirtyPage;
 pub use error::Error;
 pub use format::{Format, Leaf};
 pub use gather::Gather;
