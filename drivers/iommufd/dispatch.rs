@@ -7,8 +7,9 @@ use crate::{
     context::Context,
     selftest,
     uapi::{
-        self, Destroy, GetHwInfo, HwptAlloc, IoasAlloc, IoasAllowIovas, IoasChangeProcess,
-        IoasCopy, IoasIovaRanges, IoasMap, IoasMapFile, IoasUnmap, IommuOption, VfioIoas,
+        self, Destroy, GetHwInfo, HwptAlloc, HwptGetDirtyBitmap, HwptSetDirtyTracking, IoasAlloc,
+        IoasAllowIovas, IoasChangeProcess, IoasCopy, IoasIovaRanges, IoasMap, IoasMapFile,
+        IoasUnmap, IommuOption, VfioIoas,
     },
     vfio_compat,
 };
@@ -22,6 +23,8 @@ static COMMANDS: &[Entry] = &[
     Entry::of::<Destroy>(),
     Entry::of::<GetHwInfo>(),
     Entry::of::<HwptAlloc>(),
+    Entry::of::<HwptGetDirtyBitmap>(),
+    Entry::of::<HwptSetDirtyTracking>(),
     Entry::of::<IoasAlloc>(),
     Entry::of::<IoasAllowIovas>(),
     Entry::of::<IoasChangeProcess>(),

@@ -14,6 +14,7 @@
 //! several maps.
 
 mod area;
+mod dirty;
 mod map;
 mod members;
 mod process;

@@ -3,10 +3,10 @@
 //! The page tables of an IO address space.
 
 use crate::{
-    iommu::{Access, Domain, MapError, PhysRun, RunsRead},
+    iommu::{Access, DirtyRecorder, Domain, IotlbGather, MapError, PhysRun, RunsRead},
     iova::SpaceId,
 };
-use core::ops::Deref;
+use core::ops::{Deref, RangeInclusive};
 use kernel::{
     prelude::*,
     sync::{
@@ -142,6 +142,25 @@ impl Table {
     ) -> RunsRead {
         // SAFETY: The caller upholds the contract of `DomainTable::read_runs`.
         unsafe { self.0.domain.page_table().read_runs(iova, length, runs) }
+    }
+
+    /// Records which memory in a range devices have written to.
+    ///
+    /// # Errors
+    ///
+    /// As for [`DomainTable::read_dirty`](crate::iommu::DomainTable::read_dirty).
+    ///
+    /// # Safety
+    ///
+    /// As for [`DomainTable::read_dirty`](crate::iommu::DomainTable::read_dirty).
+    pub(crate) unsafe fn read_dirty(
+        &self,
+        range: RangeInclusive<u64>,
+        to: &mut DirtyRecorder,
+        gather: Pin<&mut IotlbGather>,
+    ) -> Result {
+        // SAFETY: The caller upholds the contract of `DomainTable::read_dirty`.
+        unsafe { self.0.domain.page_table().read_dirty(range, to, gather) }
     }
 
     /// Marks the page table as broken if the driver has failed to unmap a range.

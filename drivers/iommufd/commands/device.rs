@@ -42,6 +42,7 @@ fn ask(device: &Device, wanted: u32) -> Result<(HwInfo, Option<PasidSupport>, Hw
     let info = HwInfo::of(device.owner(), wanted)?;
     let pasids = PasidSupport::of(device.owner());
     let capabilities = HwCapabilities {
+        dirty_tracking: device.owner().is_capable(Capability::DirtyTracking),
         pasid_exec: pasids.is_some_and(|pasids| pasids.exec),
         pasid_privileged: pasids.is_some_and(|pasids| pasids.privileged),
         ats: device.owner().is_capable(Capability::PciAts),

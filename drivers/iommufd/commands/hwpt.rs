@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `IOMMU_HWPT_ALLOC`: allocates page tables for user space.
+//! The commands on page tables: they are allocated for user space, and record what devices write.
 
 use crate::{
     call::{Call, Execute},
@@ -8,11 +8,11 @@ use crate::{
     hwpt::{list, start_mirroring, Hwpt, Origin},
     ioas::Ioas,
     selftest,
-    uapi::{HwptAlloc, HwptOffer},
+    uapi::{HwptAlloc, HwptGetDirtyBitmap, HwptOffer, HwptSetDirtyTracking},
 };
 use iommufd_core::{ObjectGuard, ObjectId};
 use kernel::{prelude::*, uaccess::UserPtr};
-use kernel_ext::iommu::{DomainFeatures, UserData};
+use kernel_ext::iommu::{Bitmap, Capability, DirtyRecorder, DomainFeatures, UserData};
 
 /// # Errors
 ///
@@ -40,11 +40,13 @@ impl Execute for HwptAlloc {
         flags.check_offered(HwptOffer {
             features: device.owner().takes_domain_features(),
             parents: selftest::can_be_parent(device.owner()),
+            dirty_tracking: device.owner().is_capable(Capability::DirtyTracking),
         })?;
 
         let origin = Origin::User {
             features: DomainFeatures {
                 nest_parent: flags.nest_parent,
+                dirty_tracking: flags.dirty_tracking,
                 ..DomainFeatures::default()
             },
             data: user_data(self),
@@ -69,6 +71,53 @@ impl Execute for HwptAlloc {
         call.respond(self)?;
         hwpt.publish();
         Ok(())
+    }
+}
+
+/// Everything that was recorded before is forgotten when recording starts, also if it goes on.
+///
+/// # Errors
+///
+/// `ENOENT` if there is no such page table; `EOPNOTSUPP` for unknown flags, and if the page table
+/// was not allocated for this; `EINTR` if the caller was killed; else the error of the IOMMU driver.
+impl Execute for HwptSetDirtyTracking {
+    fn execute(&mut self, call: &Call<'_>) -> Result {
+        let enable = self.enable()?;
+        let hwpt: ObjectGuard<'_, Hwpt> = call.context.get(ObjectId(self.hwpt_id))?;
+
+        if !hwpt.table().can_track_dirty() {
+            return Err(EOPNOTSUPP);
+        }
+        if enable {
+            hwpt.ioas().forget_dirty(hwpt.table())?;
+        }
+        hwpt.table().track_dirty(enable)
+    }
+}
+
+/// # Errors
+///
+/// `ENOENT` if there is no such page table; `EOPNOTSUPP` for unknown flags, and if the page table
+/// was not allocated for this; else those of [`HwptGetDirtyBitmap::range`] and
+/// [`Ioas::read_dirty`].
+impl Execute for HwptGetDirtyBitmap {
+    fn execute(&mut self, call: &Call<'_>) -> Result {
+        let clear = self.clears()?;
+        let hwpt: ObjectGuard<'_, Hwpt> = call.context.get(ObjectId(self.hwpt_id))?;
+        let (first, last) = self.range(hwpt.ioas().alignment())?;
+
+        if !hwpt.table().can_track_dirty() {
+            return Err(EOPNOTSUPP);
+        }
+        let bitmap = Bitmap::new(self.iova, self.length, self.page_size, self.data as usize)
+            .ok_or(EINVAL)?;
+
+        hwpt.ioas().read_dirty(
+            hwpt.table(),
+            first,
+            last,
+            &mut DirtyRecorder::to_user(bitmap, clear),
+        )
     }
 }
 

@@ -97,6 +97,11 @@ impl Ioas {
         kernel::warn_on!(lowered.is_err());
     }
 
+    /// Returns the alignment of IOVAs and lengths, in bytes.
+    pub(crate) fn alignment(&self) -> u64 {
+        self.map.read().alignment()
+    }
+
     /// Returns whether page tables mirror the map, or users in the kernel are attached.
     pub(crate) fn has_users(&self) -> bool {
         let users = self.users.read();

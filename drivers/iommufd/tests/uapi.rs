@@ -153,17 +153,23 @@ fn page_tables() {
     assert_eq!(flags(0b101), Err(EOPNOTSUPP));
     assert_eq!(flags(16), Err(EOPNOTSUPP));
 
-    let offered = |word, features, parents| {
+    let offered = |word, [features, parents, dirty_tracking]: [bool; 3]| {
         flags(word).is_ok_and(|flags| {
-            let offer = HwptOffer { features, parents };
+            let offer = HwptOffer {
+                features,
+                parents,
+                dirty_tracking,
+            };
 
             flags.check_offered(offer).is_ok()
         })
     };
-    assert!(offered(0, false, false));
-    assert!(offered(0b0001, false, true) && !offered(0b0001, true, false));
-    assert!(offered(0b0100, true, false) && !offered(0b0100, false, true));
-    assert!(!offered(0b0010, true, true) && !offered(0b1000, true, true));
+    let (no, yes) = (false, true);
+    assert!(offered(0, [no, no, no]));
+    assert!(offered(0b0001, [no, yes, no]) && !offered(0b0001, [yes, no, yes]));
+    assert!(offered(0b0100, [yes, no, no]) && !offered(0b0100, [no, yes, yes]));
+    assert!(offered(0b0010, [yes, no, yes]) && !offered(0b0010, [yes, yes, no]));
+    assert!(!offered(0b0010, [no, yes, yes]) && !offered(0b1000, [yes, yes, yes]));
 
     let nested = |flags, length| alloc(flags, 0, 1, length).check_nested();
     assert_eq!(nested(0b1100, 8), Ok(()));
@@ -189,13 +195,52 @@ fn hardware() {
     assert_eq!(HwCapabilities::default().bits(), 8);
     assert_eq!(
         HwCapabilities {
+            dirty_tracking: true,
             pasid_exec: true,
             pasid_privileged: true,
             ats: true,
         }
         .bits(),
-        6
+        7
     );
+}
+
+#[test]
+fn dirty_tracking() {
+    let set = |flags| command::<HwptSetDirtyTracking>(&[16, flags, 1, 0]).enable();
+
+    assert_eq!(set(0), Ok(false));
+    assert_eq!(set(1), Ok(true));
+    assert_eq!(set(2), Err(EOPNOTSUPP));
+
+    let words = |value: u64| [value as u32, (value >> 32) as u32];
+    let get = |flags, reserved, iova, length, size| {
+        let mut numbers = vec![48, 1, flags, reserved];
+
+        for value in [iova, length, size, 0] {
+            numbers.extend(words(value));
+        }
+        command::<HwptGetDirtyBitmap>(&numbers)
+    };
+    assert_eq!(get(0, 0, 0, 0, 0).clears(), Ok(true));
+    assert_eq!(get(1, 0, 0, 0, 0).clears(), Ok(false));
+    assert_eq!(get(2, 0, 0, 0, 0).clears(), Err(EOPNOTSUPP));
+    assert_eq!(get(0, 1, 0, 0, 0).clears(), Err(EOPNOTSUPP));
+
+    let range = |iova, length, size| get(0, 0, iova, length, size).range(4096);
+    let half = 1 << 63;
+    assert_eq!(range(4096, 8192, 4096), Ok((4096, 12287)));
+    assert_eq!(range(4096, 8192, 1), Ok((4096, 12287)));
+    assert_eq!(range(half, half, half), Ok((half, u64::MAX)));
+    assert_eq!(range(0, half, half), Ok((0, half - 1)));
+    assert_eq!(range(0, 0, 4096), Err(EINVAL));
+    assert_eq!(range(4096, u64::MAX - 4095, 4096), Ok((4096, u64::MAX)));
+    assert_eq!(range(8192, u64::MAX - 4095, 4096), Err(EOVERFLOW));
+    assert_eq!(range(0, 4096, 0), Err(EINVAL));
+    assert_eq!(range(2048, 4096, 1), Err(EINVAL));
+    assert_eq!(range(4096, 2048, 1), Err(EINVAL));
+    assert_eq!(range(4096, 8192, 8192), Err(EINVAL));
+    assert_eq!(range(0, 4096, half), Err(EINVAL));
 }
 
 #[test]

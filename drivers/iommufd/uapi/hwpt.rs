@@ -3,7 +3,7 @@
 //! The commands on hardware: its capabilities and its page tables.
 
 use super::{known, Command};
-use crate::base::{FromBytes, Immutable, IntoBytes, Result, EINVAL, EOPNOTSUPP};
+use crate::base::{FromBytes, Immutable, IntoBytes, Result, EINVAL, EOPNOTSUPP, EOVERFLOW};
 
 /// Other page tables may be nested on this one.
 const HWPT_NEST_PARENT: u32 = 1 << 0;
@@ -62,6 +62,8 @@ pub(crate) struct HwptOffer {
     pub(crate) features: bool,
     /// Parents: those that other page tables may be nested on.
     pub(crate) parents: bool,
+    /// Those that record which memory was written to.
+    pub(crate) dirty_tracking: bool,
 }
 
 impl HwptFlags {
@@ -72,9 +74,11 @@ impl HwptFlags {
     ///
     /// `EOPNOTSUPP` if they are not.
     pub(crate) fn check_offered(self, offer: HwptOffer) -> Result {
-        let unusable = self.dirty_tracking || self.pasid;
-
-        if unusable || self.nest_parent && !offer.parents || self.faults && !offer.features {
+        if self.pasid
+            || self.nest_parent && !offer.parents
+            || self.faults && !offer.features
+            || self.dirty_tracking && !(offer.features && offer.dirty_tracking)
+        {
             return Err(EOPNOTSUPP);
         }
         Ok(())
@@ -133,6 +137,89 @@ impl HwptAlloc {
     }
 }
 
+/// Writes are recorded from now on.
+const DIRTY_TRACKING_ENABLE: u32 = 1 << 0;
+
+/// `IOMMU_HWPT_SET_DIRTY_TRACKING`: starts or stops to record writes.
+#[derive(FromBytes, IntoBytes, Immutable)]
+#[repr(C)]
+pub(crate) struct HwptSetDirtyTracking {
+    size: u32,
+    flags: u32,
+    /// ID of the page table.
+    pub(crate) hwpt_id: u32,
+    reserved: u32,
+}
+command!(HwptSetDirtyTracking, 0x8b, up to reserved: u32);
+
+impl HwptSetDirtyTracking {
+    /// Returns whether writes are recorded from now on. The reserved field is not checked.
+    ///
+    /// # Errors
+    ///
+    /// `EOPNOTSUPP` for unknown flags.
+    pub(crate) fn enable(&self) -> Result<bool> {
+        known(self.flags, DIRTY_TRACKING_ENABLE)?;
+        Ok(self.flags & DIRTY_TRACKING_ENABLE != 0)
+    }
+}
+
+/// The record stays as it is.
+const GET_DIRTY_BITMAP_NO_CLEAR: u32 = 1 << 0;
+
+/// `IOMMU_HWPT_GET_DIRTY_BITMAP`: reads which memory was written to.
+#[derive(FromBytes, IntoBytes, Immutable)]
+#[repr(C)]
+pub(crate) struct HwptGetDirtyBitmap {
+    size: u32,
+    /// ID of the page table.
+    pub(crate) hwpt_id: u32,
+    flags: u32,
+    reserved: u32,
+    /// The first IOVA, to which bit 0 belongs.
+    pub(crate) iova: u64,
+    /// The length of the range in bytes.
+    pub(crate) length: u64,
+    /// Number of bytes that a bit stands for. If it is not a power of two, its lowest bit counts.
+    pub(crate) page_size: u64,
+    /// User address of the bitmap, which need not be aligned.
+    pub(crate) data: u64,
+}
+command!(HwptGetDirtyBitmap, 0x8c, up to data: u64);
+
+impl HwptGetDirtyBitmap {
+    /// Returns whether the record is to be cleared.
+    ///
+    /// # Errors
+    ///
+    /// `EOPNOTSUPP` for unknown flags, and if the reserved field is not zero.
+    pub(crate) fn clears(&self) -> Result<bool> {
+        known(self.flags, GET_DIRTY_BITMAP_NO_CLEAR)?;
+        known(self.reserved, 0)?;
+        Ok(self.flags & GET_DIRTY_BITMAP_NO_CLEAR == 0)
+    }
+
+    /// Returns the first and the last IOVA of the range, both inclusive. `alignment` is that of the
+    /// address space, a power of two.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` for an empty range, and for one that is not aligned to `alignment` and to
+    /// `page_size`, which is not zero; `EOVERFLOW` for a range past the end of the address space.
+    pub(crate) fn range(&self, alignment: u64) -> Result<(u64, u64)> {
+        let more = self.length.checked_sub(1).ok_or(EINVAL)?;
+        let last = self.iova.checked_add(more).ok_or(EOVERFLOW)?;
+        let end = last.wrapping_add(1);
+
+        for size in [alignment, self.page_size] {
+            if (self.iova | end) & size.checked_sub(1).ok_or(EINVAL)? != 0 {
+                return Err(EINVAL);
+            }
+        }
+        Ok((self.iova, last))
+    }
+}
+
 /// `in_data_type` is the kind of information that is requested.
 const HW_INFO_INPUT_TYPE: u32 = 1 << 0;
 
@@ -180,6 +267,8 @@ impl GetHwInfo {
 /// The capabilities of an IOMMU for a device.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct HwCapabilities {
+    /// Page tables record which memory the device has written to.
+    pub(crate) dirty_tracking: bool,
     /// The device may ask for permission to execute, with a PASID.
     pub(crate) pasid_exec: bool,
     /// The device may ask for privileged accesses, with a PASID.
@@ -191,9 +280,9 @@ pub(crate) struct HwCapabilities {
 impl HwCapabilities {
     /// Returns the bits of the ABI.
     pub(crate) fn bits(self) -> u64 {
-        // The lowest bit is dirty tracking, which this module does not have. The last one is
-        // inverted: it says that ATS cannot be used.
-        u64::from(self.pasid_exec) << 1
+        // The last one is inverted: it says that ATS cannot be used.
+        u64::from(self.dirty_tracking)
+            | u64::from(self.pasid_exec) << 1
             | u64::from(self.pasid_privileged) << 2
             | u64::from(!self.ats) << 3
     }

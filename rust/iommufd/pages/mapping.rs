@@ -8,9 +8,11 @@ use super::{
     Pages, SharedPages,
 };
 use crate::{
+    iommu::{DirtyRecorder, IotlbGather},
     iova::IovaClaim,
     table::{Table, TableList},
 };
+use core::ops::RangeInclusive;
 use kernel::prelude::*;
 
 /// A part of shared pages that is mapped at a range of IOVA, the same in each of its page tables.
@@ -190,6 +192,36 @@ impl Mapping {
         Ok(Self {
             window: Some(upper),
         })
+    }
+
+    /// Records which memory in a part of the range devices have written to through one of its page
+    /// tables, as [`DomainTable::read_dirty`](crate::iommu::DomainTable::read_dirty) does. Memory of
+    /// a device is not recorded: its exporter may unmap it at any time, and nobody else can copy
+    /// it.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` if the page table does not have the mapping, or the part is not one of the range;
+    /// else those of `read_dirty`.
+    pub fn read_dirty(
+        &self,
+        table: &Table,
+        part: RangeInclusive<u64>,
+        to: &mut DirtyRecorder,
+        gather: Pin<&mut IotlbGather>,
+    ) -> Result {
+        let OpenWindow { pages, id } = self.window.as_ref().ok_or(EINVAL)?;
+        let Pages::Pinned(pinned) = &pages.0 else {
+            return Ok(());
+        };
+
+        if part.is_empty() || !pinned.shows(*id, table, &part) {
+            return Err(EINVAL);
+        }
+        // SAFETY: The table maps all of the window, which has the part. It does so during the call:
+        // the window is closed, shortened or removed from the table only by functions that own the
+        // `Mapping` with its identifier, or borrow it mutably, and `self` is borrowed.
+        unsafe { table.read_dirty(part, to, gather) }
     }
 
     /// Unmaps the range in all page tables, unpins the pages that have no other holder, and returns

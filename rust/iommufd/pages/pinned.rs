@@ -27,7 +27,10 @@ use crate::{
     mm::{Account, Charge, Memory, PfnRun, PinnedBatch},
     table::Table,
 };
-use core::{ops::Range, ptr::NonNull};
+use core::{
+    ops::{Range, RangeInclusive},
+    ptr::NonNull,
+};
 use kernel::{
     new_mutex,
     page::PAGE_SIZE,
@@ -287,6 +290,17 @@ impl PinnedPages {
             }
         }
         true
+    }
+
+    /// Returns whether a table maps a window that has all IOVAs of `part`.
+    pub(super) fn shows(&self, id: WindowId, table: &Table, part: &RangeInclusive<u64>) -> bool {
+        self.state.lock().windows.get(id).is_some_and(|window| {
+            let claim = &window.view.claim;
+
+            window.tables.has(table)
+                && claim.first() <= *part.start()
+                && *part.end() <= claim.last()
+        })
     }
 
     /// Splits a window in two. Returns the identifier of the upper one.

@@ -195,11 +195,17 @@ TEST_F(hwpt, nesting_on_no_parent)
 
 TEST_F(hwpt, flags)
 {
+	struct iommu_hw_info info = { .size = sizeof(info), .dev_id = self->dev };
 	uint32_t id;
 
-	/* Bit 2 is that of faults. What stands behind the others of the first four is to come. */
+	/* Dirty tracking is offered where the IOMMU can do it, parents and PASIDs are to come */
+	ASSERT_EQ(0, ioctl_errno(self->fd, IOMMU_GET_HW_INFO, &info));
+	EXPECT_EQ(info.out_capabilities & IOMMU_HW_CAP_DIRTY_TRACKING ? 0 : -EOPNOTSUPP,
+		  hwpt_alloc(self->fd, self->dev, self->ioas,
+			     IOMMU_HWPT_ALLOC_DIRTY_TRACKING, &id));
+	/* Bit 2 is that of faults */
 	for (unsigned int bit = 0; bit < 32; bit++)
-		if (bit != 2)
+		if (bit != 1 && bit != 2)
 			EXPECT_EQ(-EOPNOTSUPP,
 				  hwpt_alloc(self->fd, self->dev, self->ioas,
 					     1U << bit, &id));
@@ -367,9 +373,8 @@ TEST_F(hwpt, info_capabilities)
 	struct iommu_hw_info info;
 
 	ASSERT_EQ(0, hw_info(self->fd, self->dev, &info, NULL, 0));
-	/* Dirty tracking is not offered, whatever the IOMMU can do: it is to come */
 	EXPECT_EQ(0, info.out_capabilities &
-		     ~(IOMMU_HW_CAP_PCI_PASID_EXEC | IOMMU_HW_CAP_PCI_PASID_PRIV |
+		     ~(IOMMU_HW_CAP_DIRTY_TRACKING | IOMMU_HW_CAP_PCI_PASID_EXEC | IOMMU_HW_CAP_PCI_PASID_PRIV |
 		       IOMMU_HW_CAP_PCI_ATS_NOT_SUPPORTED));
 	/* edu has neither PASIDs nor ATS, but the flag for ATS also depends on the IOMMU */
 	EXPECT_EQ(0, info.out_max_pasid_log2);

@@ -6,9 +6,9 @@
 use crate::{
     base::{Result, EINVAL, EOPNOTSUPP, EOVERFLOW},
     uapi::{
-        GetHwInfo, HwptAlloc, IoasAlloc, IoasAllowIovas, IoasChangeProcess, IoasCopy,
-        IoasIovaRanges, IoasMap, IoasMapFile, IoasUnmap, IommuOption, MapFlags, OptionId, OptionOp,
-        UnmapRange, VfioIoas,
+        GetHwInfo, HwptAlloc, HwptGetDirtyBitmap, HwptSetDirtyTracking, IoasAlloc, IoasAllowIovas,
+        IoasChangeProcess, IoasCopy, IoasIovaRanges, IoasMap, IoasMapFile, IoasUnmap, IommuOption,
+        MapFlags, OptionId, OptionOp, UnmapRange, VfioIoas,
     },
 };
 use zerocopy::FromBytes;
@@ -38,6 +38,7 @@ pub fn commands(data: &[u8]) {
     unmap(&bytes);
     option(&bytes);
     hardware(&bytes);
+    dirty(&bytes);
 }
 
 fn only_zero(word: u32) -> Result {
@@ -136,6 +137,32 @@ fn hardware(bytes: &[u8; 64]) {
             0 if data_len >> 8 == 0 => Ok(0),
             1 if data_len >> 8 == 0 => Ok(data_type),
             _ => Err(EOPNOTSUPP),
+        }
+    );
+}
+
+fn dirty(bytes: &[u8; 64]) {
+    let (get, _) = HwptGetDirtyBitmap::read_from_prefix(bytes).expect("room");
+    let (set, _) = HwptSetDirtyTracking::read_from_prefix(bytes).expect("room");
+    let (iova, length, size) = (long(bytes, 16), long(bytes, 24), long(bytes, 32));
+    let end = u128::from(iova) + u128::from(length);
+    let aligned = |to: u64| (iova | end as u64) & to.wrapping_sub(1) == 0;
+
+    assert_eq!(set.enable().is_ok(), word(bytes, 4) < 2);
+    assert_eq!(
+        get.clears().is_ok(),
+        word(bytes, 8) < 2 && word(bytes, 12) == 0
+    );
+    assert_eq!(
+        get.range(4096),
+        if length == 0 {
+            Err(EINVAL)
+        } else if end > 1 << 64 {
+            Err(EOVERFLOW)
+        } else if size == 0 || !aligned(4096) || !aligned(size) {
+            Err(EINVAL)
+        } else {
+            Ok((iova, (end - 1) as u64))
         }
     );
 }
