@@ -13,11 +13,13 @@
 //! | `iommu.rs` | the mock IOMMU: a driver on the same traits as any other |
 //! | `device.rs` | mock devices as objects, bound and attached as by vfio |
 //! | `access.rs` | users of address spaces in the kernel, as files |
+//! | `dirty.rs` | writes of devices that page tables record |
 //! | `check.rs` | looking into page tables and at pages |
 
 mod access;
 mod check;
 mod device;
+mod dirty;
 mod iommu;
 mod uapi;
 
@@ -87,6 +89,11 @@ fn ioctl(call: &Call<'_>) -> Result<isize> {
             device::create(command, call, dev_flags)
         }
         Op::MockDomainReplace => device::replace(command, call),
+        Op::Dirty => dirty::write(command, call),
+        Op::ReadDirtyByC => {
+            kernel_ext::iommu::driver::read_dirty_by_c(command.id != 0);
+            Ok(())
+        }
         Op::OutliveDevice => device::outlive(call),
         Op::CheckMap => check::map(command, call),
         Op::CheckRefs => check::refs(command),

@@ -8,14 +8,18 @@
 use super::uapi::{
     HwptSelftest, TestHwInfo, APERTURE, DEVICE_NO_DIRTY, DEVICE_PASID, HUGE_PAGE_SIZE,
     HWPT_DATA_NONE, HWPT_DATA_SELFTEST, PAGE_TABLE_DEFAULT, PAGE_TABLE_HUGE, PASID_WIDTH,
+    SMALL_PAGE_SIZE,
 };
 use crate::IommufdModule;
 use core::ops::RangeInclusive;
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use kernel::{device::Device, faux, page::PAGE_SIZE, prelude::*, sync::aref::ARef};
 use kernel_ext::{
     iommu::{
-        driver::{DefaultDomain, Driver, Grouping, HwInfoData, NewDomain, PagingDomain, Target},
+        driver::{
+            DefaultDomain, DirtyTracking, DomainRef, Driver, Grouping, HwInfoData, NewDomain,
+            PagingDomain, Target,
+        },
         mock::{Bus, MockDevice, Property, Registration},
         table::Limits,
         Capability, DomainFeatures, IotlbGather, UserData,
@@ -131,12 +135,9 @@ impl Driver for MockIommu {
     fn new_domain(
         &self,
         _device: &Translated,
-        features: DomainFeatures,
+        _features: DomainFeatures,
         data: Option<UserData>,
     ) -> Result<NewDomain<Self>> {
-        if features.dirty_tracking {
-            return Err(EOPNOTSUPP);
-        }
         let page_table = match data {
             None => PAGE_TABLE_DEFAULT,
             Some(data) if [HWPT_DATA_SELFTEST, HWPT_DATA_NONE].contains(&data.kind) => {
@@ -150,7 +151,9 @@ impl Driver for MockIommu {
             &self.device,
             (),
             Limits::default(),
-            Ok(MockDomain),
+            Ok(MockDomain {
+                tracks_dirty: AtomicBool::new(false),
+            }),
         )?;
 
         match page_table {
@@ -172,7 +175,37 @@ impl Driver for MockIommu {
 }
 
 /// A domain that no hardware walks: there is no cache to flush.
-pub(crate) struct MockDomain;
+pub(crate) struct MockDomain {
+    /// Whether it records what devices write to.
+    tracks_dirty: AtomicBool,
+}
+
+impl MockDomain {
+    /// Lets a device write to the memory at each of `iovas`, through `domain`.
+    ///
+    /// The pages of the page table are smaller than the CPU's. A device of this IOMMU always writes
+    /// whole pages of the CPU: the kernel's selftests expect that all of such a page is dirty.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` if the domain does not record what devices write to.
+    pub(super) fn write(
+        domain: DomainRef<'_, MockIommu>,
+        iovas: impl Iterator<Item = u64>,
+    ) -> Result {
+        if !domain.tracks_dirty.load(Ordering::Relaxed) {
+            return Err(EINVAL);
+        }
+        for iova in iovas {
+            let page = iova & !(PAGE_SIZE as u64 - 1);
+
+            for part in (0..PAGE_SIZE as u64).step_by(SMALL_PAGE_SIZE as usize) {
+                domain.mark_dirty(page + part);
+            }
+        }
+        Ok(())
+    }
+}
 
 impl PagingDomain for MockDomain {
     fn sync(&self, _gather: Pin<&mut IotlbGather>) {}
@@ -180,4 +213,15 @@ impl PagingDomain for MockDomain {
     fn sync_all(&self) {}
 
     fn flush(&self, _range: RangeInclusive<u64>, _tables: bool) {}
+
+    fn dirty(&self) -> Option<&dyn DirtyTracking> {
+        Some(self)
+    }
+}
+
+impl DirtyTracking for MockDomain {
+    fn track(&self, on: bool) -> Result {
+        self.tracks_dirty.store(on, Ordering::Relaxed);
+        Ok(())
+    }
 }

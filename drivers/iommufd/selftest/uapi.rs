@@ -95,6 +95,8 @@ operations! {
     AccessReplaceIoas = 11,
     /// As `MockDomain`, for a device with flags.
     MockDomainFlags = 12,
+    /// Lets a device write to memory through a page table that records it.
+    Dirty = 13,
     /// Compares what a mock device has cached with a number.
     DevCheckCache = 16,
     /// Creates a dma-buf of kernel memory.
@@ -103,6 +105,9 @@ operations! {
     DmabufRevoke = 23,
     /// Has the claim on the DMA of a device outlive the device. Not in the kernel.
     OutliveDevice = 1000,
+    /// Has dirty pages read by the functions for C, or, if the ID is zero, not any more. Not in the
+    /// kernel.
+    ReadDirtyByC = 1001,
 }
 
 /// Arguments of [`Op::AddReserved`].
@@ -201,8 +206,10 @@ pub(super) const PAGE_TABLE_DEFAULT: u32 = 0;
 pub(super) const PAGE_TABLE_HUGE: u32 = 1;
 /// The IOVAs that a page table with small pages translates, both ends inclusive.
 pub(super) const APERTURE: core::ops::RangeInclusive<u64> = 1 << 24..=(1 << 31) - 1;
+/// The size of the smallest pages of a page table.
+pub(super) const SMALL_PAGE_SIZE: u64 = 2048;
 /// The size of huge pages, which are used beside the CPU's pages.
-pub(super) const HUGE_PAGE_SIZE: u64 = 512 * 2048;
+pub(super) const HUGE_PAGE_SIZE: u64 = 512 * SMALL_PAGE_SIZE;
 
 /// The information of the mock IOMMU, `struct iommu_test_hw_info`.
 #[derive(IntoBytes, Immutable)]
@@ -290,6 +297,24 @@ pub(super) struct AccessRw {
 pub(super) struct AccessReplaceIoas {
     /// ID of the address space.
     pub(super) ioas_id: u32,
+}
+
+/// Arguments and answer of [`Op::Dirty`].
+#[derive(FromBytes, IntoBytes, Immutable)]
+#[repr(C)]
+pub(super) struct Dirty {
+    flags: u32,
+    padding: u32,
+    /// The first IOVA.
+    pub(super) iova: u64,
+    /// The length in bytes.
+    pub(super) length: u64,
+    /// Number of bytes that a bit stands for.
+    pub(super) page_size: u64,
+    /// User address of a bitmap of the pages that are written to.
+    pub(super) uptr: u64,
+    /// Answer: the number of bits that are set.
+    pub(super) out_nr_dirty: u64,
 }
 
 /// Arguments of [`Op::DevCheckCache`].

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * What is offered of an IOMMU that can do more than this module: the mock IOMMU says
- * that it tracks dirty pages and has PASIDs.
+ * that it has PASIDs.
  */
 #include <sys/ioctl.h>
 
@@ -49,14 +49,6 @@ FIXTURE_TEARDOWN(offer)
 	close(self->fd);
 }
 
-TEST_F(offer, no_dirty_tracking)
-{
-	struct iommu_hw_info info = { .size = sizeof(info), .dev_id = self->device };
-
-	ASSERT_EQ(0, ioctl_errno(self->fd, IOMMU_GET_HW_INFO, &info));
-	EXPECT_EQ(0, info.out_capabilities & IOMMU_HW_CAP_DIRTY_TRACKING);
-}
-
 TEST_F(offer, no_page_tables_with_features)
 {
 	struct iommu_hwpt_alloc cmd = {
@@ -65,7 +57,7 @@ TEST_F(offer, no_page_tables_with_features)
 
 	EXPECT_EQ(0, ioctl_errno(self->fd, IOMMU_HWPT_ALLOC, &cmd));
 	cmd.flags = IOMMU_HWPT_ALLOC_DIRTY_TRACKING;
-	EXPECT_EQ(-EOPNOTSUPP, ioctl_errno(self->fd, IOMMU_HWPT_ALLOC, &cmd));
+	EXPECT_EQ(0, ioctl_errno(self->fd, IOMMU_HWPT_ALLOC, &cmd));
 	cmd.flags = IOMMU_HWPT_ALLOC_PASID;
 	EXPECT_EQ(-EOPNOTSUPP, ioctl_errno(self->fd, IOMMU_HWPT_ALLOC, &cmd));
 	cmd.flags = IOMMU_HWPT_FAULT_ID_VALID;

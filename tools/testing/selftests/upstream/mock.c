@@ -18,8 +18,8 @@
 
 /* The kernel's number for a test that could not run */
 #define EXIT_SKIP 4
-/* What the tests of huge pages take at the same time. */
-#define HUGE_POOL (32UL << 20)
+/* What the tests of huge pages take at the same time: the most those of dirty tracking. */
+#define HUGE_POOL (128UL << 20)
 #define READY "IOMMUFD_MOCK_READY"
 
 int upstream_main(int argc, char *argv[]);
