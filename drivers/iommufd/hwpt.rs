@@ -34,6 +34,7 @@ pub(crate) struct Hwpt {
     table: Table,
     automatic: bool,
     enforces_cache_coherency: bool,
+    pasid_compatible: bool,
     ioas: UserRef<Ioas>,
 }
 
@@ -97,6 +98,7 @@ impl Hwpt {
                 table,
                 automatic,
                 enforces_cache_coherency,
+                pasid_compatible: features.pasid,
                 ioas,
             })
         })
@@ -115,6 +117,12 @@ impl Hwpt {
     /// Returns whether it is freed when no device is attached to it any more.
     pub(crate) fn is_automatic(&self) -> bool {
         self.automatic
+    }
+
+    /// Returns whether it may be attached for a PASID, and for other requests of a device of which a
+    /// PASID is attached.
+    pub(crate) fn is_pasid_compatible(&self) -> bool {
+        self.pasid_compatible
     }
 
     /// Returns the address space that it mirrors.

@@ -87,6 +87,10 @@ fn ioctl(call: &Call<'_>) -> Result<isize> {
             device::create(command, call, dev_flags)
         }
         Op::MockDomainReplace => device::replace(command, call),
+        Op::PasidAttach => device::attach_pasid(command, call),
+        Op::PasidReplace => device::replace_pasid(command, call),
+        Op::PasidDetach => device::detach_pasid(command, call),
+        Op::PasidCheckHwpt => device::check_pasid(command, call),
         Op::OutliveDevice => device::outlive(call),
         Op::CheckMap => check::map(command, call),
         Op::CheckRefs => check::refs(command),

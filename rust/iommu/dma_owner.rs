@@ -191,6 +191,11 @@ pub struct Claimed<'a> {
 }
 
 impl Claimed<'_> {
+    /// Returns the device.
+    pub fn device(&self) -> &Device {
+        self.dev
+    }
+
     /// Returns the C structure of the device.
     pub(crate) fn as_raw(&self) -> *mut bindings::device {
         device_ptr(self.dev)

@@ -1,16 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Attaching a group to a domain.
+//! Attaching a group to domains: one for its requests without a PASID, and one for each PASID.
 //!
-//! The devices of a group share its domain. C code finds one of them through the attach handle that
-//! the IOMMU core has for the group (`iommufd_sw_msi()` in vmlinux), under the lock that the core
-//! takes to change the handle. An [`Attachment`] has a handle for each attached device, and gives
-//! the core another one before a device leaves, so that the core never names a device that is gone.
+//! The devices of a group share its domains. C code finds one of them through the attach handle
+//! that the IOMMU core has for the group and a PASID (`iommufd_sw_msi()` in vmlinux), under the
+//! lock that the core takes to change the handle. An [`Attachment`] has a handle for each attached
+//! device, and gives the core another one before a device leaves, so that the core never names a
+//! device that is gone.
+//!
+//! A handle keeps the bound device that it names. So no PASID is attached before its device is
+//! bound, and a device with a PASID that is attached is not destroyed.
 
 use crate::{
     bindings,
     capi::{begins_with_head, DeviceHead},
-    iommu::{DmaOwner, Group},
+    iommu::{DmaOwner, Group, Pasid, Requester},
+    shim::device_ptr,
     table::Table,
     ObjectId, ObjectType, OwnerRef, UserRef,
 };
@@ -82,30 +87,34 @@ impl<T: ObjectType> AttachHandle<T> {
     }
 }
 
-/// The devices of a group that are attached to a domain. On drop the group is detached, which
-/// blocks its DMA.
+/// The devices of a group whose requests without a PASID, or with one certain PASID, are attached to
+/// a domain. On drop these requests of the group are detached, which blocks them.
 ///
 /// # Invariants
 ///
-/// `group` is attached to the domain of `table`. `handles` is not empty, the core has the first of
-/// them, and each is of a device of `group`. The DMA of the group is claimed: each device was when
-/// it was attached, and the core does not release the last claim on a group that is attached.
+/// The requests `who` of `group` are attached to the domain of `table`. `handles` is not empty, the
+/// core has the first of them, and each is of a device of `group`. The DMA of the group is claimed:
+/// each device was when it was attached, and the core does not release the last claim on a group of
+/// which any requests are attached.
 pub struct Attachment<T: ObjectType> {
     group: Group,
+    who: Requester,
     table: Table,
     /// Dropped last, because the core uses the first until the group is detached.
     handles: KVec<KBox<AttachHandle<T>>>,
 }
 
 impl<T: ObjectType> Attachment<T> {
-    /// Attaches the group of the device of `handle` to the domain of `table`.
+    /// Attaches the requests `who` of the group of the device of `handle` to the domain of `table`.
     ///
     /// # Errors
     ///
-    /// `EINVAL` if the domain is not compatible with the devices, for which another domain may be;
+    /// `EINVAL` if the domain is not compatible with the devices, for which another domain may be,
+    /// or if a device of the group does not have the PASID; `EOPNOTSUPP` if the driver of the IOMMU
+    /// does not support PASIDs; `EBUSY` if these requests of the group are attached already;
     /// `ENODEV` if the driver of the device has been unbound; `ENOMEM`; else the error of the IOMMU
     /// driver.
-    pub fn new(table: Table, handle: KBox<AttachHandle<T>>) -> Result<Self> {
+    pub fn new(who: Requester, table: Table, handle: KBox<AttachHandle<T>>) -> Result<Self> {
         let owner = handle.owner.clone();
         let group = owner.group().clone();
         let raw = handle.as_raw();
@@ -114,15 +123,30 @@ impl<T: ObjectType> Attachment<T> {
         handles.push_within_capacity(handle)?;
 
         let _claim = owner.hold()?;
-        // SAFETY: `table` and `group` hold references, so both are valid. The claim is held, so the
-        // group has the device. The handle is boxed, and the new value keeps it until the core has
-        // another one or the group has been detached.
-        to_result(unsafe {
-            bindings::iommu_attach_group_handle(table.as_raw(), group.as_raw(), raw)
+
+        to_result(match who {
+            // SAFETY: `table` and `group` hold references, so both are valid. The claim is held, so
+            // the group has the device. The handle is boxed, and the new value keeps it until the
+            // core has another one or the group has been detached.
+            Requester::Rid => unsafe {
+                bindings::iommu_attach_group_handle(table.as_raw(), group.as_raw(), raw)
+            },
+            // SAFETY: As above. `owner` holds a reference to the device, which is bound to its
+            // driver and does not leave its group while the claim is held.
+            Requester::Pasid(pasid) => unsafe {
+                bindings::iommu_attach_device_pasid(
+                    table.as_raw(),
+                    device_ptr(owner.device()),
+                    pasid.get(),
+                    raw,
+                )
+            },
         })?;
-        // INVARIANT: The group was attached just now, with the only handle, whose device is in it.
+        // INVARIANT: The requests of the group were attached just now, with the only handle, whose
+        // device is in the group.
         Ok(Self {
             group,
+            who,
             table,
             handles,
         })
@@ -165,16 +189,28 @@ impl<T: ObjectType> Attachment<T> {
         if !handle.owner.group().is_same(&self.group) {
             return Err(EINVAL);
         }
-        // SAFETY: `table` and `group` hold references, so both are valid, and by the type invariant
-        // the group is attached. The claim is held, so the group has the device. The callers keep
-        // the boxed handle and the table in `self`, and drop those that they replace only after the
-        // call, when the core does not use them any more.
-        to_result(unsafe {
-            bindings::iommu_replace_group_handle(
-                self.group.as_raw(),
-                table.as_raw(),
-                handle.as_raw(),
-            )
+        to_result(match self.who {
+            // SAFETY: `table` and `group` hold references, so both are valid, and by the type
+            // invariant the group is attached. The claim is held, so the group has the device. The
+            // callers keep the boxed handle and the table in `self`, and drop those that they
+            // replace only after the call, when the core does not use them any more.
+            Requester::Rid => unsafe {
+                bindings::iommu_replace_group_handle(
+                    self.group.as_raw(),
+                    table.as_raw(),
+                    handle.as_raw(),
+                )
+            },
+            // SAFETY: As above. The handle's owner holds a reference to the device, which is bound
+            // to its driver and does not leave its group while the claim is held.
+            Requester::Pasid(pasid) => unsafe {
+                bindings::iommu_replace_device_pasid(
+                    table.as_raw(),
+                    device_ptr(handle.owner.device()),
+                    pasid.get(),
+                    handle.as_raw(),
+                )
+            },
         })
     }
 
@@ -223,12 +259,74 @@ impl<T: ObjectType> Attachment<T> {
     pub fn handles(&self) -> &[KBox<AttachHandle<T>>] {
         &self.handles
     }
+
+    /// Detaches `pasid`, which is that of `who`. Returns false if the drivers of all devices have
+    /// been unbound, which is an error of theirs: no device is known to be in the group then.
+    fn detach_pasid(&self, pasid: Pasid) -> bool {
+        let mut claims = self.handles.iter().map(|handle| handle.owner.hold());
+        let Some(claim) = claims.find_map(Result::ok) else {
+            return false;
+        };
+
+        // SAFETY: By the type invariant the PASID of the group is attached to the domain of
+        // `table`. The claim is held, so the device is bound to its driver and does not leave the
+        // group. The handle that the core has is dropped after this.
+        unsafe {
+            bindings::iommu_detach_device_pasid(
+                self.table.as_raw(),
+                device_ptr(claim.device()),
+                pasid.get(),
+            )
+        };
+        true
+    }
+}
+
+#[cfg(CONFIG_IOMMUFD_RUST_TEST)]
+impl<T: ObjectType> Attachment<T> {
+    /// Returns whether the core has attached the requests to the domain of `table`, with the first
+    /// handle.
+    pub fn is_in_core(&self) -> bool {
+        self.handles.first().is_some_and(|first| {
+            let raw = first.as_raw();
+            // SAFETY: The handle is valid, and the core changes it only in calls from functions
+            // with a `&mut self`.
+            let domain = unsafe { (*raw).domain };
+
+            core::ptr::eq(core_handle(&self.group, self.who), raw)
+                && core::ptr::eq(domain, self.table.as_raw())
+        })
+    }
+}
+
+/// Returns whether the core has an attach handle for the requests `who` of a group.
+#[cfg(CONFIG_IOMMUFD_RUST_TEST)]
+pub fn has_core_handle(group: &Group, who: Requester) -> bool {
+    kernel::error::from_err_ptr(core_handle(group, who)).is_ok()
+}
+
+/// Returns the attach handle that the core has, which may be gone, or an error pointer.
+#[cfg(CONFIG_IOMMUFD_RUST_TEST)]
+fn core_handle(group: &Group, who: Requester) -> *mut bindings::iommu_attach_handle {
+    // SAFETY: `group` holds a reference. With type zero, the function does not access the handle.
+    unsafe { bindings::iommu_attach_handle_get(group.as_raw(), who.as_raw(), 0) }
 }
 
 impl<T: ObjectType> Drop for Attachment<T> {
     fn drop(&mut self) {
-        // SAFETY: By the type invariant the group is attached to the domain of `table`, and its DMA
-        // is claimed. The handle that the core has is dropped after this.
-        unsafe { bindings::iommu_detach_group_handle(self.table.as_raw(), self.group.as_raw()) };
+        match self.who {
+            // SAFETY: By the type invariant the group is attached to the domain of `table`, and its
+            // DMA is claimed. The handle that the core has is dropped after this.
+            Requester::Rid => unsafe {
+                bindings::iommu_detach_group_handle(self.table.as_raw(), self.group.as_raw())
+            },
+            Requester::Pasid(pasid) => {
+                if kernel::warn_on!(!self.detach_pasid(pasid)) {
+                    // The core still uses them. It has leaked the claim on the group as well.
+                    core::mem::forget(self.table.clone());
+                    core::mem::forget(core::mem::take(&mut self.handles));
+                }
+            }
+        }
     }
 }

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     bindings,
-    iommu::{DmaOwner, Group},
+    iommu::{DmaOwner, Group, Requester},
     shim::error_ptr,
 };
 use core::mem::{offset_of, ManuallyDrop};
@@ -39,18 +39,20 @@ pub trait KernelApi: Iommufd + VfioCompat {
     /// attached.
     fn bind(context: &Context<Self>, dev: &Device<Bound>) -> Result<OwnerRef<Self::Device>>;
 
-    /// Prepares the end of a device, which is destroyed after this: detaches it, if it is attached.
+    /// Prepares the end of a device, which is destroyed after this: detaches it and its PASIDs, if
+    /// they are attached.
     fn unbind(device: &OwnerRef<Self::Device>);
 
-    /// Lets the device translate through the page table or IO address space `pt`; returns the page
-    /// table that it has got.
-    fn attach(device: &OwnerRef<Self::Device>, pasid: u32, pt: ObjectId) -> Result<ObjectId>;
+    /// Lets the requests `who` of the device translate through the page table or IO address space
+    /// `pt`. Returns the page table that they have got.
+    fn attach(device: &OwnerRef<Self::Device>, who: Requester, pt: ObjectId) -> Result<ObjectId>;
 
-    /// As [`attach`](Self::attach), for a device that is attached; on failure it stays as it is.
-    fn replace(device: &OwnerRef<Self::Device>, pasid: u32, pt: ObjectId) -> Result<ObjectId>;
+    /// As [`attach`](Self::attach), for requests that are attached. On failure they stay so.
+    fn replace(device: &OwnerRef<Self::Device>, who: Requester, pt: ObjectId) -> Result<ObjectId>;
 
-    /// Undoes [`attach`](Self::attach): DMA is blocked again.
-    fn detach(device: &OwnerRef<Self::Device>, pasid: u32);
+    /// Undoes [`attach`](Self::attach): the requests are blocked again. Has no effect on requests
+    /// that are not attached.
+    fn detach(device: &OwnerRef<Self::Device>, who: Requester);
 
     /// Whether a device of `group` is bound to the context.
     fn has_group(context: &Context<Self>, group: &Group) -> bool;
@@ -306,7 +308,11 @@ pub(super) mod entry {
     /// `device` came from [`bind`]; `pt_id` is valid for reading and writing.
     pub unsafe fn attach<I: KernelApi>(device: *mut c_void, pasid: u32, pt_id: *mut u32) -> c_int {
         // SAFETY: The caller upholds the contract of this function, which is that of `change`.
-        unsafe { change::<I>(device, pt_id, |device, pt| I::attach(device, pasid, pt)) }
+        unsafe {
+            change::<I>(device, pt_id, |device, pt| {
+                I::attach(device, Requester::from_raw(pasid), pt)
+            })
+        }
     }
 
     /// # Safety
@@ -314,7 +320,11 @@ pub(super) mod entry {
     /// `device` came from [`bind`]; `pt_id` is valid for reading and writing.
     pub unsafe fn replace<I: KernelApi>(device: *mut c_void, pasid: u32, pt_id: *mut u32) -> c_int {
         // SAFETY: The caller upholds the contract of this function, which is that of `change`.
-        unsafe { change::<I>(device, pt_id, |device, pt| I::replace(device, pasid, pt)) }
+        unsafe {
+            change::<I>(device, pt_id, |device, pt| {
+                I::replace(device, Requester::from_raw(pasid), pt)
+            })
+        }
     }
 
     /// # Safety
@@ -324,7 +334,7 @@ pub(super) mod entry {
         // SAFETY: The caller promises that `device` came from `bind` and stays with C.
         let device = unsafe { borrow::<I::Device>(device) };
 
-        I::detach(&device, pasid);
+        I::detach(&device, Requester::from_raw(pasid));
     }
 
     /// # Safety

@@ -7,7 +7,7 @@
 //! | [`iova`] | the right to map at a range of IOVA |
 //! | [`table`] | the page tables of an address space |
 //! | [`pages`] | pinned memory, shared by page tables and users in the kernel; owns all pins |
-//! | [`attach`] | groups that are attached to a domain |
+//! | [`attach`] | groups that are attached to domains, for their PASIDs too |
 //! | [`object`], [`context`], [`weak`] | objects, references to them, contexts of open files |
 //! | [`access`], [`compat`] | what drivers do without DMA, and in place of a VFIO container |
 //! | [`capi`] | the functions that other modules call |
@@ -51,6 +51,8 @@ mod table;
 mod weak;
 
 pub use access::{AccessObject, AccessUser};
+#[cfg(CONFIG_IOMMUFD_RUST_TEST)]
+pub use attach::has_core_handle;
 pub use attach::{AttachHandle, Attachment};
 pub use capi::{DeviceHead, KernelApi};
 pub use compat::VfioCompat;

@@ -45,6 +45,7 @@ impl Execute for HwptAlloc {
         let origin = Origin::User {
             features: DomainFeatures {
                 nest_parent: flags.nest_parent,
+                pasid: flags.pasid,
                 ..DomainFeatures::default()
             },
             data: user_data(self),

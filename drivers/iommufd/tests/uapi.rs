@@ -163,7 +163,8 @@ fn page_tables() {
     assert!(offered(0, false, false));
     assert!(offered(0b0001, false, true) && !offered(0b0001, true, false));
     assert!(offered(0b0100, true, false) && !offered(0b0100, false, true));
-    assert!(!offered(0b0010, true, true) && !offered(0b1000, true, true));
+    assert!(offered(0b1000, true, false) && !offered(0b1000, false, true));
+    assert!(!offered(0b0010, true, true));
 
     let nested = |flags, length| alloc(flags, 0, 1, length).check_nested();
     assert_eq!(nested(0b1100, 8), Ok(()));

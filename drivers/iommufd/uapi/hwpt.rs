@@ -72,9 +72,10 @@ impl HwptFlags {
     ///
     /// `EOPNOTSUPP` if they are not.
     pub(crate) fn check_offered(self, offer: HwptOffer) -> Result {
-        let unusable = self.dirty_tracking || self.pasid;
+        let refused = self.nest_parent && !offer.parents
+            || (self.faults || self.pasid) && !offer.features;
 
-        if unusable || self.nest_parent && !offer.parents || self.faults && !offer.features {
+        if self.dirty_tracking || refused {
             return Err(EOPNOTSUPP);
         }
         Ok(())
