@@ -256,7 +256,9 @@ impl Group {
     /// the group has left it.
     pub(crate) fn detach(&self, who: Requester, device: ObjectId) -> Option<UserRef<Hwpt>> {
         let mut guard = self.attached.lock();
-        let attached = guard.get_mut(&who).filter(|attached| attached.has(device))?;
+        let attached = guard
+            .get_mut(&who)
+            .filter(|attached| attached.has(device))?;
         let reserves = who == Requester::Rid;
 
         if attached.attachment.remove(device) {

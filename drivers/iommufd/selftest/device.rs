@@ -5,8 +5,8 @@
 use super::{
     iommu::add_device,
     uapi::{
-        DevCheckCache, MockDomain, MockDomainReplace, PasidChange, TestCommand,
-        DEV_CACHE_DEFAULT, DEV_CACHE_ENTRIES,
+        DevCheckCache, MockDomain, MockDomainReplace, PasidChange, TestCommand, DEV_CACHE_DEFAULT,
+        DEV_CACHE_ENTRIES,
     },
 };
 use crate::{

@@ -7,7 +7,8 @@
 
 use super::uapi::{
     HwptSelftest, TestHwInfo, APERTURE, DEVICE_NO_DIRTY, DEVICE_PASID, FAILING_PASID,
-    HUGE_PAGE_SIZE, HWPT_DATA_NONE, HWPT_DATA_SELFTEST, PAGE_TABLE_DEFAULT, PAGE_TABLE_HUGE, PASID_WIDTH,
+    HUGE_PAGE_SIZE, HWPT_DATA_NONE, HWPT_DATA_SELFTEST, PAGE_TABLE_DEFAULT, PAGE_TABLE_HUGE,
+    PASID_WIDTH,
 };
 use crate::IommufdModule;
 use core::ops::RangeInclusive;
@@ -178,7 +179,9 @@ impl Driver for MockIommu {
         let attaches = !matches!(change.to, Target::Blocked);
         let fails = device.fails_next.load(Ordering::Relaxed) && attaches;
 
-        device.fails_next.store(attaches && !fails, Ordering::Relaxed);
+        device
+            .fails_next
+            .store(attaches && !fails, Ordering::Relaxed);
         if fails {
             return Err(ENOMEM);
         }

@@ -72,8 +72,8 @@ impl HwptFlags {
     ///
     /// `EOPNOTSUPP` if they are not.
     pub(crate) fn check_offered(self, offer: HwptOffer) -> Result {
-        let refused = self.nest_parent && !offer.parents
-            || (self.faults || self.pasid) && !offer.features;
+        let refused =
+            self.nest_parent && !offer.parents || (self.faults || self.pasid) && !offer.features;
 
         if self.dirty_tracking || refused {
             return Err(EOPNOTSUPP);
