@@ -14,7 +14,7 @@
 
 use crate::{context::Context, device::Device, hwpt::Hwpt, ioas::Ioas};
 use core::ops::Deref;
-use iommufd_core::{AttachHandle, Attachment, ObjectId, UserRef};
+use iommufd_core::{AttachHandle, Attachment, GroupHead, ObjectId, UserRef};
 use kernel::{
     new_mutex,
     prelude::*,
@@ -47,8 +47,9 @@ impl Groups {
     }
 
     /// Returns a group, and counts one more bound device of it.
-    fn get(&self, group: iommu::Group) -> Result<Arc<Group>> {
-        let new = Arc::pin_init(Group::new(group), GFP_KERNEL_ACCOUNT)?;
+    fn get(&self, context: &Context, group: iommu::Group) -> Result<Arc<Group>> {
+        let head = Arc::new(GroupHead::new(context, &group), GFP_KERNEL_ACCOUNT)?;
+        let new = Arc::pin_init(Group::new(head, group), GFP_KERNEL_ACCOUNT)?;
         let mut entries = self.entries.lock();
 
         if let Some(entry) = entries
@@ -87,7 +88,7 @@ impl GroupRef {
     /// Creates the reference of a device that is being bound to `context`.
     pub(crate) fn new(context: &Context, group: iommu::Group) -> Result<Self> {
         Ok(Self {
-            group: context.groups.get(group)?,
+            group: context.groups.get(context, group)?,
             context: context.to_aref(),
         })
     }
@@ -110,6 +111,8 @@ impl Drop for GroupRef {
 /// A group within one context.
 #[pin_data]
 pub(crate) struct Group {
+    /// What C code reads of it.
+    head: Arc<GroupHead>,
     iommu: iommu::Group,
     #[pin]
     attached: Mutex<Attachments>,
@@ -121,8 +124,7 @@ type Attachments = RBTree<Requester, Attached>;
 /// The attachment of a group, for requests without a PASID or with one PASID.
 struct Attached {
     /// Has the devices that have been attached.
-    attachment: Attachment<Device>,
-    hwpt: UserRef<Hwpt>,
+    attachment: Attachment<Device, Hwpt>,
 }
 
 impl Attached {
@@ -135,16 +137,26 @@ impl Attached {
     }
 
     fn ioas(&self) -> &UserRef<Ioas> {
-        self.hwpt.ioas()
+        self.hwpt().ioas()
+    }
+
+    fn hwpt(&self) -> &UserRef<Hwpt> {
+        self.attachment.hwpt()
     }
 }
 
 impl Group {
-    fn new(iommu: iommu::Group) -> impl PinInit<Self> {
+    fn new(head: Arc<GroupHead>, iommu: iommu::Group) -> impl PinInit<Self> {
         pin_init!(Self {
+            head,
             iommu,
             attached <- new_mutex!(RBTree::new(), "Group::attached"),
         })
+    }
+
+    /// Returns what C code reads of the group.
+    pub(crate) fn head(&self) -> &Arc<GroupHead> {
+        &self.head
     }
 
     /// Returns the group of the IOMMU core.
@@ -173,7 +185,7 @@ impl Group {
             if attached.has(device) {
                 return Err(EBUSY);
             }
-            if !attached.hwpt.is_same(&hwpt) {
+            if !attached.hwpt().is_same(&hwpt) {
                 return Err(EINVAL);
             }
         }
@@ -194,9 +206,9 @@ impl Group {
                 check_pasids(&guard, who, &hwpt)?;
 
                 let node = RBTreeNodeReservation::new(GFP_KERNEL_ACCOUNT)?;
-                let attachment = Attachment::new(who, hwpt.table().clone(), handle)?;
+                let attachment = Attachment::new(who, hwpt, handle)?;
 
-                guard.insert(node.into_node(who, Attached { attachment, hwpt }));
+                guard.insert(node.into_node(who, Attached { attachment }));
             }
         }
         if let Some(unreserve) = unreserve {
@@ -223,33 +235,25 @@ impl Group {
         let attached = guard.get(&who).filter(|attached| attached.has(handle.id()));
         let attached = attached.ok_or(EINVAL)?;
 
-        if attached.hwpt.is_same(&hwpt) {
+        if attached.hwpt().is_same(&hwpt) {
             return Ok(None);
         }
-        let moves = who == Requester::Rid && !attached.ioas().is_same(hwpt.ioas());
+        let ioas = &hwpt.ioas().clone();
+        let moves = who == Requester::Rid && !attached.ioas().is_same(ioas);
 
         if moves {
-            reserve_for_all(attached.devices(), hwpt.ioas())?;
+            reserve_for_all(attached.devices(), ioas)?;
         }
         let compatible = check_pasids(&guard, who, &hwpt);
         let attached = guard.get_mut(&who).ok_or(EINVAL)?;
-        let replaced = compatible.and_then(|()| {
-            attached
-                .attachment
-                .replace(hwpt.table().clone(), handle)
-                .map(drop)
-        });
+        let replaced = compatible.and_then(|()| attached.attachment.replace(hwpt, handle));
 
-        if let Err(error) = replaced {
-            if moves {
-                unreserve_for_all(attached.devices(), hwpt.ioas());
-            }
-            return Err(error);
-        }
         if moves {
-            unreserve_for_all(attached.devices(), attached.ioas());
+            let left = replaced.as_ref().map_or(ioas, |old| old.ioas());
+
+            unreserve_for_all(attached.devices(), left);
         }
-        Ok(Some(core::mem::replace(&mut attached.hwpt, hwpt)))
+        replaced.map(Some)
     }
 
     /// Detaches the requests `who` of a device. Returns the page table, which the caller puts, if
@@ -267,9 +271,10 @@ impl Group {
             }
             return None;
         }
-        let Attached { attachment, hwpt } = guard.remove(&who)?;
+        let attached = guard.remove(&who)?;
+        let hwpt = attached.hwpt().clone();
 
-        drop(attachment);
+        drop(attached);
         if reserves {
             hwpt.ioas().unreserve_for(device);
         }
@@ -306,7 +311,7 @@ impl Group {
         let guard = self.attached.lock();
 
         guard.get(&who).is_some_and(|attached| {
-            attached.hwpt.table().is_same(hwpt.table()) && attached.attachment.is_in_core()
+            attached.hwpt().table().is_same(hwpt.table()) && attached.attachment.is_in_core()
         })
     }
 
@@ -335,7 +340,7 @@ fn check_pasids(attached: &Attachments, who: Requester, hwpt: &Hwpt) -> Result {
             let others = attached.get(&Requester::Rid);
 
             hwpt.is_pasid_compatible()
-                && others.is_none_or(|others| others.hwpt.is_pasid_compatible())
+                && others.is_none_or(|others| others.hwpt().is_pasid_compatible())
         }
     };
 

@@ -11,6 +11,7 @@ pub(super) mod access;
 pub(super) mod compat;
 
 use super::{
+    head::{head_of, GroupHead},
     AccessObject, Context, ContextDevice, Iommufd, Object, ObjectId, ObjectType, OwnerRef,
     VfioCompat,
 };
@@ -63,10 +64,12 @@ pub trait KernelApi: Iommufd + VfioCompat {
 #[repr(C)]
 pub struct DeviceHead<I: Iommufd> {
     _context: ARef<Context<I>>,
-    /// `igroup` and `group_item`, which no C code reads without `CONFIG_IRQ_MSI_IOMMU`.
-    _group: [usize; 3],
+    /// The address of `group`.
+    _igroup: usize,
+    _group_item: [usize; 2],
     dev: ARef<Device>,
     /// From here on Rust only.
+    _group: Arc<GroupHead>,
     owner: Arc<DmaOwner>,
 }
 
@@ -75,7 +78,8 @@ pub struct DeviceHead<I: Iommufd> {
 struct DeviceHeadLayout {
     header: bindings::iommufd_object,
     context: *const (),
-    _group: [usize; 3],
+    igroup: usize,
+    _group_item: [usize; 2],
     dev: ARef<Device>,
 }
 
@@ -83,25 +87,31 @@ const _: () = {
     assert!(
         offset_of!(DeviceHeadLayout, context) == offset_of!(bindings::iommufd_device_layout, ictx)
     );
+    assert!(
+        offset_of!(DeviceHeadLayout, igroup) == offset_of!(bindings::iommufd_device_layout, igroup)
+    );
     assert!(offset_of!(DeviceHeadLayout, dev) == offset_of!(bindings::iommufd_device_layout, dev));
     assert!(size_of::<ARef<Device>>() == size_of::<*const ()>());
     assert!(
         !cfg!(CONFIG_IRQ_MSI_IOMMU),
-        "iommufd_sw_msi() reads the group of an attached device, which there is none of here"
+        "a group that is attached must get the MSI pages that its devices use"
     );
 };
 
 impl<I: Iommufd> DeviceHead<I> {
-    /// Creates the head of the device of `owner`, which is being bound to `context`. Keeps both.
+    /// Creates the head of the device of `owner`, one of `group`, which is being bound to `context`.
+    /// Keeps all of them.
     ///
     /// # Errors
     ///
     /// `ENOMEM`.
-    pub fn new(context: &Context<I>, owner: DmaOwner) -> Result<Self> {
+    pub fn new(context: &Context<I>, group: Arc<GroupHead>, owner: DmaOwner) -> Result<Self> {
         Ok(Self {
             _context: context.to_aref(),
-            _group: [0; 3],
+            _igroup: group.address(),
+            _group_item: [0; 2],
             dev: owner.device().into(),
+            _group: group,
             owner: Arc::new(owner, GFP_KERNEL_ACCOUNT)?,
         })
     }
@@ -113,14 +123,11 @@ impl<I: Iommufd> DeviceHead<I> {
 }
 
 /// Returns whether an object is laid out as C reads a bound device: its value begins with a
-/// [`DeviceHead`]. `AsRef` alone does not say where the head is.
+/// [`DeviceHead`].
 pub(super) fn begins_with_head<T: ObjectType + AsRef<DeviceHead<T::Family>>>(
     device: &OwnerRef<T>,
 ) -> bool {
-    const {
-        assert!(Object::<T>::VALUE_OFFSET == size_of::<bindings::iommufd_object>());
-    }
-    core::ptr::addr_eq::<T, _>(&**device, (**device).as_ref())
+    head_of::<T, DeviceHead<T::Family>>(device).is_some()
 }
 
 /// The context behind C's pointer.

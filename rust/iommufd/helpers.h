@@ -51,13 +51,41 @@ struct iommufd_ctx_layout {
 	unsigned int sw_msi_id;
 };
 
+struct iommufd_group_layout {
+	struct kref ref;
+	struct mutex lock;
+	struct iommufd_ctx *ictx;
+	struct iommu_group *group;
+	struct xarray pasid_attach;
+	u64 required_sw_msi;
+	phys_addr_t sw_msi_start;
+};
+
 /* C code reads the fields of a bound device up to @dev. */
 struct iommufd_device_layout {
 	struct iommufd_object obj;
 	struct iommufd_ctx *ictx;
-	void *igroup;
+	struct iommufd_group_layout *igroup;
 	struct list_head group_item;
 	struct device *dev;
+};
+
+/* The page table that is the cookie of a domain. */
+struct iommufd_hwpt_layout {
+	struct iommufd_object obj;
+	struct iommu_domain *domain;
+	void *fault;
+	bool pasid_compat : 1;
+};
+
+struct iommufd_hwpt_paging_layout {
+	struct iommufd_hwpt_layout common;
+	void *ioas;
+	bool auto_domain : 1;
+	bool enforce_cache_coherency : 1;
+	bool nest_parent : 1;
+	struct list_head hwpt_item;
+	u64 present_sw_msi;
 };
 
 /* The attach handle of the kernel, to which an attached domain points back. */
@@ -68,6 +96,7 @@ struct iommufd_attach_handle_layout {
 
 bool iommufd_core_allow_unsafe_interrupts(void);
 
+void iommufd_core_set_cookie(struct iommu_domain *domain, void *hwpt);
 void iommufd_core_ctx_init(struct iommufd_ctx_layout *ctx,
 				 struct file *file);
 void iommufd_core_ctx_destroy(struct iommufd_ctx_layout *ctx);
