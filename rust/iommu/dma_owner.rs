@@ -211,9 +211,10 @@ impl Claimed<'_> {
 
     /// Returns the operations of the driver of its IOMMU.
     pub(crate) fn iommu_ops(&self) -> &bindings::iommu_ops {
-        // SAFETY: By the type invariant the device keeps its `dev_iommu` while `self` exists, and
-        // so the IOMMU that this names.
-        let ops = unsafe { (*(*self.iommu()).iommu_dev).ops };
+        // SAFETY: By the type invariant the device keeps its `dev_iommu` while `self` exists.
+        let iommu = unsafe { (*self.iommu()).iommu_dev };
+        // SAFETY: The device keeps the IOMMU that its `dev_iommu` names for as long as that.
+        let ops = unsafe { (*iommu).ops };
 
         // SAFETY: The operations of a driver are constant and live as long as one of its devices,
         // which by the type invariant is as long as `self` is borrowed.
