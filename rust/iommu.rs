@@ -29,6 +29,7 @@ mod hw_info;
 mod join;
 #[cfg(CONFIG_IOMMUFD_RUST_TEST)]
 pub mod mock;
+mod requester;
 mod reserved;
 mod run;
 pub mod table;
@@ -42,6 +43,7 @@ pub use domain_table::{DomainTable, Geometry, IotlbGather, MapError, RunsRead};
 pub use features::{DomainFeatures, UserData};
 pub use group::Group;
 pub use hw_info::{HwInfo, PasidSupport};
+pub use requester::{Pasid, Requester};
 pub use reserved::{ReservedKind, ReservedRegion, ReservedRegions};
 pub use run::{trim, Access, MemoryKind, PhysRun};
 pub use table::{IommuPages, TableAllocation};

@@ -44,7 +44,7 @@ impl Device {
 
         let owner = DmaOwner::claim(dev, (&raw const *context).cast())?;
         let device = Self {
-            head: DeviceHead::new(context, owner)?,
+            head: DeviceHead::new(context, group.head().clone(), owner)?,
             group,
         };
         Ok(context.reserve(|_| Ok(device))?.publish_owned())

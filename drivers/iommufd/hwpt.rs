@@ -6,7 +6,7 @@ use crate::{
     context::Context,
     ioas::{Ioas, ListedHwpt, TableId},
 };
-use iommufd_core::{Reserved, Table, UserRef};
+use iommufd_core::{HwptHead, Reserved, Table, UserRef};
 use kernel::{prelude::*, sync::SetOnce};
 use kernel_ext::iommu::{Capability, DmaOwner, Domain, DomainFeatures, UserData};
 
@@ -26,15 +26,24 @@ pub(crate) enum Origin {
 }
 
 /// A page table.
+#[repr(C)]
 pub(crate) struct Hwpt {
+    head: HwptHead,
     /// Set by the last step of its creation; dropped first.
     listed: SetOnce<Listed>,
     /// Set once it mirrors the address space.
     mirrors: SetOnce<Mirrors>,
+    /// That of `head`, for as long as the lists identify the page table by its address.
     table: Table,
     automatic: bool,
     enforces_cache_coherency: bool,
     ioas: UserRef<Ioas>,
+}
+
+impl AsRef<HwptHead> for Hwpt {
+    fn as_ref(&self) -> &HwptHead {
+        &self.head
+    }
 }
 
 /// The entry of a page table in the list of its address space, which is removed on drop.
@@ -88,18 +97,21 @@ impl Hwpt {
         if enforces_cache_coherency && kernel::warn_on!(!domain.enforce_cache_coherency()) {
             return Err(EINVAL);
         }
-        let table = Table::new(domain, ioas.space())?;
-
-        context.reserve(|_| {
+        let head = HwptHead::new(domain, ioas.space(), features.pasid)?;
+        let hwpt = context.reserve(|_| {
             Ok(Self {
+                table: head.table().clone(),
+                head,
                 listed: SetOnce::new(),
                 mirrors: SetOnce::new(),
-                table,
                 automatic,
                 enforces_cache_coherency,
                 ioas,
             })
-        })
+        })?;
+
+        HwptHead::set_cookie(&hwpt)?;
+        Ok(hwpt)
     }
 
     /// Returns whether `listed` is the entry of this page table.
@@ -115,6 +127,12 @@ impl Hwpt {
     /// Returns whether it is freed when no device is attached to it any more.
     pub(crate) fn is_automatic(&self) -> bool {
         self.automatic
+    }
+
+    /// Returns whether it may be attached for a PASID, and for other requests of a device of which a
+    /// PASID is attached.
+    pub(crate) fn is_pasid_compatible(&self) -> bool {
+        self.head.is_pasid_compatible()
     }
 
     /// Returns the address space that it mirrors.

@@ -8,7 +8,7 @@ use crate::{
     access::Access,
     context::{Context, Iommufd},
     device::{
-        attach::{self, Change, NO_PASID},
+        attach::{self, Change},
         Device,
     },
 };
@@ -17,7 +17,7 @@ use kernel::{
     device::{self, Bound},
     prelude::*,
 };
-use kernel_ext::iommu;
+use kernel_ext::iommu::{self, Requester};
 
 iommufd_core::export_kernel_api!(Iommufd);
 
@@ -30,21 +30,19 @@ impl KernelApi for Iommufd {
     }
 
     fn unbind(device: &OwnerRef<Device>) {
-        kernel::warn_on!(attach::detach(device));
+        kernel::warn_on!(attach::detach_all(device));
     }
 
-    fn attach(device: &OwnerRef<Device>, pasid: u32, pt: ObjectId) -> Result<ObjectId> {
-        attach::change(device, pasid, pt, Change::Attach)
+    fn attach(device: &OwnerRef<Device>, who: Requester, pt: ObjectId) -> Result<ObjectId> {
+        attach::change(device, who, pt, Change::Attach)
     }
 
-    fn replace(device: &OwnerRef<Device>, pasid: u32, pt: ObjectId) -> Result<ObjectId> {
-        attach::change(device, pasid, pt, Change::Replace)
+    fn replace(device: &OwnerRef<Device>, who: Requester, pt: ObjectId) -> Result<ObjectId> {
+        attach::change(device, who, pt, Change::Replace)
     }
 
-    fn detach(device: &OwnerRef<Device>, pasid: u32) {
-        if pasid == NO_PASID {
-            attach::detach(device);
-        }
+    fn detach(device: &OwnerRef<Device>, who: Requester) {
+        attach::detach(device, who);
     }
 
     fn has_group(context: &Context, group: &iommu::Group) -> bool {

@@ -94,6 +94,10 @@ fn ioctl(call: &Call<'_>) -> Result<isize> {
             kernel_ext::iommu::driver::read_dirty_by_c(command.id != 0);
             Ok(())
         }
+        Op::PasidAttach => device::attach_pasid(command, call),
+        Op::PasidReplace => device::replace_pasid(command, call),
+        Op::PasidDetach => device::detach_pasid(command, call),
+        Op::PasidCheckHwpt => device::check_pasid(command, call),
         Op::OutliveDevice => device::outlive(call),
         Op::CheckMap => check::map(command, call),
         Op::CheckRefs => check::refs(command),

@@ -191,6 +191,11 @@ pub struct Claimed<'a> {
 }
 
 impl Claimed<'_> {
+    /// Returns the device.
+    pub fn device(&self) -> &Device {
+        self.dev
+    }
+
     /// Returns the C structure of the device.
     pub(crate) fn as_raw(&self) -> *mut bindings::device {
         device_ptr(self.dev)
@@ -208,7 +213,7 @@ impl Claimed<'_> {
     pub(crate) fn iommu_ops(&self) -> &bindings::iommu_ops {
         // SAFETY: By the type invariant the device keeps its `dev_iommu` while `self` exists.
         let iommu = unsafe { (*self.iommu()).iommu_dev };
-        // SAFETY: So it keeps the IOMMU that its `dev_iommu` names.
+        // SAFETY: The device keeps the IOMMU that its `dev_iommu` names for as long as that.
         let ops = unsafe { (*iommu).ops };
 
         // SAFETY: The operations of a driver are constant and live as long as one of its devices,

@@ -52,6 +52,7 @@ use super::{
     capability::Capability,
     domain_table::IotlbGather,
     features::{DomainFeatures, UserData},
+    requester::Requester,
 };
 use crate::bindings;
 use core::ops::RangeInclusive;
@@ -78,8 +79,16 @@ pub trait Driver: DriverOperations + Send + Sync + Sized + 'static {
     /// What a device is attached to while nobody has asked for anything.
     const DEFAULT_DOMAIN: DefaultDomain = DefaultDomain::Chosen;
 
-    /// How many PASIDs its IOMMUs tell apart, that of requests without one among them; 0 for none.
+    /// How many PASIDs those of its IOMMUs tell apart that have the most, zero, which stands for
+    /// requests without a PASID, among them. 0 if they have none: devices cannot be attached for a
+    /// PASID then.
     const MAX_PASIDS: u32 = 0;
+
+    /// How many PASIDs this IOMMU tells apart, in the same sense; at most
+    /// [`MAX_PASIDS`](Self::MAX_PASIDS). It does not change.
+    fn max_pasids(&self) -> u32 {
+        Self::MAX_PASIDS
+    }
 
     /// Takes on a device. It is not attached to anything yet.
     ///
@@ -118,20 +127,17 @@ pub trait Driver: DriverOperations + Send + Sync + Sized + 'static {
         data: Option<UserData>,
     ) -> Result<NewDomain<Self>>;
 
-    /// Lets all requests of a device without a PASID translate through `to`, instead of through
-    /// `from`; `from` is `None` if that is not known. A device that goes is attached to
-    /// [`Blocked`](Target::Blocked) first.
+    /// Lets the requests `who` of a device translate through another domain, or be refused. A
+    /// device that goes is attached to [`Blocked`](Target::Blocked) first, and so are requests with
+    /// a PASID that is detached. Requests with a PASID and requests without one are independent:
+    /// neither changes how the others are translated.
     ///
     /// # Errors
     ///
     /// `EINVAL` if the domain does not suit the device, where another one might; any other if it is
-    /// the device's fault. The device is attached to what it was attached to then. To `Blocked` it
-    /// must not fail: the domain that the hardware would go on walking is freed all the same.
-    fn attach(
-        device: &Self::Device,
-        to: Target<'_, Self>,
-        from: Option<Target<'_, Self>>,
-    ) -> Result;
+    /// the device's fault. The requests are translated as before then. To `Blocked` it must not
+    /// fail: the domain that the hardware would go on walking is freed all the same.
+    fn attach(device: &Self::Device, who: Requester, change: Change<'_, Self>) -> Result;
 }
 
 /// What a driver keeps for a domain, and how its hardware forgets what it has cached of the page
@@ -182,6 +188,14 @@ pub trait DirtyTracking: Send + Sync {
     ///
     /// Any. Nothing has changed then.
     fn track(&self, on: bool) -> Result;
+}
+
+/// The way in which the attachment of a device changes.
+pub struct Change<'a, T: Driver> {
+    /// What requests are translated through from now on.
+    pub to: Target<'a, T>,
+    /// What they have been translated through; `None` if that is not known.
+    pub from: Option<Target<'a, T>>,
 }
 
 /// What a device can be attached to.

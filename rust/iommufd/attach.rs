@@ -1,17 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Attaching a group to a domain.
+//! Attaching a group to domains: one for its requests without a PASID, and one for each PASID.
 //!
-//! The devices of a group share its domain. C code finds one of them through the attach handle that
-//! the IOMMU core has for the group (`iommufd_sw_msi()` in vmlinux), under the lock that the core
-//! takes to change the handle. An [`Attachment`] has a handle for each attached device, and gives
-//! the core another one before a device leaves, so that the core never names a device that is gone.
+//! The devices of a group share its domains. C code finds one of them through the attach handle
+//! that the IOMMU core has for the group and a PASID (`iommufd_sw_msi()` in vmlinux), under the
+//! lock that the core takes to change the handle. An [`Attachment`] has a handle for each attached
+//! device, and gives the core another one before a device leaves, so that the core never names a
+//! device that is gone.
+//!
+//! A handle keeps the bound device that it names. So no PASID is attached before its device is
+//! bound, and a device with a PASID that is attached is not destroyed.
 
 use crate::{
     bindings,
     capi::{begins_with_head, DeviceHead},
-    iommu::{DmaOwner, Group},
-    table::Table,
+    head::{head_of, HwptHead},
+    iommu::{DmaOwner, Domain, Group, Pasid, Requester},
+    shim::device_ptr,
     ObjectId, ObjectType, OwnerRef, UserRef,
 };
 use kernel::{error::to_result, prelude::*, sync::Arc, types::Opaque};
@@ -82,30 +87,48 @@ impl<T: ObjectType> AttachHandle<T> {
     }
 }
 
-/// The devices of a group that are attached to a domain. On drop the group is detached, which
-/// blocks its DMA.
+/// The devices of a group whose requests without a PASID, or with one certain PASID, are attached to
+/// a domain. On drop these requests of the group are detached, which blocks them.
 ///
 /// # Invariants
 ///
-/// `group` is attached to the domain of `table`. `handles` is not empty, the core has the first of
-/// them, and each is of a device of `group`. The DMA of the group is claimed: each device was when
-/// it was attached, and the core does not release the last claim on a group that is attached.
-pub struct Attachment<T: ObjectType> {
+/// `hwpt` begins with its head. The requests `who` of `group` are attached to the domain of that.
+/// `handles` is not empty, the
+/// core has the first of them, and each is of a device of `group`. The DMA of the group is claimed:
+/// each device was when it was attached, and the core does not release the last claim on a group of
+/// which any requests are attached.
+pub struct Attachment<T: ObjectType, H: ObjectType + AsRef<HwptHead>> {
     group: Group,
-    table: Table,
+    who: Requester,
+    /// Kept for as long as C code finds it through the domain.
+    hwpt: UserRef<H>,
     /// Dropped last, because the core uses the first until the group is detached.
     handles: KVec<KBox<AttachHandle<T>>>,
 }
 
-impl<T: ObjectType> Attachment<T> {
-    /// Attaches the group of the device of `handle` to the domain of `table`.
+/// Returns the domain of a page table, which begins with its head.
+///
+/// # Errors
+///
+/// `EINVAL` if it does not.
+fn domain_of<H: ObjectType + AsRef<HwptHead>>(hwpt: &UserRef<H>) -> Result<&Domain> {
+    let head = head_of::<H, HwptHead>(hwpt).ok_or(EINVAL)?;
+
+    Ok(head.table())
+}
+
+impl<T: ObjectType, H: ObjectType + AsRef<HwptHead>> Attachment<T, H> {
+    /// Attaches the requests `who` of the group of the device of `handle` to the domain of `hwpt`.
     ///
     /// # Errors
     ///
-    /// `EINVAL` if the domain is not compatible with the devices, for which another domain may be;
+    /// `EINVAL` if `hwpt` does not begin with its head, if the domain is not compatible with the devices, for which another domain may be,
+    /// or if a device of the group does not have the PASID; `EOPNOTSUPP` if the driver of the IOMMU
+    /// does not support PASIDs; `EBUSY` if these requests of the group are attached already;
     /// `ENODEV` if the driver of the device has been unbound; `ENOMEM`; else the error of the IOMMU
     /// driver.
-    pub fn new(table: Table, handle: KBox<AttachHandle<T>>) -> Result<Self> {
+    pub fn new(who: Requester, hwpt: UserRef<H>, handle: KBox<AttachHandle<T>>) -> Result<Self> {
+        let domain = domain_of(&hwpt)?.as_raw();
         let owner = handle.owner.clone();
         let group = owner.group().clone();
         let raw = handle.as_raw();
@@ -114,16 +137,28 @@ impl<T: ObjectType> Attachment<T> {
         handles.push_within_capacity(handle)?;
 
         let _claim = owner.hold()?;
-        // SAFETY: `table` and `group` hold references, so both are valid. The claim is held, so the
-        // group has the device. The handle is boxed, and the new value keeps it until the core has
-        // another one or the group has been detached.
-        to_result(unsafe {
-            bindings::iommu_attach_group_handle(table.as_raw(), group.as_raw(), raw)
+
+        to_result(match who {
+            // SAFETY: `hwpt` and `group` hold references, so both are valid. The claim is held, so
+            // the group has the device. The handle is boxed, and the new value keeps it until the
+            // core has another one or the group has been detached.
+            Requester::Rid => unsafe {
+                bindings::iommu_attach_group_handle(domain, group.as_raw(), raw)
+            },
+            // SAFETY: As above. `owner` holds a reference to the device, which is bound to its
+            // driver and does not leave its group while the claim is held.
+            Requester::Pasid(pasid) => unsafe {
+                let dev = device_ptr(owner.device());
+
+                bindings::iommu_attach_device_pasid(domain, dev, pasid.get(), raw)
+            },
         })?;
-        // INVARIANT: The group was attached just now, with the only handle, whose device is in it.
+        // INVARIANT: The requests of the group were attached just now, with the only handle, whose
+        // device is in the group.
         Ok(Self {
             group,
-            table,
+            who,
+            hwpt,
             handles,
         })
     }
@@ -136,45 +171,57 @@ impl<T: ObjectType> Attachment<T> {
     ///
     /// `EINVAL` also if the device is not attached, else as for [`new`](Self::new); the group stays
     /// where it was.
-    pub fn replace(&mut self, table: Table, handle: KBox<AttachHandle<T>>) -> Result<Table> {
+    pub fn replace(
+        &mut self,
+        hwpt: UserRef<H>,
+        handle: KBox<AttachHandle<T>>,
+    ) -> Result<UserRef<H>> {
         let at = self
             .handles
             .iter()
             .position(|old| old.device.is_same(&handle.device))
             .ok_or(EINVAL)?;
 
-        self.give(&table, &handle)?;
+        self.give(&hwpt, &handle)?;
         // INVARIANT: The group is attached to this domain, and the core has this handle, which
         // becomes the first. Its device has been attached, so it is one of the group.
         self.handles.swap(0, at);
         if let Some(first) = self.handles.first_mut() {
             *first = handle;
         }
-        Ok(core::mem::replace(&mut self.table, table))
+        Ok(core::mem::replace(&mut self.hwpt, hwpt))
     }
 
-    /// Makes the core use `handle`, and attaches the group to the domain of `table`. A group that
+    /// Makes the core use `handle`, and attaches the group to the domain of `hwpt`. A group that
     /// is attached to it already is not changed, and the call does not fail then.
     ///
     /// # Errors
     ///
     /// As for [`new`](Self::new); the core has the handle that it had.
-    fn give(&self, table: &Table, handle: &AttachHandle<T>) -> Result {
+    fn give(&self, hwpt: &UserRef<H>, handle: &AttachHandle<T>) -> Result {
+        let domain = domain_of(hwpt)?.as_raw();
         let _claim = handle.owner.hold()?;
 
         if !handle.owner.group().is_same(&self.group) {
             return Err(EINVAL);
         }
-        // SAFETY: `table` and `group` hold references, so both are valid, and by the type invariant
-        // the group is attached. The claim is held, so the group has the device. The callers keep
-        // the boxed handle and the table in `self`, and drop those that they replace only after the
-        // call, when the core does not use them any more.
-        to_result(unsafe {
-            bindings::iommu_replace_group_handle(
-                self.group.as_raw(),
-                table.as_raw(),
-                handle.as_raw(),
-            )
+        to_result(match self.who {
+            // SAFETY: `hwpt` and `group` hold references, so both are valid, and by the type
+            // invariant the group is attached. The claim is held, so the group has the device. The
+            // callers keep the boxed handle and the page table in `self`, and drop those that they
+            // replace only after the call, when the core does not use them any more.
+            Requester::Rid => unsafe {
+                let group = self.group.as_raw();
+
+                bindings::iommu_replace_group_handle(group, domain, handle.as_raw())
+            },
+            // SAFETY: As above. The handle's owner holds a reference to the device, which is bound
+            // to its driver and does not leave its group while the claim is held.
+            Requester::Pasid(pasid) => unsafe {
+                let dev = device_ptr(handle.owner.device());
+
+                bindings::iommu_replace_device_pasid(domain, dev, pasid.get(), handle.as_raw())
+            },
         })
     }
 
@@ -205,7 +252,7 @@ impl<T: ObjectType> Attachment<T> {
 
         if self.handles.first().is_some_and(&mut is_device) {
             let mut others = self.handles.iter().skip(1);
-            let given = others.position(|next| self.give(&self.table, next).is_ok());
+            let given = others.position(|next| self.give(&self.hwpt, next).is_ok());
             let Some(given) = given else {
                 kernel::warn_on!(true);
                 return true;
@@ -219,16 +266,92 @@ impl<T: ObjectType> Attachment<T> {
         true
     }
 
+    /// Returns the page table.
+    pub fn hwpt(&self) -> &UserRef<H> {
+        &self.hwpt
+    }
+
+    /// Returns the domain that the requests are attached to.
+    fn domain(&self) -> *mut bindings::iommu_domain {
+        let hwpt = (&raw const *self.hwpt).cast::<HwptHead>();
+
+        // SAFETY: By the type invariant the value of the object begins with its head, and `self`
+        // keeps the object.
+        unsafe { &*hwpt }.table().as_raw()
+    }
+
     /// Returns the handles of the attached devices.
     pub fn handles(&self) -> &[KBox<AttachHandle<T>>] {
         &self.handles
     }
+
+    /// Detaches `pasid`, which is that of `who`. Returns false if the drivers of all devices have
+    /// been unbound, which is an error of theirs: no device is known to be in the group then.
+    fn detach_pasid(&self, pasid: Pasid) -> bool {
+        let mut claims = self.handles.iter().map(|handle| handle.owner.hold());
+        let Some(claim) = claims.find_map(Result::ok) else {
+            return false;
+        };
+
+        // SAFETY: By the type invariant the PASID of the group is attached to the domain of
+        // `hwpt`. The claim is held, so the device is bound to its driver and does not leave the
+        // group. The handle that the core has is dropped after this.
+        unsafe {
+            bindings::iommu_detach_device_pasid(
+                self.domain(),
+                device_ptr(claim.device()),
+                pasid.get(),
+            )
+        };
+        true
+    }
 }
 
-impl<T: ObjectType> Drop for Attachment<T> {
+#[cfg(CONFIG_IOMMUFD_RUST_TEST)]
+impl<T: ObjectType, H: ObjectType + AsRef<HwptHead>> Attachment<T, H> {
+    /// Returns whether the core has attached the requests to the domain of `hwpt`, with the first
+    /// handle.
+    pub fn is_in_core(&self) -> bool {
+        self.handles.first().is_some_and(|first| {
+            let raw = first.as_raw();
+            // SAFETY: The handle is valid, and the core changes it only in calls from functions
+            // with a `&mut self`.
+            let domain = unsafe { (*raw).domain };
+
+            core::ptr::eq(core_handle(&self.group, self.who), raw)
+                && core::ptr::eq(domain, self.domain())
+        })
+    }
+}
+
+/// Returns whether the core has an attach handle for the requests `who` of a group.
+#[cfg(CONFIG_IOMMUFD_RUST_TEST)]
+pub fn has_core_handle(group: &Group, who: Requester) -> bool {
+    kernel::error::from_err_ptr(core_handle(group, who)).is_ok()
+}
+
+/// Returns the attach handle that the core has, which may be gone, or an error pointer.
+#[cfg(CONFIG_IOMMUFD_RUST_TEST)]
+fn core_handle(group: &Group, who: Requester) -> *mut bindings::iommu_attach_handle {
+    // SAFETY: `group` holds a reference. With type zero, the function does not access the handle.
+    unsafe { bindings::iommu_attach_handle_get(group.as_raw(), who.as_raw(), 0) }
+}
+
+impl<T: ObjectType, H: ObjectType + AsRef<HwptHead>> Drop for Attachment<T, H> {
     fn drop(&mut self) {
-        // SAFETY: By the type invariant the group is attached to the domain of `table`, and its DMA
-        // is claimed. The handle that the core has is dropped after this.
-        unsafe { bindings::iommu_detach_group_handle(self.table.as_raw(), self.group.as_raw()) };
+        match self.who {
+            // SAFETY: By the type invariant the group is attached to the domain of `hwpt`, and its
+            // DMA is claimed. The handle that the core has is dropped after this.
+            Requester::Rid => unsafe {
+                bindings::iommu_detach_group_handle(self.domain(), self.group.as_raw())
+            },
+            Requester::Pasid(pasid) => {
+                if kernel::warn_on!(!self.detach_pasid(pasid)) {
+                    // The core still uses them. It has leaked the claim on the group as well.
+                    core::mem::forget(self.hwpt.clone());
+                    core::mem::forget(core::mem::take(&mut self.handles));
+                }
+            }
+        }
     }
 }

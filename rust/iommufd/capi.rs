@@ -11,12 +11,13 @@ pub(super) mod access;
 pub(super) mod compat;
 
 use super::{
+    head::{head_of, GroupHead},
     AccessObject, Context, ContextDevice, Iommufd, Object, ObjectId, ObjectType, OwnerRef,
     VfioCompat,
 };
 use crate::{
     bindings,
-    iommu::{DmaOwner, Group},
+    iommu::{DmaOwner, Group, Requester},
     shim::error_ptr,
 };
 use core::{
@@ -42,18 +43,20 @@ pub trait KernelApi: Iommufd + VfioCompat {
     /// attached.
     fn bind(context: &Context<Self>, dev: &Device<Bound>) -> Result<OwnerRef<Self::Device>>;
 
-    /// Prepares the end of a device, which is destroyed after this: detaches it, if it is attached.
+    /// Prepares the end of a device, which is destroyed after this: detaches it and its PASIDs, if
+    /// they are attached.
     fn unbind(device: &OwnerRef<Self::Device>);
 
-    /// Lets the device translate through the page table or IO address space `pt`; returns the page
-    /// table that it has got.
-    fn attach(device: &OwnerRef<Self::Device>, pasid: u32, pt: ObjectId) -> Result<ObjectId>;
+    /// Lets the requests `who` of the device translate through the page table or IO address space
+    /// `pt`. Returns the page table that they have got.
+    fn attach(device: &OwnerRef<Self::Device>, who: Requester, pt: ObjectId) -> Result<ObjectId>;
 
-    /// As [`attach`](Self::attach), for a device that is attached; on failure it stays as it is.
-    fn replace(device: &OwnerRef<Self::Device>, pasid: u32, pt: ObjectId) -> Result<ObjectId>;
+    /// As [`attach`](Self::attach), for requests that are attached. On failure they stay so.
+    fn replace(device: &OwnerRef<Self::Device>, who: Requester, pt: ObjectId) -> Result<ObjectId>;
 
-    /// Undoes [`attach`](Self::attach): DMA is blocked again.
-    fn detach(device: &OwnerRef<Self::Device>, pasid: u32);
+    /// Undoes [`attach`](Self::attach): the requests are blocked again. Has no effect on requests
+    /// that are not attached.
+    fn detach(device: &OwnerRef<Self::Device>, who: Requester);
 
     /// Whether a device of `group` is bound to the context.
     fn has_group(context: &Context<Self>, group: &Group) -> bool;
@@ -64,10 +67,12 @@ pub trait KernelApi: Iommufd + VfioCompat {
 #[repr(C)]
 pub struct DeviceHead<I: Iommufd> {
     _context: ARef<Context<I>>,
-    /// `igroup` and `group_item`, which no C code reads without `CONFIG_IRQ_MSI_IOMMU`.
-    _group: [usize; 3],
+    /// The address of `group`.
+    _igroup: usize,
+    _group_item: [usize; 2],
     dev: ARef<Device>,
     /// From here on Rust only.
+    _group: Arc<GroupHead>,
     owner: Arc<DmaOwner>,
 }
 
@@ -76,7 +81,8 @@ pub struct DeviceHead<I: Iommufd> {
 struct DeviceHeadLayout {
     header: bindings::iommufd_object,
     context: *const (),
-    _group: [usize; 3],
+    igroup: usize,
+    _group_item: [usize; 2],
     dev: ARef<Device>,
 }
 
@@ -84,25 +90,31 @@ const _: () = {
     assert!(
         offset_of!(DeviceHeadLayout, context) == offset_of!(bindings::iommufd_device_layout, ictx)
     );
+    assert!(
+        offset_of!(DeviceHeadLayout, igroup) == offset_of!(bindings::iommufd_device_layout, igroup)
+    );
     assert!(offset_of!(DeviceHeadLayout, dev) == offset_of!(bindings::iommufd_device_layout, dev));
     assert!(size_of::<ARef<Device>>() == size_of::<*const ()>());
     assert!(
         !cfg!(CONFIG_IRQ_MSI_IOMMU),
-        "iommufd_sw_msi() reads the group of an attached device, which there is none of here"
+        "a group that is attached must get the MSI pages that its devices use"
     );
 };
 
 impl<I: Iommufd> DeviceHead<I> {
-    /// Creates the head of the device of `owner`, which is being bound to `context`. Keeps both.
+    /// Creates the head of the device of `owner`, one of `group`, which is being bound to `context`.
+    /// Keeps all of them.
     ///
     /// # Errors
     ///
     /// `ENOMEM`.
-    pub fn new(context: &Context<I>, owner: DmaOwner) -> Result<Self> {
+    pub fn new(context: &Context<I>, group: Arc<GroupHead>, owner: DmaOwner) -> Result<Self> {
         Ok(Self {
             _context: context.to_aref(),
-            _group: [0; 3],
+            _igroup: group.address(),
+            _group_item: [0; 2],
             dev: owner.device().into(),
+            _group: group,
             owner: Arc::new(owner, GFP_KERNEL_ACCOUNT)?,
         })
     }
@@ -114,14 +126,11 @@ impl<I: Iommufd> DeviceHead<I> {
 }
 
 /// Returns whether an object is laid out as C reads a bound device: its value begins with a
-/// [`DeviceHead`]. `AsRef` alone does not say where the head is.
+/// [`DeviceHead`].
 pub(super) fn begins_with_head<T: ObjectType + AsRef<DeviceHead<T::Family>>>(
     device: &OwnerRef<T>,
 ) -> bool {
-    const {
-        assert!(Object::<T>::VALUE_OFFSET == size_of::<bindings::iommufd_object>());
-    }
-    core::ptr::addr_eq::<T, _>(&**device, (**device).as_ref())
+    head_of::<T, DeviceHead<T::Family>>(device).is_some()
 }
 
 /// The context behind C's pointer.
@@ -308,7 +317,11 @@ pub(super) mod entry {
     /// `device` came from [`bind`]; `pt_id` is valid for reading and writing.
     pub unsafe fn attach<I: KernelApi>(device: *mut c_void, pasid: u32, pt_id: *mut u32) -> c_int {
         // SAFETY: The caller upholds the contract of this function, which is that of `change`.
-        unsafe { change::<I>(device, pt_id, |device, pt| I::attach(device, pasid, pt)) }
+        unsafe {
+            change::<I>(device, pt_id, |device, pt| {
+                I::attach(device, Requester::from_raw(pasid), pt)
+            })
+        }
     }
 
     /// # Safety
@@ -316,7 +329,11 @@ pub(super) mod entry {
     /// `device` came from [`bind`]; `pt_id` is valid for reading and writing.
     pub unsafe fn replace<I: KernelApi>(device: *mut c_void, pasid: u32, pt_id: *mut u32) -> c_int {
         // SAFETY: The caller upholds the contract of this function, which is that of `change`.
-        unsafe { change::<I>(device, pt_id, |device, pt| I::replace(device, pasid, pt)) }
+        unsafe {
+            change::<I>(device, pt_id, |device, pt| {
+                I::replace(device, Requester::from_raw(pasid), pt)
+            })
+        }
     }
 
     /// # Safety
@@ -326,7 +343,7 @@ pub(super) mod entry {
         // SAFETY: The caller promises that `device` came from `bind` and stays with C.
         let device = unsafe { borrow::<I::Device>(device) };
 
-        I::detach(&device, pasid);
+        I::detach(&device, Requester::from_raw(pasid));
     }
 
     /// # Safety

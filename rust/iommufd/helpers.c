@@ -8,6 +8,13 @@
 
 #include "helpers.h"
 
+/* Without a page table, the domain has no cookie. */
+void iommufd_core_set_cookie(struct iommu_domain *domain, void *hwpt)
+{
+	domain->iommufd_hwpt = hwpt;
+	domain->cookie_type = hwpt ? IOMMU_COOKIE_IOMMUFD : IOMMU_COOKIE_NONE;
+}
+
 void iommufd_core_ctx_init(struct iommufd_ctx_layout *ctx,
 				 struct file *file)
 {

@@ -27,6 +27,12 @@ void iommu_detach_group_handle(struct iommu_domain *domain,
 int iommu_replace_group_handle(struct iommu_group *group,
 			       struct iommu_domain *new_domain,
 			       struct iommu_attach_handle *handle);
+int iommu_replace_device_pasid(struct iommu_domain *domain, struct device *dev,
+			       ioasid_t pasid,
+			       struct iommu_attach_handle *handle);
+struct iommu_attach_handle *iommu_attach_handle_get(struct iommu_group *group,
+						    ioasid_t pasid,
+						    unsigned int type);
 
 /*
  * The part of an iommufd context that the iommufd driver core in vmlinux reads
@@ -45,13 +51,41 @@ struct iommufd_ctx_layout {
 	unsigned int sw_msi_id;
 };
 
+struct iommufd_group_layout {
+	struct kref ref;
+	struct mutex lock;
+	struct iommufd_ctx *ictx;
+	struct iommu_group *group;
+	struct xarray pasid_attach;
+	u64 required_sw_msi;
+	phys_addr_t sw_msi_start;
+};
+
 /* C code reads the fields of a bound device up to @dev. */
 struct iommufd_device_layout {
 	struct iommufd_object obj;
 	struct iommufd_ctx *ictx;
-	void *igroup;
+	struct iommufd_group_layout *igroup;
 	struct list_head group_item;
 	struct device *dev;
+};
+
+/* The page table that is the cookie of a domain. */
+struct iommufd_hwpt_layout {
+	struct iommufd_object obj;
+	struct iommu_domain *domain;
+	void *fault;
+	bool pasid_compat : 1;
+};
+
+struct iommufd_hwpt_paging_layout {
+	struct iommufd_hwpt_layout common;
+	void *ioas;
+	bool auto_domain : 1;
+	bool enforce_cache_coherency : 1;
+	bool nest_parent : 1;
+	struct list_head hwpt_item;
+	u64 present_sw_msi;
 };
 
 /* The attach handle of the kernel, to which an attached domain points back. */
@@ -62,6 +96,7 @@ struct iommufd_attach_handle_layout {
 
 bool iommufd_core_allow_unsafe_interrupts(void);
 
+void iommufd_core_set_cookie(struct iommu_domain *domain, void *hwpt);
 void iommufd_core_ctx_init(struct iommufd_ctx_layout *ctx,
 				 struct file *file);
 void iommufd_core_ctx_destroy(struct iommufd_ctx_layout *ctx);

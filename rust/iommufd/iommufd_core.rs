@@ -7,9 +7,10 @@
 //! | [`iova`] | the right to map at a range of IOVA |
 //! | [`table`] | the page tables of an address space |
 //! | [`pages`] | pinned memory, shared by page tables and users in the kernel; owns all pins |
-//! | [`attach`] | groups that are attached to a domain |
+//! | [`attach`] | groups that are attached to domains, for their PASIDs too |
 //! | [`object`], [`context`], [`weak`] | objects, references to them, contexts of open files |
 //! | [`access`], [`compat`] | what drivers do without DMA, and in place of a VFIO container |
+//! | [`head`] | groups and page tables, as C code reads them |
 //! | [`capi`] | the functions that other modules call |
 //!
 //! This crate is linked into `iommufd.ko`. The other crate of that module, `drivers/iommufd`,
@@ -43,6 +44,7 @@ mod bindings;
 mod capi;
 mod compat;
 mod context;
+mod head;
 pub mod iova;
 mod object;
 mod pages;
@@ -51,10 +53,13 @@ mod table;
 mod weak;
 
 pub use access::{AccessObject, AccessUser};
+#[cfg(CONFIG_IOMMUFD_RUST_TEST)]
+pub use attach::has_core_handle;
 pub use attach::{AttachHandle, Attachment};
 pub use capi::{DeviceHead, KernelApi};
 pub use compat::VfioCompat;
 pub use context::{Context, ContextDevice, Iommufd, OpenContext, OpenRef, Reserved};
+pub use head::{GroupHead, HwptHead};
 pub use object::{
     AnyGuard, Object, ObjectFamily, ObjectGuard, ObjectId, ObjectKind, ObjectOps, ObjectTable,
     ObjectType, OwnerRef, UserRef,

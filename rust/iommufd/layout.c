@@ -31,6 +31,27 @@ SAME(iommufd_device_layout, iommufd_device, igroup);
 SAME(iommufd_device_layout, iommufd_device, group_item);
 SAME(iommufd_device_layout, iommufd_device, dev);
 
+SAME(iommufd_group_layout, iommufd_group, ref);
+SAME(iommufd_group_layout, iommufd_group, lock);
+SAME(iommufd_group_layout, iommufd_group, ictx);
+SAME(iommufd_group_layout, iommufd_group, group);
+SAME(iommufd_group_layout, iommufd_group, pasid_attach);
+SAME(iommufd_group_layout, iommufd_group, required_sw_msi);
+SAME(iommufd_group_layout, iommufd_group, sw_msi_start);
+
+/* The bit pasid_compat is the only member between fault and ioas. */
+SAME(iommufd_hwpt_layout, iommufd_hw_pagetable, obj);
+SAME(iommufd_hwpt_layout, iommufd_hw_pagetable, domain);
+SAME(iommufd_hwpt_layout, iommufd_hw_pagetable, fault);
+static_assert(sizeof(struct iommufd_hwpt_layout) ==
+	      sizeof(struct iommufd_hw_pagetable));
+SAME(iommufd_hwpt_paging_layout, iommufd_hwpt_paging, common);
+SAME(iommufd_hwpt_paging_layout, iommufd_hwpt_paging, ioas);
+SAME(iommufd_hwpt_paging_layout, iommufd_hwpt_paging, hwpt_item);
+SAME(iommufd_hwpt_paging_layout, iommufd_hwpt_paging, present_sw_msi);
+static_assert(sizeof(struct iommufd_hwpt_paging_layout) ==
+	      sizeof(struct iommufd_hwpt_paging));
+
 SAME(iommufd_attach_handle_layout, iommufd_attach_handle, handle);
 SAME(iommufd_attach_handle_layout, iommufd_attach_handle, idev);
 #endif

@@ -47,6 +47,7 @@ impl Execute for HwptAlloc {
             features: DomainFeatures {
                 nest_parent: flags.nest_parent,
                 dirty_tracking: flags.dirty_tracking,
+                pasid: flags.pasid,
                 ..DomainFeatures::default()
             },
             data: user_data(self),

@@ -2,7 +2,8 @@
 
 //! Chooses the page table that a device is attached to: the one that the caller names, or one that
 //! mirrors the IO address space that the caller names. The latter is shared by all devices that it
-//! suits. It is allocated if there is none, and freed when no device is attached to it any more.
+//! suits. It is allocated if there is none, and freed when no device is attached to it any more. It
+//! is not compatible with PASIDs, for which user space allocates page tables itself.
 
 use crate::{
     device::Device,
@@ -11,38 +12,47 @@ use crate::{
 };
 use iommufd_core::{AttachHandle, ObjectGuard, ObjectId, OwnerRef, UserRef};
 use kernel::prelude::*;
+use kernel_ext::iommu::Requester;
 
-/// The PASID that stands for requests without one (`IOMMU_NO_PASID`).
-pub(crate) const NO_PASID: u32 = 0;
-
-/// The way in which a device is attached to a page table.
+/// The way in which requests of a device are attached to a page table.
 #[derive(Clone, Copy)]
 pub(crate) enum Change {
-    /// The device is attached to none.
+    /// They are attached to none.
     Attach,
-    /// The device is attached to one, which its whole group leaves.
+    /// They are attached to one, which those of its whole group leave.
     Replace,
 }
 
 impl Change {
-    /// Attaches `device` to `hwpt`. Returns the page table that its group has left.
+    /// Attaches the requests `who` of `device` to `hwpt`. Returns the page table that those of its
+    /// group have left.
     fn apply(
         self,
         device: &OwnerRef<Device>,
+        who: Requester,
         hwpt: UserRef<Hwpt>,
     ) -> Result<Option<UserRef<Hwpt>>> {
         let handle = AttachHandle::new(device)?;
 
         match self {
-            Self::Attach => device.group().attach(handle, hwpt).map(|()| None),
-            Self::Replace => device.group().replace(handle, hwpt),
+            Self::Attach => device.group().attach(who, handle, hwpt).map(|()| None),
+            Self::Replace => device.group().replace(who, handle, hwpt),
+        }
+    }
+
+    /// Returns the error of attaching a PASID of `device` to a page table that is not compatible
+    /// with PASIDs.
+    fn refuse_pasid(self, device: &OwnerRef<Device>, who: Requester) -> Error {
+        match self {
+            Self::Attach if device.group().is_attached(who, device.id()) => EBUSY,
+            _ => EINVAL,
         }
     }
 }
 
-/// Detaches a device. Returns whether it was attached.
-pub(crate) fn detach(device: &OwnerRef<Device>) -> bool {
-    let left = device.group().detach(device.id());
+/// Detaches the requests `who` of a device. Returns whether the group has left a page table.
+pub(crate) fn detach(device: &OwnerRef<Device>, who: Requester) -> bool {
+    let left = device.group().detach(who, device.id());
 
     match left {
         Some(hwpt) => {
@@ -51,6 +61,18 @@ pub(crate) fn detach(device: &OwnerRef<Device>) -> bool {
         }
         None => false,
     }
+}
+
+/// Detaches all requests of a device. Returns whether the group has left a page table.
+pub(crate) fn detach_all(device: &OwnerRef<Device>) -> bool {
+    let mut last = None;
+    let mut left = false;
+
+    while let Some(who) = device.group().next_attached(device.id(), last) {
+        left |= detach(device, who);
+        last = Some(who);
+    }
+    left
 }
 
 /// Drops a reference to a page table. If that was allocated automatically, it is freed unless a
@@ -72,28 +94,30 @@ struct Changed {
     new: Option<UserRef<Hwpt>>,
 }
 
-/// Attaches a device to the page table `pt`, or to one that mirrors the IO address space `pt`.
+/// Attaches the requests `who` of a device to the page table `pt`, or to one that mirrors the IO
+/// address space `pt`. Returns the page table.
 ///
 /// # Errors
 ///
-/// `ENOENT` if there is no such object; `EINVAL` if it has another type, or if there is a PASID,
-/// because no page table is allocated for PASIDs. Else those of [`Change::apply`].
+/// `ENOENT` if there is no such object; `EINVAL` if it has another type. Else those of
+/// [`Group::attach`](crate::group::Group::attach) and
+/// [`Group::replace`](crate::group::Group::replace).
 pub(crate) fn change(
     device: &OwnerRef<Device>,
-    pasid: u32,
+    who: Requester,
     pt: ObjectId,
     change: Change,
 ) -> Result<ObjectId> {
     let context = device.context();
     let changed = match context.get_any(pt)?.downcast::<Ioas>() {
-        _ if pasid != NO_PASID => return Err(EINVAL),
+        Ok(_) if who != Requester::Rid => return Err(change.refuse_pasid(device, who)),
         Ok(ioas) => change_to_ioas(device, &ioas, change)?,
         Err(object) => {
             let hwpt = object.downcast::<Hwpt>().map_err(|_| EINVAL)?;
 
             Changed {
                 id: hwpt.id(),
-                left: change.apply(device, hwpt.to_user())?,
+                left: change.apply(device, who, hwpt.to_user())?,
                 new: None,
             }
         }
@@ -105,7 +129,7 @@ pub(crate) fn change(
     Ok(changed.id)
 }
 
-/// Attaches a device to a page table of `ioas`: the oldest one that suits the device, or a new one.
+/// Attaches the requests of a device without a PASID to a page table of `ioas`: the oldest one that suits the device, or a new one.
 fn change_to_ioas(
     device: &OwnerRef<Device>,
     ioas: &ObjectGuard<'_, Ioas>,
@@ -123,7 +147,7 @@ fn change_to_ioas(
         if !hwpt.is(listed) {
             continue;
         }
-        match change.apply(device, hwpt.to_user()) {
+        match change.apply(device, Requester::Rid, hwpt.to_user()) {
             // The page table does not suit this device.
             Err(error) if error == EINVAL => {}
             Err(error) => return Err(error),
@@ -144,9 +168,9 @@ fn change_to_ioas(
         // Attached before it is filled: some drivers finish the page table only when a device is
         // attached.
         Change::Attach => {
-            change.apply(device, hwpt.to_user())?;
+            change.apply(device, Requester::Rid, hwpt.to_user())?;
             if let Err(error) = hwpt::start_mirroring(&hwpt) {
-                drop(device.group().detach(device.id()));
+                drop(device.group().detach(Requester::Rid, device.id()));
                 return Err(error);
             }
             None
@@ -155,7 +179,7 @@ fn change_to_ioas(
         // device.
         Change::Replace => {
             hwpt::start_mirroring(&hwpt)?;
-            change.apply(device, hwpt.to_user())?
+            change.apply(device, Requester::Rid, hwpt.to_user())?
         }
     };
 

@@ -5,18 +5,21 @@
 use super::{
     iommu::add_device,
     uapi::{
-        DevCheckCache, MockDomain, MockDomainReplace, TestCommand, DEV_CACHE_DEFAULT,
+        DevCheckCache, MockDomain, MockDomainReplace, PasidChange, TestCommand, DEV_CACHE_DEFAULT,
         DEV_CACHE_ENTRIES,
     },
 };
 use crate::{
     call::Call,
     context::{Context, Iommufd},
-    device::{attach::NO_PASID, Device},
+    device::{attach::detach_all, Device},
+    hwpt::Hwpt,
 };
 use iommufd_core::{KernelApi, ObjectId, OwnerRef};
 use kernel::prelude::*;
-use kernel_ext::iommu::{mock, DmaOwner, Domain, DomainFeatures, HwInfo, ReservedRegions};
+use kernel_ext::iommu::{
+    mock, DmaOwner, Domain, DomainFeatures, HwInfo, Requester, ReservedRegions,
+};
 
 /// A device that is bound to the context and attached, until this is dropped.
 pub(crate) struct SelftestDevice {
@@ -37,8 +40,8 @@ impl BoundDevice {
 impl Drop for BoundDevice {
     fn drop(&mut self) {
         if let Some(device) = self.0.take() {
-            // Has no effect on a device that is not attached.
-            Iommufd::detach(&device, NO_PASID);
+            // Before it unbinds a device, a driver detaches what it has attached.
+            detach_all(&device);
             Iommufd::unbind(&device);
         }
     }
@@ -50,7 +53,7 @@ impl SelftestDevice {
     fn new(context: &Context, flags: u32, pt: ObjectId) -> Result<(Self, ObjectId)> {
         let device = add_device(flags)?;
         let bound = BoundDevice(Some(Iommufd::bind(context, device.device())?));
-        let hwpt = Iommufd::attach(bound.get()?, NO_PASID, pt)?;
+        let hwpt = Iommufd::attach(bound.get()?, Requester::Rid, pt)?;
 
         Ok((
             Self {
@@ -87,10 +90,68 @@ pub(super) fn create(command: &mut TestCommand, call: &Call<'_>, flags: u32) -> 
 pub(super) fn replace(command: &mut TestCommand, call: &Call<'_>) -> Result {
     let device = call.context.get::<SelftestDevice>(ObjectId(command.id))?;
     let MockDomainReplace { pt_id } = command.arguments()?;
-    let hwpt = Iommufd::replace(device.bound.get()?, NO_PASID, ObjectId(pt_id))?;
+    let hwpt = Iommufd::replace(device.bound.get()?, Requester::Rid, ObjectId(pt_id))?;
 
     command.answer(&MockDomainReplace { pt_id: hwpt.0 })?;
     call.respond(command)
+}
+
+/// `PASID_ATTACH`: attaches a PASID of a mock device to a page table or address space.
+pub(super) fn attach_pasid(command: &mut TestCommand, call: &Call<'_>) -> Result {
+    let device = call.context.get::<SelftestDevice>(ObjectId(command.id))?;
+    let PasidChange { pasid, pt_id } = command.arguments()?;
+    let bound = device.bound.get()?;
+    let who = Requester::from_raw(pasid);
+    let hwpt = Iommufd::attach(bound, who, ObjectId(pt_id))?;
+
+    command.answer(&PasidChange {
+        pasid,
+        pt_id: hwpt.0,
+    })?;
+    call.respond(command)
+        .inspect_err(|_| Iommufd::detach(bound, who))
+}
+
+/// `PASID_REPLACE`: attaches a PASID of a mock device to another page table or address space.
+pub(super) fn replace_pasid(command: &mut TestCommand, call: &Call<'_>) -> Result {
+    let device = call.context.get::<SelftestDevice>(ObjectId(command.id))?;
+    let PasidChange { pasid, pt_id } = command.arguments()?;
+    let who = Requester::from_raw(pasid);
+    let hwpt = Iommufd::replace(device.bound.get()?, who, ObjectId(pt_id))?;
+
+    command.answer(&PasidChange {
+        pasid,
+        pt_id: hwpt.0,
+    })?;
+    call.respond(command)
+}
+
+/// `PASID_DETACH`: detaches a PASID of a mock device, if it is attached.
+pub(super) fn detach_pasid(command: &TestCommand, call: &Call<'_>) -> Result {
+    let device = call.context.get::<SelftestDevice>(ObjectId(command.id))?;
+    let PasidChange { pasid, .. } = command.arguments()?;
+
+    Iommufd::detach(device.bound.get()?, Requester::from_raw(pasid));
+    Ok(())
+}
+
+/// `PASID_CHECK_HWPT`: compares what a PASID of a mock device is attached to with a page table, or
+/// with none, in the IOMMU core as well as here.
+///
+/// # Errors
+///
+/// `EINVAL` if they differ; `ENOENT` if there is no such device or page table.
+pub(super) fn check_pasid(command: &TestCommand, call: &Call<'_>) -> Result {
+    let device = call.context.get::<SelftestDevice>(ObjectId(command.id))?;
+    let PasidChange { pasid, pt_id } = command.arguments()?;
+    let group = device.bound.get()?.group();
+    let who = Requester::from_raw(pasid);
+    let as_expected = match pt_id {
+        0 => group.is_detached(who),
+        id => group.is_attached_to(who, &*call.context.get::<Hwpt>(ObjectId(id))?),
+    };
+
+    as_expected.then_some(()).ok_or(EINVAL)
 }
 
 /// `OUTLIVE_DEVICE`: a claim that is kept for longer than the device can do nothing any more.

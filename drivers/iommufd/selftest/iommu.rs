@@ -6,9 +6,9 @@
 //! hardware.
 
 use super::uapi::{
-    HwptSelftest, TestHwInfo, APERTURE, DEVICE_NO_DIRTY, DEVICE_PASID, HUGE_PAGE_SIZE,
-    HWPT_DATA_NONE, HWPT_DATA_SELFTEST, PAGE_TABLE_DEFAULT, PAGE_TABLE_HUGE, PASID_WIDTH,
-    SMALL_PAGE_SIZE,
+    HwptSelftest, TestHwInfo, APERTURE, DEVICE_NO_DIRTY, DEVICE_PASID, FAILING_PASID,
+    HUGE_PAGE_SIZE, HWPT_DATA_NONE, HWPT_DATA_SELFTEST, PAGE_TABLE_DEFAULT, PAGE_TABLE_HUGE,
+    PASID_WIDTH, SMALL_PAGE_SIZE,
 };
 use crate::IommufdModule;
 use core::ops::RangeInclusive;
@@ -17,12 +17,12 @@ use kernel::{device::Device, faux, page::PAGE_SIZE, prelude::*, sync::aref::ARef
 use kernel_ext::{
     iommu::{
         driver::{
-            DefaultDomain, DirtyTracking, DomainRef, Driver, Grouping, HwInfoData, NewDomain,
-            PagingDomain, Target,
+            Change, DefaultDomain, DirtyTracking, DomainRef, Driver, Grouping, HwInfoData,
+            NewDomain, PagingDomain, Target,
         },
         mock::{Bus, MockDevice, Property, Registration},
         table::Limits,
-        Capability, DomainFeatures, IotlbGather, UserData,
+        Capability, DomainFeatures, IotlbGather, Requester, UserData,
     },
     iommu_driver_operations,
 };
@@ -95,6 +95,8 @@ pub(crate) struct MockIommu {
 /// The driver's data of a device.
 pub(crate) struct Translated {
     tracks_dirty: bool,
+    /// The next time that `FAILING_PASID` is attached fails.
+    fails_next: AtomicBool,
 }
 
 impl Driver for MockIommu {
@@ -110,6 +112,7 @@ impl Driver for MockIommu {
 
         Ok(Translated {
             tracks_dirty: !properties.property_present(NO_DIRTY),
+            fails_next: AtomicBool::new(false),
         })
     }
 
@@ -165,11 +168,23 @@ impl Driver for MockIommu {
         }
     }
 
-    fn attach(
-        _device: &Translated,
-        _to: Target<'_, Self>,
-        _from: Option<Target<'_, Self>>,
-    ) -> Result {
+    /// # Errors
+    ///
+    /// `ENOMEM` every second time that `FAILING_PASID` is attached, so that tests can replace what
+    /// it is attached to without success.
+    fn attach(device: &Translated, who: Requester, change: Change<'_, Self>) -> Result {
+        if who.as_raw() != FAILING_PASID {
+            return Ok(());
+        }
+        let attaches = !matches!(change.to, Target::Blocked);
+        let fails = device.fails_next.load(Ordering::Relaxed) && attaches;
+
+        device
+            .fails_next
+            .store(attaches && !fails, Ordering::Relaxed);
+        if fails {
+            return Err(ENOMEM);
+        }
         Ok(())
     }
 }

@@ -99,6 +99,14 @@ operations! {
     Dirty = 13,
     /// Compares what a mock device has cached with a number.
     DevCheckCache = 16,
+    /// Attaches a PASID of a mock device to a page table or address space.
+    PasidAttach = 18,
+    /// Moves a PASID of a mock device to another page table or address space.
+    PasidReplace = 19,
+    /// Detaches a PASID of a mock device.
+    PasidDetach = 20,
+    /// Compares what a PASID of a mock device is attached to with a page table.
+    PasidCheckHwpt = 21,
     /// Creates a dma-buf of kernel memory.
     DmabufGet = 22,
     /// Revokes the memory of a dma-buf, or makes it available again.
@@ -146,6 +154,21 @@ pub(super) const PASID_WIDTH: u32 = 20;
 #[repr(C)]
 pub(super) struct MockDomainReplace {
     /// ID of the page table or address space; answer: ID of the page table.
+    pub(super) pt_id: u32,
+}
+
+/// The PASID for which every second attachment of a mock device fails.
+pub(super) const FAILING_PASID: u32 = 1024;
+
+/// Arguments of [`Op::PasidAttach`], [`Op::PasidReplace`], [`Op::PasidDetach`] and
+/// [`Op::PasidCheckHwpt`], and the answer of the first two. The command names the mock device.
+#[derive(FromBytes, IntoBytes, Immutable)]
+#[repr(C)]
+pub(super) struct PasidChange {
+    /// The PASID.
+    pub(super) pasid: u32,
+    /// ID of the page table or address space; answer: ID of the page table. Of `PasidCheckHwpt`:
+    /// the expected page table, or zero if the PASID is expected to be detached.
     pub(super) pt_id: u32,
 }
 

@@ -74,10 +74,11 @@ impl HwptFlags {
     ///
     /// `EOPNOTSUPP` if they are not.
     pub(crate) fn check_offered(self, offer: HwptOffer) -> Result {
-        if self.pasid
-            || self.nest_parent && !offer.parents
-            || self.faults && !offer.features
-            || self.dirty_tracking && !(offer.features && offer.dirty_tracking)
+        let needs_features = self.faults || self.pasid || self.dirty_tracking;
+
+        if self.nest_parent && !offer.parents
+            || needs_features && !offer.features
+            || self.dirty_tracking && !offer.dirty_tracking
         {
             return Err(EOPNOTSUPP);
         }

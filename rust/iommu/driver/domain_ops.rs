@@ -20,6 +20,7 @@ struct Table<T, F, const COHERENT: bool>(PhantomData<(T, F)>);
 impl<T: Driver, F: Format, const COHERENT: bool> Table<T, F, COHERENT> {
     const OPERATIONS: bindings::iommu_domain_ops = bindings::iommu_domain_ops {
         attach_dev: Some(super::operations::attach::<T>),
+        set_dev_pasid: super::operations::set_dev_pasid::<T>(),
         map_pages: Some(map_pages::<T, F, COHERENT>),
         unmap_pages: Some(unmap_pages::<T, F, COHERENT>),
         flush_iotlb_all: Some(flush_iotlb_all::<T, F, COHERENT>),

@@ -7,13 +7,14 @@ use super::{
     instances::{Exclusive, Shared},
     registration::Instance,
     registry::Entry,
-    DefaultDomain, Driver, Grouping, Target,
+    Change, DefaultDomain, Driver, Grouping, Target,
 };
 use crate::{
     bindings,
     iommu::{
         capability::Capability,
         features::{DomainFeatures, UserData},
+        requester::Requester,
     },
     shim::error_ptr,
 };
@@ -126,6 +127,7 @@ impl<T: Driver> Operations<T> {
 
     const BLOCKED: bindings::iommu_domain_ops = bindings::iommu_domain_ops {
         attach_dev: Some(attach::<T>),
+        set_dev_pasid: set_dev_pasid::<T>(),
         ..pin_init::zeroed()
     };
 
@@ -406,6 +408,50 @@ pub(super) unsafe extern "C" fn attach<T: Driver>(
     dev: *mut bindings::device,
     old: *mut bindings::iommu_domain,
 ) -> c_int {
+    // SAFETY: The caller upholds the contract of this function, which is that of `change`.
+    unsafe { change::<T>(Requester::Rid, domain, dev, old) }
+}
+
+/// A function with which the core attaches a device for a PASID.
+type SetDevPasid = unsafe extern "C" fn(
+    *mut bindings::iommu_domain,
+    *mut bindings::device,
+    bindings::ioasid_t,
+    *mut bindings::iommu_domain,
+) -> c_int;
+
+/// Returns the function with which the core attaches devices of `T` for a PASID, or `None` if the
+/// driver has no PASIDs.
+pub(super) const fn set_dev_pasid<T: Driver>() -> Option<SetDevPasid> {
+    if T::MAX_PASIDS == 0 {
+        None
+    } else {
+        Some(attach_pasid::<T>)
+    }
+}
+
+/// # Safety
+///
+/// As for [`attach`].
+unsafe extern "C" fn attach_pasid<T: Driver>(
+    domain: *mut bindings::iommu_domain,
+    dev: *mut bindings::device,
+    pasid: bindings::ioasid_t,
+    old: *mut bindings::iommu_domain,
+) -> c_int {
+    // SAFETY: The caller upholds the contract of this function, which is that of `change`.
+    unsafe { change::<T>(Requester::from_raw(pasid), domain, dev, old) }
+}
+
+/// # Safety
+///
+/// As for [`attach`].
+unsafe fn change<T: Driver>(
+    who: Requester,
+    domain: *mut bindings::iommu_domain,
+    dev: *mut bindings::device,
+    old: *mut bindings::iommu_domain,
+) -> c_int {
     let operations = T::operations();
     // SAFETY: The domain is valid during the call.
     let to = unsafe { operations.target(domain) };
@@ -424,7 +470,7 @@ pub(super) unsafe extern "C" fn attach<T: Driver>(
             }
         }
         let blocks = matches!(to, Target::Blocked);
-        let result = T::attach(device, to, from);
+        let result = T::attach(device, who, Change { to, from });
 
         kernel::warn_on!(blocks && result.is_err());
         result.map(|()| 0)

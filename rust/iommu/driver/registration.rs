@@ -48,18 +48,20 @@ unsafe impl<T: Driver> Sync for Instance<T> {}
 impl<T: Driver> Instance<T> {
     /// An IOMMU that nobody knows yet.
     fn new(driver: impl PinInit<T, Error>) -> Result<Pin<KBox<Self>>> {
-        KBox::try_pin_init(
+        let instance = KBox::try_pin_init(
             try_pin_init!(Self {
-                raw: Opaque::new(bindings::iommu_device {
-                    max_pasids: T::MAX_PASIDS,
-                    ..pin_init::zeroed()
-                }),
+                raw: Opaque::new(pin_init::zeroed()),
                 next: UnsafeCell::new(ptr::null()),
                 served: Atomic::new(0),
                 driver <- driver,
             }? Error),
             GFP_KERNEL,
-        )
+        )?;
+        let pasids = instance.driver.max_pasids().min(T::MAX_PASIDS);
+
+        // SAFETY: The structure is valid, and the core does not know it yet.
+        unsafe { (*instance.raw.get()).max_pasids = pasids };
+        Ok(instance)
     }
 
     /// The IOMMU behind C's pointer.

@@ -6,7 +6,7 @@ use super::{
     super::object::{Object, ObjectId, ObjectType, OwnerRef, UserRef},
     table, Context, Iommufd,
 };
-use core::{mem::ManuallyDrop, ops::Deref, ptr::NonNull};
+use core::{ffi::c_void, mem::ManuallyDrop, ops::Deref, ptr::NonNull};
 use kernel::prelude::*;
 
 impl<I: Iommufd> Context<I> {
@@ -90,6 +90,11 @@ impl<'a, T: ObjectType> Reserved<'a, T> {
         // SAFETY: The ID was allocated for this object, whose first user is the table's.
         unsafe { table::store(&this.context.shared, id, object) };
         object
+    }
+
+    /// The object as C knows it, for structures that C reads.
+    pub(crate) fn as_c_ptr(&self) -> *mut c_void {
+        (&raw const **self.object).cast_mut().cast()
     }
 
     /// A long-lived reference to the object. Must be gone again if the object is not published.

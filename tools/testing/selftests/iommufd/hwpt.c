@@ -197,15 +197,22 @@ TEST_F(hwpt, flags)
 {
 	struct iommu_hw_info info = { .size = sizeof(info), .dev_id = self->dev };
 	uint32_t id;
+	int rc;
 
-	/* Dirty tracking is offered where the IOMMU can do it, parents and PASIDs are to come */
+	/* Dirty tracking is offered where the IOMMU can do it */
 	ASSERT_EQ(0, ioctl_errno(self->fd, IOMMU_GET_HW_INFO, &info));
 	EXPECT_EQ(info.out_capabilities & IOMMU_HW_CAP_DIRTY_TRACKING ? 0 : -EOPNOTSUPP,
 		  hwpt_alloc(self->fd, self->dev, self->ioas,
 			     IOMMU_HWPT_ALLOC_DIRTY_TRACKING, &id));
-	/* Bit 2 is that of faults */
+	/* Compatible page tables are the driver's to offer: VT-d's always does */
+	rc = hwpt_alloc(self->fd, self->dev, self->ioas, IOMMU_HWPT_ALLOC_PASID, &id);
+	if (rc != -EOPNOTSUPP || !is_amd_iommu()) {
+		EXPECT_EQ(0, rc);
+		EXPECT_EQ(0, iommufd_destroy(self->fd, id));
+	}
+	/* Bit 2 is that of faults. Parents, bit 0, are to come. */
 	for (unsigned int bit = 0; bit < 32; bit++)
-		if (bit != 1 && bit != 2)
+		if (bit != 1 && bit != 2 && bit != 3)
 			EXPECT_EQ(-EOPNOTSUPP,
 				  hwpt_alloc(self->fd, self->dev, self->ioas,
 					     1U << bit, &id));
