@@ -4,6 +4,10 @@
 
 #![allow(
     clippy::all,
+    clippy::cast_lossless,
+    clippy::multiple_unsafe_ops_per_block,
+    clippy::ptr_as_ptr,
+    clippy::undocumented_unsafe_blocks,
     dead_code,
     improper_ctypes,
     missing_docs,
@@ -12,6 +16,10 @@
     unreachable_pub,
     unsafe_op_in_unsafe_fn,
     reason = "machine-written"
+)]
+#![cfg_attr(
+    CONFIG_RUSTC_HAS_UNNECESSARY_TRANSMUTES,
+    allow(unnecessary_transmutes, reason = "machine-written")
 )]
 
 pub(crate) use kernel::bindings::*;
