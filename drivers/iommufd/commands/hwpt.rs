@@ -48,7 +48,6 @@ impl Execute for HwptAlloc {
                 nest_parent: flags.nest_parent,
                 dirty_tracking: flags.dirty_tracking,
                 pasid: flags.pasid,
-                ..DomainFeatures::default()
             },
             data: user_data(self),
         };
