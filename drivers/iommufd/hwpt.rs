@@ -129,8 +129,8 @@ impl Hwpt {
         self.automatic
     }
 
-    /// Returns whether it may be attached for a PASID, and for other requests of a device of which a
-    /// PASID is attached.
+    /// Returns whether it may be attached for a PASID, and for other requests of a device of which
+    /// a PASID is attached.
     pub(crate) fn is_pasid_compatible(&self) -> bool {
         self.head.is_pasid_compatible()
     }

@@ -24,9 +24,9 @@ use kernel::{error::to_result, prelude::*, sync::Arc, types::Opaque};
 /// The attach handle of a group, from which C code finds a device that is attached (`struct
 /// iommufd_attach_handle`).
 ///
-/// It keeps the object of that device: an [`OwnerRef`] to it that is dropped before its handle leaks
-/// the object, so C code never finds memory that was freed. Allocated before locks are taken, and
-/// passed to [`Attachment`].
+/// It keeps the object of that device: an [`OwnerRef`] to it that is dropped before its handle
+/// leaks the object, so C code never finds memory that was freed. Allocated before locks are taken,
+/// and passed to [`Attachment`].
 ///
 /// # Invariants
 ///
@@ -87,8 +87,8 @@ impl<T: ObjectType> AttachHandle<T> {
     }
 }
 
-/// The devices of a group whose requests without a PASID, or with one certain PASID, are attached to
-/// a domain. On drop these requests of the group are detached, which blocks them.
+/// The devices of a group whose requests without a PASID, or with one certain PASID, are attached
+/// to a domain. On drop these requests of the group are detached, which blocks them.
 ///
 /// # Invariants
 ///
@@ -122,11 +122,11 @@ impl<T: ObjectType, H: ObjectType + AsRef<HwptHead>> Attachment<T, H> {
     ///
     /// # Errors
     ///
-    /// `EINVAL` if `hwpt` does not begin with its head, if the domain is not compatible with the devices, for which another domain may be,
-    /// or if a device of the group does not have the PASID; `EOPNOTSUPP` if the driver of the IOMMU
-    /// does not support PASIDs; `EBUSY` if these requests of the group are attached already;
-    /// `ENODEV` if the driver of the device has been unbound; `ENOMEM`; else the error of the IOMMU
-    /// driver.
+    /// `EINVAL` if `hwpt` does not begin with its head, if the domain is not compatible with the
+    /// devices, for which another domain may be, or if a device of the group does not have the
+    /// PASID; `EOPNOTSUPP` if the driver of the IOMMU does not support PASIDs; `EBUSY` if these
+    /// requests of the group are attached already; `ENODEV` if the driver of the device has been
+    /// unbound; `ENOMEM`; else the error of the IOMMU driver.
     pub fn new(who: Requester, hwpt: UserRef<H>, handle: KBox<AttachHandle<T>>) -> Result<Self> {
         let domain = domain_of(&hwpt)?.as_raw();
         let owner = handle.owner.clone();

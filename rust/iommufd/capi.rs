@@ -102,8 +102,8 @@ const _: () = {
 };
 
 impl<I: Iommufd> DeviceHead<I> {
-    /// Creates the head of the device of `owner`, one of `group`, which is being bound to `context`.
-    /// Keeps all of them.
+    /// Creates the head of the device of `owner`, one of `group`, which is being bound to
+    /// `context`. Keeps all of them.
     ///
     /// # Errors
     ///

@@ -79,7 +79,8 @@ impl Execute for HwptAlloc {
 /// # Errors
 ///
 /// `ENOENT` if there is no such page table; `EOPNOTSUPP` for unknown flags, and if the page table
-/// was not allocated for this; `EINTR` if the caller was killed; else the error of the IOMMU driver.
+/// was not allocated for this; `EINTR` if the caller was killed; else the error of the IOMMU
+/// driver.
 impl Execute for HwptSetDirtyTracking {
     fn execute(&mut self, call: &Call<'_>) -> Result {
         let enable = self.enable()?;

@@ -129,7 +129,8 @@ pub(crate) fn change(
     Ok(changed.id)
 }
 
-/// Attaches the requests of a device without a PASID to a page table of `ioas`: the oldest one that suits the device, or a new one.
+/// Attaches the requests of a device without a PASID to a page table of `ioas`: the oldest one that
+/// suits the device, or a new one.
 fn change_to_ioas(
     device: &OwnerRef<Device>,
     ioas: &ObjectGuard<'_, Ioas>,

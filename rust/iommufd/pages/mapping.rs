@@ -195,8 +195,8 @@ impl Mapping {
     }
 
     /// Records which memory in a part of the range devices have written to through one of its page
-    /// tables, as [`DomainTable::read_dirty`](crate::iommu::DomainTable::read_dirty) does. Memory of
-    /// a device is not recorded: its exporter may unmap it at any time, and nobody else can copy
+    /// tables, as [`DomainTable::read_dirty`](crate::iommu::DomainTable::read_dirty) does. Memory
+    /// of a device is not recorded: its exporter may unmap it at any time, and nobody else can copy
     /// it.
     ///
     /// # Errors
