@@ -8,9 +8,10 @@
 //! on its own, so that the IOVAs that it cannot use are reserved in the address space. None are
 //! reserved for PASIDs.
 //!
-//! A PASID can be attached before requests without a PASID are, and stay attached when these are
-//! detached: they are blocked then. What requests without a PASID are attached to while a PASID is
-//! must be compatible with PASIDs.
+//! A PASID can be attached before requests without a PASID are attached, and it can stay attached
+//! after they are detached. As long as they are not attached, requests without a PASID are blocked.
+//! While a PASID is attached, requests without a PASID can be attached only to a page table that is
+//! compatible with PASIDs.
 
 use crate::{context::Context, device::Device, hwpt::Hwpt, ioas::Ioas};
 use core::ops::Deref;
@@ -323,8 +324,8 @@ impl Group {
     }
 }
 
-/// Checks that requests `who` can be attached to `hwpt` while the others of the group stay attached
-/// to what they are: if a PASID is attached, all page tables are compatible with PASIDs.
+/// Checks that the requests `who` of a group can be attached to `hwpt`. While a PASID of the group
+/// is attached, each page table that the group is attached to must be compatible with PASIDs.
 ///
 /// # Errors
 ///

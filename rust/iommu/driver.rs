@@ -79,13 +79,13 @@ pub trait Driver: DriverOperations + Send + Sync + Sized + 'static {
     /// What a device is attached to while nobody has asked for anything.
     const DEFAULT_DOMAIN: DefaultDomain = DefaultDomain::Chosen;
 
-    /// How many PASIDs those of its IOMMUs tell apart that have the most, zero, which stands for
-    /// requests without a PASID, among them. 0 if they have none: devices cannot be attached for a
-    /// PASID then.
+    /// The largest number of PASIDs that an IOMMU of this driver supports. PASID 0, which stands for
+    /// requests without a PASID, is counted. If no IOMMU of this driver supports PASIDs, this is 0,
+    /// and no device can be attached for a PASID.
     const MAX_PASIDS: u32 = 0;
 
-    /// How many PASIDs this IOMMU tells apart, in the same sense; at most
-    /// [`MAX_PASIDS`](Self::MAX_PASIDS). It does not change.
+    /// Returns the number of PASIDs that this IOMMU supports, counted as in
+    /// [`MAX_PASIDS`](Self::MAX_PASIDS), which is also its maximum. It does not change.
     fn max_pasids(&self) -> u32 {
         Self::MAX_PASIDS
     }

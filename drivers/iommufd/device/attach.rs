@@ -17,9 +17,9 @@ use kernel_ext::iommu::Requester;
 /// The way in which requests of a device are attached to a page table.
 #[derive(Clone, Copy)]
 pub(crate) enum Change {
-    /// They are attached to none.
+    /// The requests are not attached to a page table yet.
     Attach,
-    /// They are attached to one, which those of its whole group leave.
+    /// The requests are attached to a page table. Those of the whole group move to another one.
     Replace,
 }
 
