@@ -79,9 +79,9 @@ pub trait Driver: DriverOperations + Send + Sync + Sized + 'static {
     /// What a device is attached to while nobody has asked for anything.
     const DEFAULT_DOMAIN: DefaultDomain = DefaultDomain::Chosen;
 
-    /// The largest number of PASIDs that an IOMMU of this driver supports. PASID 0, which stands for
-    /// requests without a PASID, is counted. If no IOMMU of this driver supports PASIDs, this is 0,
-    /// and no device can be attached for a PASID.
+    /// The largest number of PASIDs that an IOMMU of this driver supports. PASID 0, which stands
+    /// for requests without a PASID, is counted. If no IOMMU of this driver supports PASIDs, this
+    /// is 0, and no device can be attached for a PASID.
     const MAX_PASIDS: u32 = 0;
 
     /// Returns the number of PASIDs that this IOMMU supports, counted as in

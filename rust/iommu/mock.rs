@@ -234,7 +234,7 @@ impl NewDevice {
 
         // SAFETY: The memory is zeroed and stays until the release function is called.
         unsafe { bindings::device_initialize(dev) };
-        // SAFETY: Nobody else has the device.
+        // SAFETY: The device was created just now, and no other code has a pointer to it.
         unsafe { (*dev).release = Some(Self::RELEASE) };
         // SAFETY: As above.
         unsafe { (*dev).bus = bus.raw.get() };

@@ -13,15 +13,15 @@ use crate::{
 };
 use kernel::prelude::*;
 
-/// Who has an access: a driver in C, or something in Rust.
+/// The user of an access: a driver in C, or code in Rust.
 pub trait AccessUser: Send + Sync {
-    /// Whether it pins pages. It is attached only where everything mapped begins and ends with a
-    /// page then.
+    /// Returns whether the user pins pages. Its access is then attached only to an address space in
+    /// which each mapping begins and ends with a page.
     fn needs_pages(&self) -> bool;
 
-    /// Gives back what it has pinned in `length` bytes at `iova`, before it returns. Called with no
-    /// lock held, perhaps by several threads at a time, and also for ranges of which it has
-    /// nothing.
+    /// Unpins what the user has pinned in `length` bytes at `iova`, before it returns. Called with
+    /// no lock held, perhaps by several threads at the same time, and also for ranges in which the
+    /// user has pinned nothing.
     fn unmap(&self, iova: u64, length: u64);
 }
 

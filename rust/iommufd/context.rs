@@ -73,7 +73,7 @@ impl<I: Iommufd> MiscDevice for ContextDevice<I> {
 ///
 /// `struct iommufd_ctx *` in C. Its objects are destroyed when the file is closed. An [`ARef`]
 /// keeps no more than the memory: objects have one, and they cannot keep the file open that owns
-/// them. Who uses the context from outside keeps it open with an [`OpenRef`].
+/// them. Code outside of the context keeps it open with an [`OpenRef`].
 ///
 /// # Invariants
 ///

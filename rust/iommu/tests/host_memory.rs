@@ -315,8 +315,8 @@ unsafe impl<const COHERENT: bool> TableMemory for HostMemory<COHERENT> {
         if cfg!(loom) {
             return;
         }
-        // Who finds the lock free has seen a moment without readers. All tables in limbo were out
-        // of everybody's sight before; those that come later wait for the next one.
+        // If the lock is free, there is no reader now. No reader that comes later can find the
+        // tables in limbo; tables that are put there later wait for the next such moment.
         if let Ok(_nobody_reads) = self.readers.try_write() {
             self.release_all();
         }
